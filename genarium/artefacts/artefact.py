@@ -1,0 +1,37 @@
+"""What every kind of artefact has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(kw_only=True)
+class Artefact(ABC):
+    """One output of a task. The file's bytes depend on the recipe alone; `stats` (speeds, times) are beside it.
+
+    `id` and `path` are set once the ledger keeps it.
+    """
+
+    kind: ClassVar[str]
+    suffix: ClassVar[str]
+    media_type: ClassVar[str]
+
+    stats: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    id: str = ""
+    path: Path | None = None
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """The bytes of the artefact's file."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What is known of it, as JSON values: what `--json` prints for this artefact."""
+
+    @abstractmethod
+    def title(self) -> str:
+        """One line to recognise it by in a list."""

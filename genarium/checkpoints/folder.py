@@ -1,0 +1,108 @@
+"""A checkpoint folder on disk: config, safetensors (one file or shards), tokenizer. Nothing of any network.
+
+Layout: huggingface.co's `config.json`, `model.safetensors` or `model.safetensors.index.json` with shards.
+Pickled weights (`*.bin`, `*.pt`, `*.ckpt`) are never opened: loading one runs the code inside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium.errors import BadCheckpoint
+from genarium.files import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """`config.json` as a dict with a `model_type`; BadCheckpoint where it is not there or not that."""
+    file = path / "config.json"
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadCheckpoint(
+            f"{path} has no config.json, so it is not a checkpoint folder; "
+            "name a folder in the Hugging Face layout (config.json, model.safetensors, tokenizer.json)"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); download the folder again") from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise BadCheckpoint(f"{file} names no model_type, so the kind of network is unknown; download it again")
+    return config
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The safetensors files of the folder, in order; BadCheckpoint where there are none."""
+    if (path / INDEX).exists() and not (path / WEIGHTS).exists():
+        try:
+            names = sorted(set(json.loads((path / INDEX).read_text("utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, OSError) as error:
+            raise BadCheckpoint(f"{path / INDEX} can't be read ({error}); download the folder again") from None
+        # A shard's name comes from the checkpoint: it must not lead out of its folder.
+        files = [path / Path(name).name for name in names]
+        for file in files:
+            if not file.exists():
+                raise BadCheckpoint(f"{path}: the shard {file.name} is missing; download the folder again")
+        return files
+    if (path / WEIGHTS).exists():
+        return [path / WEIGHTS]
+    pickled = sorted(found.name for pattern in PICKLED for found in path.glob(pattern))
+    if pickled:
+        raise BadCheckpoint(
+            f"{path}: its weights are a pickle ({pickled[0]}), which can run any code when opened, so it is refused; "
+            f"convert it where you trust it: python -c \"import torch, safetensors.torch as s; "
+            f"s.save_file({{k: v.contiguous().clone() for k, v in torch.load('{pickled[0]}', weights_only=True).items()}}"
+            f", '{WEIGHTS}')\""
+        )
+    raise BadCheckpoint(f"{path} has no {WEIGHTS}; download the folder again")
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of the folder by its published name, as stored; BadCheckpoint where a file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Tensor] = {}
+    for file in weight_files(path):
+        try:
+            tensors.update(load_file(file))
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise BadCheckpoint(
+                f"{file} is damaged or cut short ({error}); download it again"
+            ) from None
+    return tensors
+
+
+def write(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write config and weights; each file appears whole or not at all."""
+    from safetensors.torch import save
+
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / WEIGHTS, save(dict(tensors), metadata={"format": "pt"}))
+    write_atomically(path / "config.json", json.dumps(dict(config), indent=2).encode() + b"\n")
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the tokenizer's files that exist from one checkpoint folder to another."""
+    for name in TOKENIZER_FILES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "generation_config.json",
+)

@@ -1,0 +1,275 @@
+"""The GPT-2 and Llama-family folder layouts: `config.json` and weights <-> `models.gpt.GPT`.
+
+The published names and shapes are those of transformers' `GPT2LMHeadModel`, `LlamaForCausalLM`,
+`MistralForCausalLM`, `Qwen2ForCausalLM` and `Qwen3ForCausalLM`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genarium.checkpoints import folder as folders
+from genarium.errors import BadCheckpoint
+from genarium.models.gpt import GPT, GPTConfig, Llama3Scaling
+
+LLAMA_FAMILY = ("llama", "mistral", "qwen2", "qwen3")
+MODEL_TYPES = ("gpt2", *LLAMA_FAMILY)
+ARCHITECTURES = {
+    "gpt2": "GPT2LMHeadModel",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+}
+
+
+def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> GPT:
+    """The network in a checkpoint folder, in evaluation mode.
+
+    Raises BadCheckpoint where a part is missing, damaged, of another shape or not a number.
+    """
+    config = read_config(folders.read_config(path), str(path))
+    stored = folders.read_tensors(path)
+    model_type = folders.read_config(path)["model_type"]
+    prefix = "transformer." if model_type == "gpt2" else "model."
+    stored = {name.removeprefix(prefix): tensor for name, tensor in stored.items()}
+    with torch.device("meta"):
+        model = GPT(config)
+    state = {}
+    used: set[str] = set()
+    for name, expected in model.state_dict().items():
+        if name == "head.weight" and config.tie_embeddings:
+            continue
+        tensor = _fetch(stored, used, name, model_type, str(path))
+        if tensor.shape != expected.shape:
+            raise BadCheckpoint(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but config.json asks for {tuple(expected.shape)}; "
+                "the folder mixes parts of two models, so download it again"
+            )
+        tensor = tensor.to(device=device, dtype=dtype)
+        if not torch.isfinite(tensor).all():
+            raise BadCheckpoint(f"{path}: {name} holds values that are not numbers; download the folder again")
+        state[name] = tensor
+    if config.tie_embeddings:
+        state["head.weight"] = state["embedding.weight"]
+    model.load_state_dict(state, strict=True, assign=True)
+    if config.tie_embeddings:
+        model.head.weight = model.embedding.weight
+    if config.positions == "rotary":  # not stored: made again, outside the meta device
+        from genarium.models.gpt import rotary_table
+
+        model.rotary_cos, model.rotary_sin = (t.to(device) for t in rotary_table(config, config.context_length))
+    return model.requires_grad_(False).eval()
+
+
+def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Mapping[str, Any] | None = None) -> None:
+    """Write `config.json` and `model.safetensors` in the layout other libraries open.
+
+    `extra` is added to the config (token ids, say). Raises BadCheckpoint where no published layout fits the config.
+    """
+    kind = layout_of(model.config)
+    weights = next(model.parameters()).dtype if dtype is None else dtype
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if name == "head.weight" and model.config.tie_embeddings:
+            continue
+        tensors.update(_publish(name, tensor.detach().to("cpu", weights), kind, model.config))
+    config = write_config(model.config, kind) | {"dtype": str(weights).removeprefix("torch.")} | dict(extra or {})
+    folders.write(path, config, tensors)
+
+
+def read_config(raw: Mapping[str, Any], where: str) -> GPTConfig:
+    """The `GPTConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
+    kind = raw.get("model_type")
+    try:
+        if kind == "gpt2":
+            return _read_gpt2(raw, where)
+        if kind in LLAMA_FAMILY:
+            return _read_llama(raw, str(kind), where)
+    except KeyError as missing:
+        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
+    raise BadCheckpoint(
+        f"{where}: model_type {kind!r} is not one the native GPT can be; it can be {', '.join(MODEL_TYPES)}"
+    )
+
+
+def _require(condition: bool, where: str, what: str) -> None:
+    if not condition:
+        raise BadCheckpoint(f"{where}: the native GPT does not know {what}; choose another checkpoint")
+
+
+def _read_gpt2(raw: Mapping[str, Any], where: str) -> GPTConfig:
+    activation = raw.get("activation_function", "gelu_new")
+    _require(activation in ("gelu_new", "gelu_pytorch_tanh"), where, f"activation_function {activation!r}")
+    _require(not raw.get("scale_attn_by_inverse_layer_idx"), where, "scale_attn_by_inverse_layer_idx")
+    _require(raw.get("scale_attn_weights", True), where, "unscaled attention")
+    width, heads = raw["n_embd"], raw["n_head"]
+    return GPTConfig(
+        vocab_size=raw["vocab_size"],
+        context_length=raw["n_positions"],
+        n_layers=raw["n_layer"],
+        n_heads=heads,
+        n_kv_heads=heads,
+        head_dim=width // heads,
+        d_model=width,
+        d_ff=raw.get("n_inner") or 4 * width,
+        norm_eps=raw.get("layer_norm_epsilon", 1e-5),
+        tie_embeddings=raw.get("tie_word_embeddings", True),
+    )
+
+
+def _read_llama(raw: Mapping[str, Any], kind: str, where: str) -> GPTConfig:
+    _require(raw.get("hidden_act", "silu") == "silu", where, f"hidden_act {raw.get('hidden_act')!r}")
+    windowed = bool(raw.get("sliding_window")) and (kind == "mistral" or bool(raw.get("use_sliding_window")))
+    _require(not windowed or raw["sliding_window"] >= raw["max_position_embeddings"], where, "sliding-window attention")
+    heads = raw["num_attention_heads"]
+    attention_bias = bool(raw.get("attention_bias"))
+    # transformers 5 keeps theta and scaling together, in rope_parameters; earlier ones apart.
+    rope = dict(raw.get("rope_parameters") or raw.get("rope_scaling") or {})
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    _require(rope_type in ("default", "llama3"), where, f"rotary scaling {rope_type!r}")
+    scaling = None
+    if rope_type == "llama3":
+        scaling = Llama3Scaling(**{name: rope[name] for name in Llama3Scaling.__dataclass_fields__})
+    return GPTConfig(
+        vocab_size=raw["vocab_size"],
+        context_length=raw["max_position_embeddings"],
+        n_layers=raw["num_hidden_layers"],
+        n_heads=heads,
+        n_kv_heads=raw.get("num_key_value_heads") or heads,
+        head_dim=raw.get("head_dim") or raw["hidden_size"] // heads,
+        d_model=raw["hidden_size"],
+        d_ff=raw["intermediate_size"],
+        norm="rmsnorm",
+        norm_eps=raw.get("rms_norm_eps", 1e-6),
+        positions="rotary",
+        rope_theta=rope.get("rope_theta", raw.get("rope_theta", 10_000.0)),
+        rope_scaling=scaling,
+        mlp="swiglu",
+        qkv_bias=attention_bias or kind == "qwen2",
+        out_bias=attention_bias,
+        mlp_bias=bool(raw.get("mlp_bias")),
+        qk_norm=kind == "qwen3",
+        tie_embeddings=raw.get("tie_word_embeddings", False),
+    )
+
+
+def layout_of(config: GPTConfig) -> str:
+    """The published model_type that describes this config."""
+    biases = (config.qkv_bias, config.out_bias, config.mlp_bias)
+    gpt2 = (config.norm, config.positions, config.mlp) == ("layernorm", "learned", "gelu")
+    if gpt2 and all(biases) and not config.qk_norm and config.n_kv_heads == config.n_heads:
+        return "gpt2"
+    if (config.norm, config.positions, config.mlp) == ("rmsnorm", "rotary", "swiglu"):
+        if config.qk_norm and config.qkv_bias == config.out_bias and not config.mlp_bias:
+            return "qwen3"
+        if biases == (True, False, False) and not config.qk_norm:
+            return "qwen2"
+        if config.qkv_bias == config.out_bias and not config.qk_norm:
+            return "llama"
+    raise BadCheckpoint("no published layout describes this mix of norm, positions, MLP and biases")
+
+
+def write_config(config: GPTConfig, kind: str) -> dict[str, Any]:
+    """The `config.json` of a published layout."""
+    common = {
+        "model_type": kind,
+        "architectures": [ARCHITECTURES[kind]],
+        "vocab_size": config.vocab_size,
+        "tie_word_embeddings": config.tie_embeddings,
+    }
+    if kind == "gpt2":
+        return common | {
+            "n_positions": config.context_length,
+            "n_embd": config.d_model,
+            "n_layer": config.n_layers,
+            "n_head": config.n_heads,
+            "n_inner": config.d_ff,
+            "layer_norm_epsilon": config.norm_eps,
+            "activation_function": "gelu_new",
+        }
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    if config.rope_scaling is not None:
+        rope |= {"rope_type": "llama3"} | vars(config.rope_scaling)
+    # Both spellings of the rotary settings, so that readers older than transformers 5 find theirs.
+    older = {"rope_theta": config.rope_theta, "rope_scaling": rope if config.rope_scaling else None}
+    biases = {} if kind == "qwen2" else {"attention_bias": config.qkv_bias}
+    return common | older | biases | {
+        "max_position_embeddings": config.context_length,
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "hidden_act": "silu",
+        "rms_norm_eps": config.norm_eps,
+        "rope_parameters": rope,
+        "mlp_bias": config.mlp_bias,
+    }
+
+
+# Native name -> published name, inside one block. GPT-2's matrices are stored transposed (its Conv1D).
+GPT2_BLOCK = {
+    "attention_norm": "ln_1",
+    "attention.qkv": "attn.c_attn",
+    "attention.out": "attn.c_proj",
+    "mlp_norm": "ln_2",
+    "mlp.up": "mlp.c_fc",
+    "mlp.down": "mlp.c_proj",
+}
+GPT2_TOP = {"embedding": "wte", "position_embedding": "wpe", "final_norm": "ln_f", "head": "lm_head"}
+LLAMA_BLOCK = {
+    "attention_norm": ("input_layernorm",),
+    "attention.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attention.out": ("self_attn.o_proj",),
+    "attention.q_norm": ("self_attn.q_norm",),
+    "attention.k_norm": ("self_attn.k_norm",),
+    "mlp_norm": ("post_attention_layernorm",),
+    "mlp.gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "mlp.down": ("mlp.down_proj",),
+}
+LLAMA_TOP = {"embedding": "embed_tokens", "final_norm": "norm", "head": "lm_head"}
+
+
+def _published_names(name: str, model_type: str) -> tuple[list[str], bool]:
+    """The published tensors behind a native one, and whether they are stored transposed."""
+    module, _, leaf = name.rpartition(".")
+    if not module.startswith("blocks."):
+        top = GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
+        return [f"{top[module]}.{leaf}"], False
+    _, index, inner = module.split(".", 2)
+    if model_type == "gpt2":
+        return [f"h.{index}.{GPT2_BLOCK[inner]}.{leaf}"], leaf == "weight" and "norm" not in inner
+    return [f"layers.{index}.{part}.{leaf}" for part in LLAMA_BLOCK[inner]], False
+
+
+def _fetch(stored: dict[str, Tensor], used: set[str], name: str, model_type: str, where: str) -> Tensor:
+    names, transposed = _published_names(name, model_type)
+    for part in names:
+        if part not in stored:
+            raise BadCheckpoint(f"{where}: the weights lack {part}; download the folder again")
+    parts = [stored[part] for part in names]
+    used.update(names)
+    tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
+    return tensor.t().contiguous() if transposed else tensor
+
+
+def _publish(name: str, tensor: Tensor, kind: str, config: GPTConfig) -> dict[str, Tensor]:
+    names, transposed = _published_names(name, kind)
+    if kind == "gpt2":
+        prefix: Callable[[str], str] = lambda n: n if n.startswith("lm_head") else f"transformer.{n}"  # noqa: E731
+    else:
+        prefix = lambda n: n if n.startswith("lm_head") else f"model.{n}"  # noqa: E731
+    if len(names) == 1:
+        return {prefix(names[0]): tensor.t().contiguous() if transposed else tensor.contiguous()}
+    if len(names) == 3:
+        sizes = [n * config.head_dim for n in (config.n_heads, config.n_kv_heads, config.n_kv_heads)]
+    else:
+        sizes = [config.d_ff, config.d_ff]
+    return {prefix(part): piece.contiguous() for part, piece in zip(names, tensor.split(sizes), strict=True)}

@@ -1,0 +1,1 @@
+"""Readers for what users have, and tokenizers made from it."""

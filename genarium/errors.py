@@ -1,0 +1,29 @@
+"""The few errors Genarium raises on purpose. Each message is one plain sentence with the way out."""
+
+
+class GenariumError(Exception):
+    """Anything the person in front of the machine can put right. `exit_code` is the command line's."""
+
+    exit_code = 1
+
+
+class BadInput(GenariumError, ValueError):
+    """An argument is out of range, of the wrong type, or missing."""
+
+    exit_code = 2
+
+
+class ModelNotFound(GenariumError):
+    """No such starter, folder or hub repository, or the hub can't be reached."""
+
+
+class BadCheckpoint(GenariumError):
+    """A checkpoint is there but can't be used: parts missing, damaged, unsafe or of an unknown kind."""
+
+
+class StorageError(GenariumError):
+    """The data folder or the ledger can't be read or written."""
+
+
+class RemoteError(GenariumError):
+    """An OpenAI-compatible endpoint refused or failed."""

@@ -1,0 +1,316 @@
+"""The ledger: every artefact that was made, its recipe, and what people thought of it.
+
+    HOME/ledger.sqlite              the tables, in WAL mode: many readers, writers wait for each other
+    HOME/artefacts/ID/text.txt      the artefact
+    HOME/artefacts/ID/recipe.json   its recipe and the mark that it was made by a model
+
+An artefact's folder is filled under a temporary name and renamed inside the transaction that records it, so
+that it is either there whole and recorded, or not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from genarium import files
+from genarium.artefacts import Artefact
+from genarium.errors import BadInput, StorageError
+from genarium.recipe import Recipe
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE recipes (
+    digest TEXT PRIMARY KEY,
+    json   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE artefacts (
+    number  INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL UNIQUE,
+    recipe  TEXT NOT NULL REFERENCES recipes (digest),
+    item    INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    file    TEXT NOT NULL,
+    sha256  TEXT NOT NULL,
+    title   TEXT NOT NULL,
+    facts   TEXT NOT NULL,
+    stats   TEXT NOT NULL,
+    notes   TEXT NOT NULL,
+    created TEXT NOT NULL
+);
+CREATE INDEX artefacts_by_recipe ON artefacts (recipe);
+CREATE TABLE ratings (
+    number   INTEGER PRIMARY KEY,
+    artefact TEXT NOT NULL REFERENCES artefacts (id),
+    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars')),
+    value    INTEGER NOT NULL CHECK (CASE scale WHEN 'thumb' THEN value IN (-1, 1) ELSE value BETWEEN 1 AND 5 END),
+    note     TEXT NOT NULL,
+    created  TEXT NOT NULL
+);
+CREATE INDEX ratings_by_artefact ON ratings (artefact);
+"""
+
+# The International Press Telecommunications Council's term for media made by a trained model.
+DIGITAL_SOURCE_TYPE = "trainedAlgorithmicMedia"
+
+
+@dataclass(frozen=True)
+class Rating:
+    """`scale` is thumb (value -1 or 1) or stars (1 to 5)."""
+
+    scale: str
+    value: int
+    note: str
+    created: str
+
+    def __str__(self) -> str:
+        return {"thumb": {1: "up", -1: "down"}}.get(self.scale, {}).get(self.value, f"{self.value}/5")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kept artefact. `created` is UTC, ISO 8601; `sha256` is that of the file."""
+
+    id: str
+    recipe: Recipe
+    item: int
+    kind: str
+    path: Path
+    sha256: str
+    title: str
+    facts: dict[str, Any]
+    stats: dict[str, float]
+    notes: list[str]
+    created: str
+    ratings: list[Rating]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as JSON values."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "item": self.item,
+            "created": self.created,
+            "path": str(self.path),
+            "sha256": self.sha256,
+            **self.facts,
+            "stats": self.stats,
+            "notes": self.notes,
+            "ratings": [vars(rating) for rating in self.ratings],
+            "recipe": self.recipe.as_dict(),
+            "recipe_sha256": self.recipe.digest,
+        }
+
+
+class Ledger:
+    """The ledger in `home` (default: the user's data folder), made if it is not there. A context manager.
+
+    Raises StorageError where the folder can't be written or the file is not a ledger.
+    """
+
+    def __init__(self, home: Path | None = None):
+        self.home = home or files.home()
+        self.artefacts = self.home / "artefacts"
+        self.file = self.home / "ledger.sqlite"
+        with self._explained():
+            self.artefacts.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.execute("PRAGMA synchronous = NORMAL")
+                self.connection.execute("PRAGMA foreign_keys = ON")
+                self._prepare()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise StorageError(
+                    f"can't use the ledger {self.file}: {error}; check the folder's permissions and free space, "
+                    "or set GENARIUM_HOME to another folder"
+                ) from None
+            raise StorageError(
+                f"{self.file} is not a Genarium ledger ({error}); move it away and a new one is made, "
+                "or set GENARIUM_HOME to another folder"
+            ) from None
+        except OSError as error:
+            raise StorageError(
+                f"can't write to the data folder {self.home}: {files.reason(error)}; "
+                "free some space, or set GENARIUM_HOME to another folder"
+            ) from None
+
+    def _prepare(self) -> None:
+        with self._transaction():  # takes the write lock: also the proof that the folder can be written
+            found = self.connection.execute("PRAGMA user_version").fetchone()[0]
+            if found > SCHEMA_VERSION:
+                raise StorageError(f"{self.file} was written by a later Genarium; update this one")
+            if found == 0:
+                if self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise sqlite3.DatabaseError("it holds another program's tables")
+                for statement in SCHEMA.split(";\n"):
+                    self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def keep(self, artefact: Artefact, recipe: Recipe, item: int) -> Artefact:
+        """Write the artefact's files, record it, and set its `id` and `path`. All of it, or nothing."""
+        content = artefact.content()
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        identifier = secrets.token_hex(5)
+        target = self.artefacts / identifier
+        part = self.artefacts / f".{identifier}.part"
+        name = artefact.kind + artefact.suffix
+        sha256 = hashlib.sha256(content).hexdigest()
+        mark = {
+            "ai_generated": True,
+            "digital_source_type": DIGITAL_SOURCE_TYPE,
+            "generator": f"genarium {version('genarium')}",
+            "id": identifier,
+            "item": item,
+            "kind": artefact.kind,
+            "file": name,
+            "sha256": sha256,
+            "created": created,
+            "recipe": recipe.as_dict(),
+            "recipe_sha256": recipe.digest,
+        }
+        with self._explained():
+            try:
+                part.mkdir()
+                _write(part / name, content)
+                _write(part / "recipe.json", json.dumps(mark, indent=2, ensure_ascii=False).encode())
+                with self._transaction():
+                    self.connection.execute(
+                        "INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe.digest, recipe.canonical().decode())
+                    )
+                    self.connection.execute(
+                        "INSERT INTO artefacts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            identifier,
+                            recipe.digest,
+                            item,
+                            artefact.kind,
+                            name,
+                            sha256,
+                            artefact.title()[:200],
+                            json.dumps(artefact.facts()),
+                            json.dumps(artefact.stats),
+                            json.dumps(artefact.notes),
+                            created,
+                        ),
+                    )
+                    part.rename(target)
+            except BaseException:
+                shutil.rmtree(part, ignore_errors=True)
+                shutil.rmtree(target, ignore_errors=True)
+                raise
+        artefact.id, artefact.path = identifier, target / name
+        return artefact
+
+    def history(self, limit: int = 20, *, task: str | None = None, search: str | None = None) -> list[Entry]:
+        """The latest entries, newest first; `search` looks for a piece of text in their titles."""
+        where, values = ["1"], []
+        if task is not None:
+            where.append("json_extract(recipes.json, '$.task') = ?")
+            values.append(task)
+        if search is not None:
+            where.append("instr(lower(title), lower(?))")
+            values.append(search)
+        return self._entries(f"{' AND '.join(where)} ORDER BY number DESC LIMIT ?", (*values, limit))
+
+    def find(self, identifier: str) -> Entry:
+        """The entry whose id is or begins with `identifier`; BadInput where that is none or several."""
+        if not identifier or not set(identifier) <= set("0123456789abcdef"):
+            raise BadInput(f"{identifier!r} is not an artefact's id; `genarium history` lists them")
+        # Two are enough to know that the beginning is not enough.
+        found = self._entries("id >= ? AND id < ? ORDER BY id LIMIT 2", (identifier, identifier + "g"))
+        exact = [entry for entry in found if entry.id == identifier]
+        if len(found) > 1 and not exact:
+            raise BadInput(f"several artefacts begin with {identifier}; give more of the id")
+        if not found:
+            raise BadInput(f"no artefact {identifier}; `genarium history` lists them")
+        return (exact or found)[0]
+
+    def rate(self, identifier: str, verdict: str, note: str = "") -> Rating:
+        """Rate an artefact `up`, `down` or `1` to `5`; later ratings are kept beside earlier ones. Raises BadInput."""
+        verdicts = {"up": ("thumb", 1), "down": ("thumb", -1)} | {str(n): ("stars", n) for n in range(1, 6)}
+        if verdict not in verdicts:
+            raise BadInput(f"a rating is up, down or 1 to 5, got {verdict!r}")
+        entry = self.find(identifier)
+        scale, value = verdicts[verdict]
+        rating = Rating(scale, value, note, datetime.now(UTC).isoformat(timespec="seconds"))
+        with self._explained(), self._transaction():
+            self.connection.execute(
+                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?)", (entry.id, scale, value, note, rating.created)
+            )
+        return rating
+
+    def _entries(self, condition: str, values: tuple[Any, ...]) -> list[Entry]:
+        with self._explained():
+            rows = self.connection.execute(
+                "SELECT id, recipes.json, item, kind, file, sha256, title, facts, stats, notes, created"
+                f" FROM artefacts JOIN recipes ON recipes.digest = artefacts.recipe WHERE {condition}",
+                values,
+            ).fetchall()
+            return [self._entry(row) for row in rows]
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        identifier, recipe, item, kind, name, sha256, title, facts, stats, notes, created = row
+        ratings = self.connection.execute(
+            "SELECT scale, value, note, created FROM ratings WHERE artefact = ? ORDER BY number", (identifier,)
+        ).fetchall()
+        return Entry(
+            id=identifier,
+            recipe=Recipe.from_dict(json.loads(recipe)),
+            item=item,
+            kind=kind,
+            path=self.artefacts / identifier / name,
+            sha256=sha256,
+            title=title,
+            facts=json.loads(facts),
+            stats=json.loads(stats),
+            notes=json.loads(notes),
+            created=created,
+            ratings=[Rating(*rating) for rating in ratings],
+        )
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())

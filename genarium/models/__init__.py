@@ -1,0 +1,1 @@
+"""Native networks, one family a file: config dataclass, layers, model, nothing else."""

@@ -1,0 +1,305 @@
+"""A decoder-only Transformer: from its config, a GPT-2, a Llama, a Qwen2 or a Qwen3.
+
+GPT-2 (Radford et al. 2019): learned positions, LayerNorm, GELU, biases everywhere, tied head.
+Llama (Touvron et al. 2023, arXiv:2302.13971; Llama 3: arXiv:2407.21783): rotary positions, RMSNorm,
+SwiGLU, grouped-query attention, no biases. Qwen2 (arXiv:2407.10671) adds biases on q, k and v;
+Qwen3 (arXiv:2505.09388) drops them and normalises q and k per head.
+
+Shapes below: B batch, T new tokens, S tokens attended to (cached + new), H query heads,
+K key-value heads, D head width, C model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Llama3Scaling:
+    """Stretches rotary wavelengths for long contexts (Llama 3.1, `rope_type: llama3`)."""
+
+    factor: float = 8.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_max_position_embeddings: int = 8192
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Everything that tells one decoder from another. Widths are in units, lengths in tokens."""
+
+    vocab_size: int = 50257
+    context_length: int = 1024
+    n_layers: int = 12
+    n_heads: int = 12
+    n_kv_heads: int = 12
+    head_dim: int = 64
+    d_model: int = 768
+    d_ff: int = 3072
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    norm_eps: float = 1e-5
+    positions: Literal["learned", "rotary"] = "learned"
+    rope_theta: float = 10_000.0
+    rope_scaling: Llama3Scaling | None = None
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    qkv_bias: bool = True
+    out_bias: bool = True
+    mlp_bias: bool = True
+    qk_norm: bool = False
+    tie_embeddings: bool = True
+    dropout: float = 0.0  # on what each layer adds to the residual stream, in training
+
+
+def rotary_table(config: GPTConfig, length: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, each (length, D) (Su et al. 2021, arXiv:2104.09864, eq. 34)."""
+    D = config.head_dim
+    inv_freq = 1.0 / (config.rope_theta ** (torch.arange(0, D, 2, dtype=torch.int64).float() / D))
+    if (s := config.rope_scaling) is not None:
+        wavelength = 2 * math.pi / inv_freq
+        low = s.original_max_position_embeddings / s.low_freq_factor
+        high = s.original_max_position_embeddings / s.high_freq_factor
+        smooth = (s.original_max_position_embeddings / wavelength - s.low_freq_factor) / (
+            s.high_freq_factor - s.low_freq_factor
+        )
+        between = (1 - smooth) * inv_freq / s.factor + smooth * inv_freq
+        scaled = torch.where(wavelength > low, inv_freq / s.factor, inv_freq)
+        is_between = ~(wavelength < high) & ~(wavelength > low)
+        inv_freq = torch.where(is_between, between, scaled)
+    angles = torch.outer(torch.arange(length).float(), inv_freq)
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn (B, H, T, D) by position; `cos`, `sin` are (B or 1, 1, T, D)."""
+    half = x.shape[-1] // 2
+    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
+    return x * cos + turned * sin
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation in float32 (Zhang and Sennrich 2019, arXiv:1910.07467)."""
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.weight.shape, None, self.eps).to(x.dtype) * self.weight
+
+
+class KeyValueCache:
+    """Keys and values of the tokens read so far, in one block per layer: (B, K, capacity, D)."""
+
+    def __init__(
+        self, config: GPTConfig, batch: int, capacity: int, *, dtype: torch.dtype, device: torch.device
+    ):
+        shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.length = 0
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store (B, K, T, D) behind what is there; return all of it, (B, K, S, D)."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) these rows of the batch, in this order."""
+        self.keys = self.keys[:, rows]
+        self.values = self.values[:, rows]
+
+
+class Attention(nn.Module):
+    """Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245)."""
+
+    def __init__(self, config: GPTConfig, layer: int):
+        super().__init__()
+        self.config, self.layer = config, layer
+        self.widths = [n * config.head_dim for n in (config.n_heads, config.n_kv_heads, config.n_kv_heads)]
+        self.qkv = nn.Linear(config.d_model, sum(self.widths), bias=config.qkv_bias)
+        self.out = nn.Linear(self.widths[0], config.d_model, bias=config.out_bias)
+        if config.qk_norm:
+            self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None,
+        cache: KeyValueCache | None,
+    ) -> Tensor:
+        B, T, _ = x.shape
+        c = self.config
+        q, k, v = (
+            part.view(B, T, -1, c.head_dim).transpose(1, 2)
+            for part in self.qkv(x).split(self.widths, dim=-1)
+        )
+        if c.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if rotary is not None:
+            q, k = rotate(q, *rotary), rotate(k, *rotary)
+        if cache is not None:
+            k, v = cache.append(self.layer, k, v)
+        y = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            is_causal=mask is None and T > 1,
+            enable_gqa=c.n_kv_heads != c.n_heads,
+        )
+        return self.out(y.transpose(1, 2).reshape(B, T, self.widths[0]))
+
+
+class GELUMLP(nn.Module):
+    """Two layers with the tanh-approximated GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.up = nn.Linear(config.d_model, config.d_ff, bias=config.mlp_bias)
+        self.down = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
+
+
+class SwiGLUMLP(nn.Module):
+    """Gated layer, silu(gate) * up (Shazeer 2020, arXiv:2002.05202); gate and up are one matrix."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.gate_up = nn.Linear(config.d_model, 2 * config.d_ff, bias=config.mlp_bias)
+        self.down = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    if config.norm == "layernorm":
+        return nn.LayerNorm(config.d_model, eps=config.norm_eps)
+    return RMSNorm(config.d_model, config.norm_eps)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: GPTConfig, layer: int):
+        super().__init__()
+        self.attention_norm = make_norm(config)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = make_norm(config)
+        self.mlp = GELUMLP(config) if config.mlp == "gelu" else SwiGLUMLP(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None,
+        cache: KeyValueCache | None,
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotary, mask, cache))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+class GPT(nn.Module):
+    """Token ids (B, T) to next-token logits (B, T, V)."""
+
+    rotary_cos: Tensor
+    rotary_sin: Tensor
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.context_length, config.d_model)
+        else:
+            cos, sin = rotary_table(config, config.context_length)
+            self.register_buffer("rotary_cos", cos, persistent=False)
+            self.register_buffer("rotary_sin", sin, persistent=False)
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
+        self.final_norm = make_norm(config)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.tie_embeddings:
+            self.head.weight = self.embedding.weight
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Normal(0, 0.02); layers that write to the residual stream by 1/sqrt(2 n_layers) less (GPT-2, 2.3)."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 1:
+                nn.init.ones_(parameter)
+            else:
+                writes = name.endswith(("attention.out.weight", "mlp.down.weight"))
+                scale = 1 / math.sqrt(2 * self.config.n_layers) if writes else 1.0
+                nn.init.normal_(parameter, std=0.02 * scale)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        *,
+        cache: KeyValueCache | None = None,
+        padding: Tensor | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """Logits for `tokens` (B, T), reading what `cache` holds first.
+
+        `padding` (B,) counts the padded positions at the left of each row, the cached ones included:
+        they are not attended to, and positions are counted from the first real token.
+        With `last_only` the logits are (B, 1, V), those of the last position.
+        Raises IndexError where the positions pass `context_length`.
+        """
+        past = cache.length if cache is not None else 0
+        T = tokens.shape[1]
+        if past + T > self.config.context_length:
+            raise IndexError(f"{past + T} positions exceed the context of {self.config.context_length}")
+        positions, mask = self._positions_and_mask(past, T, padding, tokens.device)
+        x = self.embedding(tokens)
+        rotary = None
+        if self.config.positions == "learned":
+            x = x + self.position_embedding(positions)
+        else:
+            cos, sin = self.rotary_cos[positions].to(x.dtype), self.rotary_sin[positions].to(x.dtype)
+            rotary = (cos.unsqueeze(1), sin.unsqueeze(1))
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x, rotary, mask, cache)
+        if cache is not None:
+            cache.length = past + T
+        if last_only:
+            x = x[:, -1:]
+        return self.head(self.final_norm(x))
+
+    @staticmethod
+    def _positions_and_mask(
+        past: int, T: int, padding: Tensor | None, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """Positions (B or 1, T), and which of S places each may look at, (B or 1, 1, T, S); None: all before it."""
+        columns = torch.arange(past, past + T, device=device).unsqueeze(0)
+        if padding is None and (past == 0 or T == 1):
+            return columns, None
+        places = torch.arange(past + T, device=device)
+        visible = places[None, None, :] <= columns[:, :, None]
+        if padding is None:
+            return columns, visible.unsqueeze(1)
+        real = places[None, None, :] >= padding[:, None, None]
+        # A padded row looks at itself, so that its softmax has something to look at; nothing reads it.
+        itself = places[None, None, :] == columns[:, :, None]
+        return (columns - padding[:, None]).clamp(min=0), ((visible & real) | itself).unsqueeze(1)

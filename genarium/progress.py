@@ -1,0 +1,51 @@
+"""What is going on, told to whoever listens: the command line's bar, the server's event stream, a test.
+
+Any code on the road calls `emit` or `note`; only a door decides what to show. Nobody listening costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """`done` of `total` units of `stage`; `preview` is what can be shown of output `item` so far.
+
+    For text a preview is the new piece of text; for `stage="note"` it is a sentence to tell the user.
+    """
+
+    stage: str
+    done: int = 0
+    total: int | None = None
+    preview: Any = None
+    item: int = 0
+
+
+Listener = Callable[[Event], None]
+_listener: ContextVar[Listener | None] = ContextVar("genarium_listener", default=None)
+
+
+def emit(stage: str, done: int = 0, total: int | None = None, preview: Any = None, item: int = 0) -> None:
+    """Tell the listener, if there is one."""
+    if (listener := _listener.get()) is not None:
+        listener(Event(stage, done, total, preview, item))
+
+
+def note(sentence: str) -> None:
+    """Tell the user something they should know about this result (what was cut, what was skipped)."""
+    emit("note", preview=sentence)
+
+
+@contextmanager
+def listening(listener: Listener | None) -> Iterator[None]:
+    """Send every event from inside the block to `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,183 @@
+"""A function's signature as data: what the command line, the HTTP schema and the web form are built from.
+
+A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in the words of the standard libraries for
+it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
+`list[X]` for repeatable. FastAPI and pydantic read the same annotations.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_doc import Doc
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
+
+from genarium.errors import BadInput
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help."""
+
+    name: str
+    type: type
+    default: Any = REQUIRED
+    help: str = ""
+    positional: bool = False
+    optional: bool = False
+    repeated: bool = False
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    needs_content: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    def check(self, value: Any) -> Any:
+        """The value as this parameter's type, or BadInput: what is wrong, and what would be right."""
+        if value is None and (self.optional or self.default is None):
+            return None
+        if self.repeated:
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise BadInput(f"{self.name} must be a list, got {value!r}")
+            return [self._check_one(item) for item in value]
+        return self._check_one(value)
+
+    def _check_one(self, value: Any) -> Any:
+        converted = _convert(value, self.type)
+        if converted is None:
+            raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {value!r}")
+        if self.choices and converted not in self.choices:
+            raise BadInput(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}")
+        if self.needs_content and not converted.strip():
+            raise BadInput(f"{self.name} is empty; give it some text")
+        tests = (
+            (self.minimum, lambda limit: converted < limit, "at least"),
+            (self.maximum, lambda limit: converted > limit, "at most"),
+            (self.above, lambda limit: converted <= limit, "more than"),
+            (self.below, lambda limit: converted >= limit, "less than"),
+        )
+        for limit, broken, words in tests:
+            if limit is not None and broken(limit):
+                raise BadInput(f"{self.name} must be {words} {limit:g}, got {value!r}")
+        return converted
+
+    def schema(self) -> dict[str, Any]:
+        """This parameter as JSON Schema."""
+        kinds: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+        one: dict[str, Any] = {"type": kinds[self.type]}
+        bounds = {
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "exclusiveMinimum": self.above,
+            "exclusiveMaximum": self.below,
+            "enum": list(self.choices) or None,
+            "minLength": 1 if self.needs_content else None,
+        }
+        one |= {name: value for name, value in bounds.items() if value is not None}
+        whole = {"type": "array", "items": one} if self.repeated else one
+        if self.optional:
+            whole = {"anyOf": [whole, {"type": "null"}]}
+        if not self.required:
+            whole["default"] = self.default
+        return whole | {"description": self.help}
+
+
+TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _convert(value: Any, wanted: type) -> Any:
+    """The value as `wanted` where nothing is lost by it, else None."""
+    if wanted is bool:
+        return value if isinstance(value, bool) else None
+    if wanted is int:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return int(value) if whole and not isinstance(value, bool) else None
+    if wanted is float:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(value) if number else None
+    return value if isinstance(value, wanted) else None
+
+
+def parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """The function's parameters in order."""
+    hints = get_type_hints(function, include_extras=True)
+    return [_parameter(p, hints[p.name]) for p in inspect.signature(function).parameters.values()]
+
+
+def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
+    metadata: list[Any] = []
+    if get_origin(hint) is Annotated:
+        hint, *metadata = get_args(hint)
+    optional = False
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = [part for part in get_args(hint) if part is not type(None)]
+        optional, hint = True, inner[0]
+    repeated = get_origin(hint) is list
+    if repeated:
+        hint = get_args(hint)[0]
+    choices: tuple[Any, ...] = ()
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        hint = type(choices[0])
+    facts: dict[str, Any] = {}
+    for item in [m for entry in metadata for m in (entry if isinstance(entry, GroupedMetadata) else [entry])]:
+        match item:
+            case Doc():
+                facts["help"] = item.documentation
+            case Ge():
+                facts["minimum"] = item.ge
+            case Le():
+                facts["maximum"] = item.le
+            case Gt():
+                facts["above"] = item.gt
+            case Lt():
+                facts["below"] = item.lt
+            case MinLen():
+                facts["needs_content"] = True
+    return Parameter(
+        name=parameter.name,
+        type=hint,
+        default=parameter.default,
+        positional=parameter.kind is not inspect.Parameter.KEYWORD_ONLY,
+        optional=optional,
+        repeated=repeated,
+        choices=choices,
+        **facts,
+    )
+
+
+def bind(
+    name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every parameter's checked value, defaults filled in. Raises BadInput, naming the parameter."""
+    given = dict(kwargs)
+    places = [p.name for p in wanted if p.positional]
+    if len(args) > len(places):
+        raise BadInput(f"{name} takes {len(places)} unnamed argument{'s' * (len(places) != 1)}, got {len(args)}")
+    for place, value in zip(places, args, strict=False):
+        if place in given:
+            raise BadInput(f"{name} got {place} twice")
+        given[place] = value
+    if unknown := sorted(given.keys() - {p.name for p in wanted}):
+        raise BadInput(f"{name} has no {unknown[0]!r}; it takes {', '.join(p.name for p in wanted)}")
+    values = {}
+    for parameter in wanted:
+        if parameter.name not in given:
+            if parameter.required:
+                raise BadInput(f"{name} needs {parameter.name}: {parameter.help}")
+            values[parameter.name] = parameter.default
+        else:
+            values[parameter.name] = parameter.check(given[parameter.name])
+    return values

@@ -1,0 +1,157 @@
+"""The training loop. It knows steps, gradients and checkpoints; what is learned is the objective's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from genarium.errors import BadInput, GenariumError
+from genarium.files import write_atomically
+from genarium.progress import emit
+from genarium.training import state
+from genarium.training.settings import Settings, make_optimizers, resolve_compile, resolve_precision
+
+
+class Objective(Protocol):
+    """What a family gives the loop."""
+
+    model: nn.Module
+    identity: dict[str, Any]
+    """What must be the same for a run to be continued: the data's digest, the network's config."""
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Batch `index` of the run: a function of the seed and the index alone."""
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """The mean loss over a batch, a scalar."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Figures on data not trained on; `loss` is the one plotted."""
+
+    def preview(self, step: int) -> str:
+        """A sample of what the model makes at this step, to read along the way."""
+
+
+def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str, Any]]:
+    """Train `objective.model` in place and return the log, one dict an evaluation.
+
+    The state is kept in `folder` and continued from there: a run killed at any moment and started again ends
+    in the same weights, bit for bit, on the same machine with the same number of threads.
+    Raises BadInput where the folder holds another run, GenariumError where the loss stops being a number.
+    """
+    torch.manual_seed(settings.seed)
+    model = objective.model
+    optimizers = make_optimizers(model, settings)
+    identity = objective.identity | {
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "device")}
+    }
+    log: list[dict[str, Any]] = []
+    first, seconds = 0, 0.0
+    if (facts := state.read_facts(folder)) is not None:
+        _require_same_run(facts["identity"], identity, folder)
+        if settings.device == "cpu":
+            torch.set_num_threads(facts["threads"])
+        state.restore(folder, model, optimizers)
+        log, first, seconds = facts["log"], facts["step"], facts["seconds"]
+    precision = resolve_precision(settings, model)
+    autocast = (
+        torch.autocast(settings.device.split(":")[0], dtype=precision)
+        if precision != torch.float32
+        else contextlib.nullcontext()
+    )
+    # Compiling may draw random numbers; the run's own must not depend on when that happens.
+    loss_of = torch.compile(objective.loss, dynamic=False) if resolve_compile(settings, model) else objective.loss
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def keep(step: int) -> None:
+        elapsed = seconds + time.perf_counter() - began
+        facts = {"identity": identity, "step": step, "seconds": elapsed, "log": log}
+        state.write(folder, model, optimizers, facts | {"threads": torch.get_num_threads()})
+
+    began = kept = time.perf_counter()
+    running: list[float] = []
+    step = first
+    model.train()
+    try:
+        for step in range(first, settings.steps):
+            rate = settings.learning_rate_at(step)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+            total = torch.zeros((), device=settings.device)
+            for micro in range(settings.grad_accumulation):
+                batch = objective.batch(step * settings.grad_accumulation + micro)
+                with autocast:
+                    loss = loss_of(*(part.to(settings.device) for part in batch))
+                (loss / settings.grad_accumulation).backward()
+                total += loss.detach()
+            nn.utils.clip_grad_norm_(parameters, settings.grad_clip)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            value = float(total) / settings.grad_accumulation
+            if not math.isfinite(value):
+                raise GenariumError(
+                    f"the loss is not a number at step {step}; start again with a smaller --learning-rate "
+                    f"(the last good checkpoint is in {folder})"
+                )
+            running.append(value)
+            emit("training", step + 1, settings.steps, preview=f"loss {value:.3f}")
+            last = step + 1 == settings.steps
+            if last or (step + 1) % settings.evaluate_every == 0:
+                log.append(_evaluate(objective, step + 1, running, rate, seconds + time.perf_counter() - began))
+                _write_log(folder, log)
+                running.clear()
+            if last or time.perf_counter() - kept > settings.checkpoint_minutes * 60:
+                keep(step + 1)
+                kept = time.perf_counter()
+    except KeyboardInterrupt:
+        # The weights may be between two optimisers: what was last kept is whole, and the same run goes on from it.
+        raise
+    return log
+
+
+def _evaluate(
+    objective: Objective, step: int, running: list[float], rate: float, seconds: float
+) -> dict[str, Any]:
+    objective.model.eval()
+    with torch.inference_mode(), torch.random.fork_rng():
+        figures = objective.evaluate()
+        sample = objective.preview(step)
+    objective.model.train()
+    entry = {"step": step, "train_loss": sum(running) / max(1, len(running)), "learning_rate": rate}
+    entry |= {"seconds": round(seconds, 1)} | figures | {"sample": sample}
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    emit("evaluated", step, preview=f"step {step}: {shown}\n  {sample}")
+    return entry
+
+
+def _write_log(folder: Path, log: list[dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in log)
+    write_atomically(folder / "log.jsonl", lines.encode())
+
+
+def _require_same_run(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    now = json.loads(json.dumps(now))
+    changed = sorted(name for name in before | now if before.get(name) != now.get(name))
+    if not changed:
+        return
+    inner = [
+        f"{name} was {before[name].get(key)!r}, now {now[name].get(key)!r}"
+        for name in changed
+        if isinstance(before.get(name), dict) and isinstance(now.get(name), dict)
+        for key in sorted(before[name] | now[name])
+        if before[name].get(key) != now[name].get(key)
+    ]
+    raise BadInput(
+        f"{folder} holds another run ({'; '.join(inner) or ', '.join(changed) + ' differ'}); "
+        "continue it with the options it began with, or choose another --out"
+    )

@@ -1,0 +1,33 @@
+"""The picture of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from genarium.files import write_atomically
+
+
+def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str) -> None:
+    """Training and validation loss (nats a token) against steps, as a PNG."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    steps = [entry["step"] for entry in log]
+    axes.plot(steps, [entry["train_loss"] for entry in log], label="training", marker=".")
+    if any("loss" in entry for entry in log):
+        axes.plot(steps, [entry.get("loss") for entry in log], label="validation", marker=".")
+        final = log[-1].get("loss")
+        axes.set_title(f"{title}: validation loss {final:.3f} after {steps[-1]:,} steps")
+    else:
+        axes.set_title(title)
+    axes.set_xlabel("optimiser steps")
+    axes.set_ylabel("loss (nats a token)")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=120)
+    write_atomically(file, out.getvalue())

@@ -1,0 +1,71 @@
+"""The state of a training run in one safetensors file: weights, optimiser, random numbers, step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from genarium.errors import BadCheckpoint
+from genarium.files import write_atomically
+
+FILE = "training.safetensors"
+
+
+def write(
+    folder: Path,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    facts: dict[str, Any],
+) -> None:
+    """Replace the folder's state. A kill or a full disk at any moment leaves the one before."""
+    tensors: dict[str, Tensor] = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
+    tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random_cuda"] = torch.cuda.get_rng_state()
+    for number, optimizer in enumerate(optimizers):
+        for index, entry in optimizer.state_dict()["state"].items():
+            for name, value in entry.items():
+                tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
+    tensors = {name: t.to("cpu").contiguous().clone() for name, t in tensors.items()}
+    write_atomically(folder / FILE, save(tensors, metadata={"facts": json.dumps(facts)}))
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """What `write` was told beside the tensors, or None where no run was begun here."""
+    if not (folder / FILE).exists():
+        return None
+    try:
+        with safe_open(folder / FILE, framework="pt") as opened:
+            facts: dict[str, Any] = json.loads(opened.metadata()["facts"])
+            return facts
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise BadCheckpoint(
+            f"{folder / FILE} can't be read ({error}); delete it to start this run from the beginning"
+        ) from None
+
+
+def restore(folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Put weights, optimiser state and the random number generators back as `write` found them."""
+    with safe_open(folder / FILE, framework="pt") as opened, torch.no_grad():
+        names = list(opened.keys())
+        for name, parameter in model.named_parameters():
+            parameter.copy_(opened.get_tensor(f"model.{name}"))
+        for number, optimizer in enumerate(optimizers):
+            whole = optimizer.state_dict()
+            entries: dict[int, dict[str, Tensor]] = {}
+            prefix = f"optimizer.{number}."
+            for key in names:
+                if key.startswith(prefix):
+                    index, name = key.removeprefix(prefix).split(".", 1)
+                    entries.setdefault(int(index), {})[name] = opened.get_tensor(key)
+            optimizer.load_state_dict(whole | {"state": entries})
+        torch.set_rng_state(opened.get_tensor("random"))
+        if "random_cuda" in names and torch.cuda.is_available():
+            torch.cuda.set_rng_state(opened.get_tensor("random_cuda"))
