@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -42,10 +43,8 @@ def write_atomically(file: Path, content: bytes) -> None:
 
 
 def remove_quietly(file: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):
         file.unlink(missing_ok=True)
-    except OSError:
-        pass
 
 
 def reason(error: OSError) -> str:

@@ -158,9 +158,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
     )
 
 
-def bind(
-    name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
+def bind(name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter's checked value, defaults filled in. Raises BadInput, naming the parameter."""
     given = dict(kwargs)
     places = [p.name for p in wanted if p.positional]

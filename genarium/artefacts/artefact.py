@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 class Artefact(ABC):
     """One output of a task. The file's bytes depend on the recipe alone; `stats` (speeds, times) are beside it.
 
-    `id` and `path` are set once the ledger keeps it.
+    `item` is its place among what the recipe makes. `id` and `path` are set once the ledger keeps it.
     """
 
     kind: ClassVar[str]
     suffix: ClassVar[str]
     media_type: ClassVar[str]
 
+    item: int = 0
     stats: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     id: str = ""

@@ -59,9 +59,9 @@ def weight_files(path: Path) -> list[Path]:
     if pickled:
         raise BadCheckpoint(
             f"{path}: its weights are a pickle ({pickled[0]}), which can run any code when opened, so it is refused; "
-            f"convert it where you trust it: python -c \"import torch, safetensors.torch as s; "
-            f"s.save_file({{k: v.contiguous().clone() for k, v in torch.load('{pickled[0]}', weights_only=True).items()}}"
-            f", '{WEIGHTS}')\""
+            f'convert it where you trust it: python -c "import torch, safetensors.torch as s; '
+            f"w = torch.load('{pickled[0]}', weights_only=True); "
+            f"s.save_file({{k: v.contiguous().clone() for k, v in w.items()}}, '{WEIGHTS}')\""
         )
     raise BadCheckpoint(f"{path} has no {WEIGHTS}; download the folder again")
 
@@ -76,9 +76,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         try:
             tensors.update(load_file(file))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise BadCheckpoint(
-                f"{file} is damaged or cut short ({error}); download it again"
-            ) from None
+            raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
     return tensors
 
 

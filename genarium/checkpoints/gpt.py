@@ -199,19 +199,24 @@ def write_config(config: GPTConfig, kind: str) -> dict[str, Any]:
     # Both spellings of the rotary settings, so that readers older than transformers 5 find theirs.
     older = {"rope_theta": config.rope_theta, "rope_scaling": rope if config.rope_scaling else None}
     biases = {} if kind == "qwen2" else {"attention_bias": config.qkv_bias}
-    return common | older | biases | {
-        "max_position_embeddings": config.context_length,
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.n_layers,
-        "num_attention_heads": config.n_heads,
-        "num_key_value_heads": config.n_kv_heads,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
-        "rms_norm_eps": config.norm_eps,
-        "rope_parameters": rope,
-        "mlp_bias": config.mlp_bias,
-    }
+    return (
+        common
+        | older
+        | biases
+        | {
+            "max_position_embeddings": config.context_length,
+            "hidden_size": config.d_model,
+            "intermediate_size": config.d_ff,
+            "num_hidden_layers": config.n_layers,
+            "num_attention_heads": config.n_heads,
+            "num_key_value_heads": config.n_kv_heads,
+            "head_dim": config.head_dim,
+            "hidden_act": "silu",
+            "rms_norm_eps": config.norm_eps,
+            "rope_parameters": rope,
+            "mlp_bias": config.mlp_bias,
+        }
+    )
 
 
 # Native name -> published name, inside one block. GPT-2's matrices are stored transposed (its Conv1D).

@@ -63,7 +63,9 @@ def split(paths: Sequence[Path], *, validation: float, holdout: Sequence[str] = 
     """The last `validation` share of each document is for watching; files named in `holdout` stay out altogether."""
     unknown = set(holdout) - {path.name for path in paths}
     if unknown:
-        raise BadInput(f"no file {', '.join(sorted(unknown))} to hold out; the files are {', '.join(p.name for p in paths)}")
+        raise BadInput(
+            f"no file {', '.join(sorted(unknown))} to hold out; the files are {', '.join(p.name for p in paths)}"
+        )
     train, watched = [], []
     for path in paths:
         if path.name in holdout:

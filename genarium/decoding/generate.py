@@ -88,5 +88,3 @@ def generate(
             seen = seen[select] if seen is not None else None
             rows = [rows[place] for place in kept]
         logits = model(chosen.unsqueeze(-1), cache=cache, padding=padding if ragged else None)[:, -1].float()
-
-

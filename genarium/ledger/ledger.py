@@ -186,7 +186,7 @@ class Ledger:
             raise
         self.connection.execute("COMMIT")
 
-    def keep(self, artefact: Artefact, recipe: Recipe, item: int) -> Artefact:
+    def keep(self, artefact: Artefact, recipe: Recipe) -> Artefact:
         """Write the artefact's files, record it, and set its `id` and `path`. All of it, or nothing."""
         content = artefact.content()
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -200,7 +200,7 @@ class Ledger:
             "digital_source_type": DIGITAL_SOURCE_TYPE,
             "generator": f"genarium {version('genarium')}",
             "id": identifier,
-            "item": item,
+            "item": artefact.item,
             "kind": artefact.kind,
             "file": name,
             "sha256": sha256,
@@ -222,7 +222,7 @@ class Ledger:
                         (
                             identifier,
                             recipe.digest,
-                            item,
+                            artefact.item,
                             artefact.kind,
                             name,
                             sha256,
@@ -251,6 +251,11 @@ class Ledger:
             where.append("instr(lower(title), lower(?))")
             values.append(search)
         return self._entries(f"{' AND '.join(where)} ORDER BY number DESC LIMIT ?", (*values, limit))
+
+    def count(self) -> int:
+        """How many artefacts there are."""
+        with self._explained():
+            return int(self.connection.execute("SELECT count(*) FROM artefacts").fetchone()[0])
 
     def find(self, identifier: str) -> Entry:
         """The entry whose id is or begins with `identifier`; BadInput where that is none or several."""

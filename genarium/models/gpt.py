@@ -98,9 +98,7 @@ class RMSNorm(nn.Module):
 class KeyValueCache:
     """Keys and values of the tokens read so far, in one block per layer: (B, K, capacity, D)."""
 
-    def __init__(
-        self, config: GPTConfig, batch: int, capacity: int, *, dtype: torch.dtype, device: torch.device
-    ):
+    def __init__(self, config: GPTConfig, batch: int, capacity: int, *, dtype: torch.dtype, device: torch.device):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
@@ -141,10 +139,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         B, T, _ = x.shape
         c = self.config
-        q, k, v = (
-            part.view(B, T, -1, c.head_dim).transpose(1, 2)
-            for part in self.qkv(x).split(self.widths, dim=-1)
-        )
+        q, k, v = (part.view(B, T, -1, c.head_dim).transpose(1, 2) for part in self.qkv(x).split(self.widths, dim=-1))
         if c.qk_norm:
             q, k = self.q_norm(q), self.k_norm(k)
         if rotary is not None:

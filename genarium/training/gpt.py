@@ -7,83 +7,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, Le
 
 from genarium import files
-from genarium.checkpoints import gpt as layout
-from genarium.data import text
 from genarium.errors import BadInput
-from genarium.models.gpt import GPT, GPTConfig
 from genarium.progress import emit
-from genarium.training import report
-from genarium.training.loop import fit
-from genarium.training.next_token import NextToken, likelihood
-from genarium.training.settings import Settings
-
-
-def llama(n_layers: int, d_model: int, n_heads: int, d_ff: int, context_length: int, dropout: float) -> GPTConfig:
-    return GPTConfig(
-        context_length=context_length,
-        n_layers=n_layers,
-        n_heads=n_heads,
-        n_kv_heads=n_heads,
-        head_dim=d_model // n_heads,
-        d_model=d_model,
-        d_ff=d_ff,
-        norm="rmsnorm",
-        positions="rotary",
-        mlp="swiglu",
-        qkv_bias=False,
-        out_bias=False,
-        mlp_bias=False,
-        dropout=dropout,
-    )
-
-
-def gpt2(n_layers: int, d_model: int, n_heads: int, context_length: int, dropout: float) -> GPTConfig:
-    return GPTConfig(
-        context_length=context_length,
-        n_layers=n_layers,
-        n_heads=n_heads,
-        n_kv_heads=n_heads,
-        head_dim=d_model // n_heads,
-        d_model=d_model,
-        d_ff=4 * d_model,
-        dropout=dropout,
-    )
-
-
-# Each preset: the network, and how it is trained when nothing else is said.
-PRESETS: dict[str, tuple[GPTConfig, Settings, int]] = {
-    # nanoGPT's published CPU setting: 4 layers, 4 heads, width 128, context 64, 12 rows, 2,000 steps.
-    "tiny": (gpt2(4, 128, 4, 64, 0.0), Settings(steps=2000, evaluate_every=500), 12),
-    # The starter: at most 16 MiB in half precision.
-    "small": (
-        llama(6, 320, 5, 704, 512, 0.0),
-        Settings(
-            steps=3600,
-            optimizer="muon",
-            learning_rate=3e-3,
-            min_learning_rate=1e-4,
-            warmup_steps=150,
-            weight_decay=0.3,
-            evaluate_every=200,
-        ),
-        16,
-    ),
-    "gpt2": (
-        gpt2(12, 768, 12, 1024, 0.0),
-        Settings(steps=100_000, learning_rate=6e-4, min_learning_rate=6e-5, warmup_steps=2000, grad_accumulation=8),
-        12,
-    ),
-}
 
 
 def train_gpt(
-    data: Annotated[str, Doc("text file, folder of .txt and .md files, or a name under GENARIUM_DATA")],
     *,
+    data: Annotated[str, Doc("text file, folder of .txt and .md files, or a name under GENARIUM_DATA")],
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     preset: Annotated[Literal["tiny", "small", "gpt2"], Doc("size of the network and settings to match")] = "small",
     tokenizer: Annotated[Literal["char", "bpe"], Doc("one token a character, or byte-pair encoding")] = "bpe",
@@ -97,7 +31,9 @@ def train_gpt(
     optimizer: Annotated[Literal["adamw", "muon"] | None, Doc("what turns gradients into updates")] = None,
     learning_rate: Annotated[float | None, Doc("peak learning rate"), Ge(0.0)] = None,
     warmup_steps: Annotated[int | None, Doc("updates over which the learning rate rises"), Ge(0)] = None,
-    dropout: Annotated[float | None, Doc("share of each layer's output dropped in training"), Interval(ge=0, lt=1)] = None,
+    dropout: Annotated[
+        float | None, Doc("share of each layer's output dropped in training"), Interval(ge=0, lt=1)
+    ] = None,
     evaluate_every: Annotated[int | None, Doc("updates between evaluations"), Ge(1)] = None,
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
@@ -111,14 +47,27 @@ def train_gpt(
     Writes a checkpoint folder in a published layout (GPT-2's or Llama's), with the log, a loss plot and the
     recipe. Returns the figures: losses in nats a token, bits per byte, seconds, and the folder.
     """
+    import torch
+
+    from genarium.checkpoints import gpt as layout
+    from genarium.data import text
+    from genarium.models.gpt import GPT
+    from genarium.training import report
+    from genarium.training.loop import fit
+    from genarium.training.next_token import NextToken, likelihood
+    from genarium.training.presets import PRESETS
+    from genarium.training.settings import pick_device
+
     paths = text.find(data)
     parts = text.split(paths, validation=validation, holdout=holdout or ())
     if not any(parts.train):
         raise BadInput(f"{data} holds no text; name a file with some")
     folder = Path(out) if out else Path("runs") / f"gpt-{preset}-{Path(data).stem}"
     emit("tokenizing")
-    made = text.char_tokenizer([*parts.train, *parts.validation]) if tokenizer == "char" else text.bpe_tokenizer(
-        parts.train, vocab_size
+    made = (
+        text.char_tokenizer([*parts.train, *parts.validation])
+        if tokenizer == "char"
+        else text.bpe_tokenizer(parts.train, vocab_size)
     )
     config, settings, rows = PRESETS[preset]
     config = replace(
@@ -149,8 +98,9 @@ def train_gpt(
     )
     settings = replace(settings, warmup_steps=min(settings.warmup_steps, settings.steps // 10))
     torch.manual_seed(seed)
+    model = GPT(config).to(settings.device)
     objective = NextToken(
-        GPT(config).to(settings.device),
+        model,
         made,
         text.encode(made, parts.train),
         text.encode(made, parts.validation),
@@ -173,7 +123,7 @@ def train_gpt(
         )
         figures[f"bits_per_byte on {name}"] = found["bits_per_byte"]
     end = made.token_to_id(text.END_OF_TEXT)
-    layout.save(objective.model, folder, extra={"bos_token_id": end, "eos_token_id": end})
+    layout.save(model, folder, extra={"bos_token_id": end, "eos_token_id": end})
     files.write_atomically(folder / "tokenizer.json", made.to_str().encode())
     described = {
         "eos_token": text.END_OF_TEXT,
@@ -194,14 +144,3 @@ def train_gpt(
     files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode())
     report.plot_losses(log, folder / "loss.png", title=f"GPT {preset} on {Path(data).stem}")
     return figures | {"folder": str(folder)}
-
-
-def pick_device(name: str) -> str:
-    """`auto` is the first GPU, else the CPU. Raises BadInput for a device that is not here."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):
-        raise BadInput(f"no device {name!r} on this machine; use cpu or auto") from None
-    return name

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +33,9 @@ class Objective(Protocol):
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Batch `index` of the run: a function of the seed and the index alone."""
 
-    def loss(self, *batch: Tensor) -> Tensor:
-        """The mean loss over a batch, a scalar."""
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """From the parts of a batch to their mean loss, a scalar."""
 
     def evaluate(self) -> dict[str, float]:
         """Figures on data not trained on; `loss` is the one plotted."""
@@ -44,7 +48,8 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
     """Train `objective.model` in place and return the log, one dict an evaluation.
 
     The state is kept in `folder` and continued from there: a run killed at any moment and started again ends
-    in the same weights, bit for bit, on the same machine with the same number of threads.
+    in the same weights, bit for bit, on the same machine with the same number of threads. Ctrl-C and SIGTERM
+    finish the step and keep the state before they end the run.
     Raises BadInput where the folder holds another run, GenariumError where the loss stops being a number.
     """
     torch.manual_seed(settings.seed)
@@ -54,33 +59,31 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "device")}
     }
     log: list[dict[str, Any]] = []
+    running: list[float] = []
     first, seconds = 0, 0.0
     if (facts := state.read_facts(folder)) is not None:
         _require_same_run(facts["identity"], identity, folder)
         if settings.device == "cpu":
             torch.set_num_threads(facts["threads"])
         state.restore(folder, model, optimizers)
-        log, first, seconds = facts["log"], facts["step"], facts["seconds"]
+        log, first, seconds, running = facts["log"], facts["step"], facts["seconds"], facts.get("running", [])
     precision = resolve_precision(settings, model)
     autocast = (
         torch.autocast(settings.device.split(":")[0], dtype=precision)
         if precision != torch.float32
         else contextlib.nullcontext()
     )
-    # Compiling may draw random numbers; the run's own must not depend on when that happens.
     loss_of = torch.compile(objective.loss, dynamic=False) if resolve_compile(settings, model) else objective.loss
     parameters = [p for p in model.parameters() if p.requires_grad]
 
     def keep(step: int) -> None:
         elapsed = seconds + time.perf_counter() - began
-        facts = {"identity": identity, "step": step, "seconds": elapsed, "log": log}
+        facts = {"identity": identity, "step": step, "seconds": elapsed, "log": log, "running": running}
         state.write(folder, model, optimizers, facts | {"threads": torch.get_num_threads()})
 
     began = kept = time.perf_counter()
-    running: list[float] = []
-    step = first
     model.train()
-    try:
+    with _finishing_the_step() as asked:
         for step in range(first, settings.steps):
             rate = settings.learning_rate_at(step)
             for optimizer in optimizers:
@@ -110,24 +113,42 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
                 log.append(_evaluate(objective, step + 1, running, rate, seconds + time.perf_counter() - began))
                 _write_log(folder, log)
                 running.clear()
-            if last or time.perf_counter() - kept > settings.checkpoint_minutes * 60:
+            if last or asked or time.perf_counter() - kept > settings.checkpoint_minutes * 60:
                 keep(step + 1)
                 kept = time.perf_counter()
-    except KeyboardInterrupt:
-        # The weights may be between two optimisers: what was last kept is whole, and the same run goes on from it.
-        raise
+            if asked:
+                raise KeyboardInterrupt
     return log
 
 
-def _evaluate(
-    objective: Objective, step: int, running: list[float], rate: float, seconds: float
-) -> dict[str, Any]:
+@contextlib.contextmanager
+def _finishing_the_step() -> Iterator[list[int]]:
+    """Inside the block Ctrl-C and SIGTERM are noted in the list, to be answered between two steps; twice is at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, _: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _evaluate(objective: Objective, step: int, running: list[float], rate: float, seconds: float) -> dict[str, Any]:
     objective.model.eval()
     with torch.inference_mode(), torch.random.fork_rng():
         figures = objective.evaluate()
         sample = objective.preview(step)
     objective.model.train()
-    entry = {"step": step, "train_loss": sum(running) / max(1, len(running)), "learning_rate": rate}
+    entry: dict[str, Any] = {"step": step, "train_loss": sum(running) / max(1, len(running)), "learning_rate": rate}
     entry |= {"seconds": round(seconds, 1)} | figures | {"sample": sample}
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     emit("evaluated", step, preview=f"step {step}: {shown}\n  {sample}")

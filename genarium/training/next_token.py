@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from genarium.data.text import END_OF_TEXT, Windows
+from genarium.data.text import Windows
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 
@@ -57,7 +57,7 @@ class NextToken:
         return likelihood(self.model, self.tokenizer, self.validation, context=self.context)
 
     def preview(self, step: int) -> str:
-        ids = self.tokenizer.encode(self.prompt).ids or [self.tokenizer.token_to_id(END_OF_TEXT)]
+        ids = self.tokenizer.encode(self.prompt).ids or [0]
         room = self.context - len(ids)
         if room < 1 or not hasattr(self.model, "blocks"):
             return ""

@@ -18,8 +18,8 @@ def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str) -> None:
     axes = figure.add_subplot()
     steps = [entry["step"] for entry in log]
     axes.plot(steps, [entry["train_loss"] for entry in log], label="training", marker=".")
-    if any("loss" in entry for entry in log):
-        axes.plot(steps, [entry.get("loss") for entry in log], label="validation", marker=".")
+    if all("loss" in entry for entry in log):
+        axes.plot(steps, [entry["loss"] for entry in log], label="validation", marker=".")
         final = log[-1].get("loss")
         axes.set_title(f"{title}: validation loss {final:.3f} after {steps[-1]:,} steps")
     else:

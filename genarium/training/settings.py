@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from genarium.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -39,6 +41,17 @@ class Settings:
         done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         share = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         return self.min_learning_rate + share * (self.learning_rate - self.min_learning_rate)
+
+
+def pick_device(name: str) -> str:
+    """`auto` is the first GPU, else the CPU. Raises BadInput for a device that is not here."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        raise BadInput(f"no device {name!r} on this machine; use cpu or auto") from None
+    return name
 
 
 def resolve_precision(settings: Settings, model: nn.Module) -> torch.dtype:

@@ -1,0 +1,30 @@
+# Both commands set up what they need: `make demo` the package, `make test` the tools too.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROMPT := In the morning, I drink a cup of coffee to start my day. Next, I
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.installed
+	$(BIN)/genarium text "$(PROMPT)" -n 3 --max-new-tokens 100 --seed 7
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { echo "python3 can't make a virtual environment: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

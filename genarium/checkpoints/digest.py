@@ -1,0 +1,63 @@
+"""The digest of a checkpoint: one sha256 over the files that decide what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+from genarium import files
+from genarium.errors import BadCheckpoint, StorageError
+
+DECIDING = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+NOT_DECIDING = ("training.safetensors", "training.json", "training_args.json")
+
+
+def checkpoint_files(path: Path) -> list[Path]:
+    """The files that decide a checkpoint's outputs, sorted by name, sub-folders included."""
+    found = {file for pattern in DECIDING for file in path.rglob(pattern) if file.is_file()}
+    visible = (
+        f for f in found if f.name not in NOT_DECIDING and not any(p.startswith(".") for p in f.relative_to(path).parts)
+    )
+    return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of one file, hexadecimal."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise BadCheckpoint(f"can't read {file}: {files.reason(error)}") from None
+
+
+def of_folder(path: Path) -> str:
+    """sha256 over the sorted lines `sha256  name` of `checkpoint_files`, hexadecimal.
+
+    File hashes are remembered by path, size and modification time, so a large model is read once.
+    """
+    cache = files.home() / "digests.json"
+    known = _read_cache(cache)
+    fresh = False
+    lines = []
+    for file in checkpoint_files(path):
+        stat = file.stat()
+        key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in known:
+            known[key] = file_sha256(file)
+            fresh = True
+        lines.append(f"{known[key]}  {file.relative_to(path).as_posix()}\n")
+    if fresh and files.home().is_dir():
+        # Only a shortcut: where it can't be kept, the next call reads the files again.
+        with contextlib.suppress(StorageError):
+            files.write_atomically(cache, json.dumps(known).encode())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _read_cache(cache: Path) -> dict[str, str]:
+    try:
+        loaded = json.loads(cache.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,63 @@
+"""The tokenizer of a checkpoint folder: `tokenizer.json`, or GPT-2's older `vocab.json` and `merges.txt`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from genarium.checkpoints.folder import read_config
+from genarium.errors import BadCheckpoint
+
+
+def load(path: Path) -> Tokenizer:
+    """Raises BadCheckpoint where there is no tokenizer or it can't be read."""
+    try:
+        if (path / "tokenizer.json").exists():
+            tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+            # A saved tokenizer may carry the padding and cutting of its last use; lengths are the engine's matter.
+            tokenizer.no_padding()
+            tokenizer.no_truncation()
+            return tokenizer
+        if (path / "vocab.json").exists() and (path / "merges.txt").exists():
+            model = models.BPE.from_file(str(path / "vocab.json"), str(path / "merges.txt"))
+            tokenizer = Tokenizer(model)
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = decoders.ByteLevel()
+            end = "<|endoftext|>"
+            if tokenizer.token_to_id(end) is not None:
+                tokenizer.add_special_tokens([AddedToken(end, normalized=False)])
+            return tokenizer
+    except Exception as error:  # the library raises bare Exception
+        raise BadCheckpoint(f"{path}: the tokenizer can't be read ({error}); download the folder again") from None
+    raise BadCheckpoint(
+        f"{path} has no tokenizer.json (nor vocab.json with merges.txt); copy the model's tokenizer files there"
+    )
+
+
+def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:
+    """The token ids that end a text, from generation_config.json, config.json and tokenizer_config.json."""
+    ids: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        ids |= _ids(_read(path / name).get("eos_token_id"))
+    named = _read(path / "tokenizer_config.json").get("eos_token")
+    text = named.get("content") if isinstance(named, dict) else named
+    if isinstance(text, str) and (found := tokenizer.token_to_id(text)) is not None:
+        ids.add(found)
+    return frozenset(i for i in ids if 0 <= i < read_config(path).get("vocab_size", 0))
+
+
+def _ids(value: Any) -> set[int]:
+    if isinstance(value, int):
+        return {value}
+    return set(value) if isinstance(value, list) else set()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,83 @@
+"""What a run shows while it works: a bar on stderr after a second, text as it is written, notes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genarium.progress import Event
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+BAR_AFTER_SECONDS = 1.0
+
+
+class Display:
+    """A listener for progress events. With `stream`, new text goes to stdout as it comes, and there is no bar."""
+
+    def __init__(self, *, stream: bool = False):
+        self.stream = stream
+        self.began = time.monotonic()
+        self.bar: Progress | None = None
+        self.row: TaskID | None = None
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close_bar()
+
+    def __call__(self, event: Event) -> None:
+        if event.stage == "note":
+            self.say(f"note: {event.preview}")
+        elif event.stage == "evaluated":
+            self.say(event.preview)
+        elif event.stage == "writing" and self.stream:
+            self.close_bar()
+            click.echo(event.preview, nl=False)
+            sys.stdout.flush()
+        elif event.stage != "made":
+            self._advance(event)
+
+    def say(self, sentence: str) -> None:
+        """A line on stderr, above the bar where there is one."""
+        if self.bar is not None:
+            self.bar.console.print(sentence, markup=False, highlight=False)
+        else:
+            click.echo(sentence, err=True)
+
+    def close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _advance(self, event: Event) -> None:
+        if not sys.stderr.isatty() or (self.bar is None and time.monotonic() - self.began < BAR_AFTER_SECONDS):
+            return
+        if self.bar is None:
+            self.bar = _new_bar()
+            self.bar.start()
+            self.row = self.bar.add_task(event.stage, total=event.total)
+        about: Any = event.preview if isinstance(event.preview, str) and event.stage != "writing" else ""
+        assert self.row is not None
+        self.bar.update(self.row, description=f"{event.stage} {about}"[:60], completed=event.done, total=event.total)
+
+
+def _new_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

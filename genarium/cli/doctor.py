@@ -1,0 +1,76 @@
+"""`doctor`: what is installed, which device, whether the data folder and the starters are sound."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+PACKAGES = ("genarium", "torch", "tokenizers", "safetensors", "huggingface_hub", "openai", "transformers", "matplotlib")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def doctor(as_json: bool) -> int:
+    """Check the installation. Exit code 1 where something is wrong."""
+    checks = [*_installed(), _device(), _storage(), *_starters()]
+    if as_json:
+        click.echo(json.dumps(checks, indent=2))
+    else:
+        for check in checks:
+            click.echo(f"{'ok ' if check['ok'] else 'BAD'}  {check['what']:<18} {check['found']}")
+    return 0 if all(check["ok"] for check in checks) else 1
+
+
+def _check(what: str, ok: bool, found: str) -> dict[str, Any]:
+    return {"what": what, "ok": ok, "found": found}
+
+
+def _installed() -> list[dict[str, Any]]:
+    checks = [_check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
+    for package in PACKAGES:
+        try:
+            checks.append(_check(package, True, version(package)))
+        except PackageNotFoundError:
+            optional = package in ("transformers", "matplotlib")
+            checks.append(_check(package, optional, "not installed" + (" (optional)" if optional else "")))
+    return checks
+
+
+def _device() -> dict[str, Any]:
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return _check("device", True, f"cuda: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+    amx = ", multiplies bfloat16 natively" if torch.cpu._is_amx_tile_supported() else ""
+    return _check("device", True, f"cpu: {torch.get_num_threads()} threads{amx}")
+
+
+def _storage() -> dict[str, Any]:
+    from genarium.errors import StorageError
+    from genarium.files import home
+    from genarium.ledger import Ledger
+
+    try:
+        with Ledger() as ledger:
+            count = ledger.count()
+    except StorageError as error:
+        return _check("data folder", False, str(error))
+    free = shutil.disk_usage(home()).free / 2**30
+    return _check("data folder", True, f"{home()}: {count} artefacts, {free:.1f} GiB free")
+
+
+def _starters() -> list[dict[str, Any]]:
+    from genarium.checkpoints.catalogue import starters
+
+    checks = []
+    for starter in starters().values():
+        damaged = starter.damaged()
+        found = f"damaged: {', '.join(damaged)}; install Genarium again" if damaged else "verified (sha256)"
+        checks.append(_check(f"starter/{starter.name}", not damaged, found))
+    return checks

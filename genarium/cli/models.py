@@ -1,0 +1,99 @@
+"""Which models there are: `models list`, `show`, `pull`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.group()
+def models() -> None:
+    """List, show and fetch models."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def list_models(as_json: bool) -> None:
+    """The starters that ship with Genarium, and the hub checkpoints on this machine."""
+    from genarium.checkpoints.catalogue import starters
+
+    rows: list[dict[str, Any]] = [
+        {
+            "reference": f"starter/{s.name}",
+            "tasks": list(s.tasks),
+            "bytes": s.size,
+            "licence": s.licence,
+            "summary": s.summary,
+        }
+        for s in starters().values()
+    ]
+    rows += _pulled()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['reference']:<28} {row['bytes'] / 2**20:>8.1f} MiB  {', '.join(row['tasks']):<10} {row['summary']}"
+        )
+
+
+@models.command("show")
+@click.argument("reference")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def show_model(reference: str, as_json: bool) -> None:
+    """A model's card, or what its folder says of it."""
+    from genarium.checkpoints import catalogue
+    from genarium.checkpoints.find import find
+    from genarium.checkpoints.folder import read_config
+    from genarium.errors import BadInput
+
+    found = find(reference, default="text")
+    if found.path is None:
+        raise BadInput(f"{reference} is behind an endpoint; nothing of it is on this machine to show")
+    config = read_config(found.path)
+    if as_json:
+        shown = {"reference": found.reference, "path": str(found.path), "digest": found.digest, "config": config}
+        click.echo(json.dumps(shown, indent=2))
+    elif found.reference.startswith("starter/"):
+        click.echo(catalogue.starter(found.reference.removeprefix("starter/")).card())
+    else:
+        click.echo(f"{found.reference}: {config['model_type']}, in {found.path}\nsha256 {found.digest}")
+        card = found.path / "README.md"
+        if card.exists():
+            click.echo("\n" + card.read_text("utf-8", errors="replace"))
+
+
+@models.command("pull")
+@click.argument("reference", metavar="HUB_ID[@REVISION]")
+def pull(reference: str) -> None:
+    """Fetch a checkpoint from the hub, to use it offline from then on."""
+    from genarium.checkpoints import folder
+    from genarium.checkpoints.find import download
+
+    path = download(reference)
+    if not (path / "model_index.json").exists():
+        folder.weight_files(path)  # refuse at once what could not be opened later
+    click.echo(path)
+
+
+def _pulled() -> list[dict[str, Any]]:
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repos = sorted(scan_cache_dir().repos, key=lambda repo: repo.repo_id)
+    except CacheNotFound:
+        return []
+    return [
+        {
+            "reference": r.repo_id,
+            "tasks": [],
+            "bytes": r.size_on_disk,
+            "licence": "",
+            "summary": "from the hub, on this machine",
+        }
+        for r in repos
+        if r.repo_type == "model"
+    ]

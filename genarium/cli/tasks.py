@@ -1,0 +1,89 @@
+"""A task as a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genarium.artefacts import Artefact
+from genarium.cli.display import Display
+from genarium.cli.options import click_parameters, given
+from genarium.tasks.task import Task
+
+
+def task_command(task: Task) -> click.Command:
+    """The command for a task: its signature's options, and those every task has."""
+    common: list[click.Parameter] = [
+        click.Option(["-o", "--output"], type=click.Path(dir_okay=False), help="also write the result to this file"),
+        click.Option(["--json", "as_json"], is_flag=True, help="print recipe, results and speeds as JSON"),
+    ]
+
+    def command(output: str | None, as_json: bool, **values: Any) -> None:
+        run_task(task, given(task.parameters, values), output=output, as_json=as_json)
+
+    return click.Command(
+        task.name, callback=command, params=[*click_parameters(task.parameters), *common], help=task.help
+    )
+
+
+def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool) -> None:
+    """Ask, run, print: results to stdout, everything else to stderr."""
+    from genarium import files
+    from genarium.run import prepare, run
+
+    recipe = prepare(task.name, **arguments)
+    stream = not as_json and sys.stdout.isatty() and task.artefact.kind == "text" and recipe.arguments.get("n") == 1
+    with Display(stream=stream) as display:
+        if stream:
+            click.echo(recipe.arguments["prompt"], nl=False)
+        result = run(recipe, listener=display)
+    if as_json:
+        click.echo(json.dumps(as_dict(result), indent=2, ensure_ascii=False))
+    elif stream:
+        click.echo()
+    else:
+        for number, artefact in enumerate(result):
+            if len(result) > 1:
+                click.echo(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(result)} {artefact.id}", err=True)
+                if number and not sys.stderr.isatty():
+                    click.echo("\n---\n")
+            click.echo(str(artefact))
+    if output:
+        separator = b"\n\n---\n\n"
+        files.write_atomically(Path(output), separator.join(artefact.content() for artefact in result) + b"\n")
+    if not as_json:
+        click.echo(kept(list(result)), err=True)
+
+
+def kept(artefacts: list[Artefact]) -> str:
+    """Where they were kept, and how fast they came."""
+    lines = [f"kept {artefact.path}" for artefact in artefacts]
+    speeds = [a.stats["tokens_per_second"] for a in artefacts if "tokens_per_second" in a.stats]
+    speed = f", {max(speeds):.0f} tokens/s" if speeds else ""
+    return "\n".join([*lines, f"see genarium show {artefacts[0].id}{speed}"] if artefacts else ["nothing was made"])
+
+
+def as_dict(result: Any) -> dict[str, Any]:
+    """A result as JSON values."""
+    shown = {
+        "recipe": result.recipe.as_dict(),
+        "recipe_sha256": result.recipe.digest,
+        "artefacts": [
+            {"id": a.id, "item": a.item, "kind": a.kind, "path": str(a.path), **a.facts(), "stats": a.stats}
+            for a in result
+        ],
+        "notes": result.notes,
+        "seconds": result.seconds,
+    }
+    texts = [a.text for a in result if hasattr(a, "text")]
+    if texts:
+        shown["texts"] = texts
+        shown["prompt_tokens"] = result[0].prompt_tokens
+        shown["completion_tokens"] = sum(a.completion_tokens for a in result)
+        shown["time_to_first_token"] = min(a.stats["time_to_first_token"] for a in result)
+        shown["tokens_per_second"] = max(a.stats["tokens_per_second"] for a in result)
+    return shown

@@ -1,0 +1,38 @@
+"""Ways to run a checkpoint. Each engine says what it can open; `open_text` picks the first that can.
+
+An engine is asked for by what it does (write text, …), so that a faster one can take a checkpoint over without
+any task knowing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from genarium.checkpoints.find import Found, find
+from genarium.engines.text import TextEngine
+from genarium.errors import BadCheckpoint
+from genarium.progress import emit
+
+
+def open_text(reference: str, *, default: str = "text") -> TextEngine:
+    """The engine that writes text with this model. Raises ModelNotFound, BadCheckpoint."""
+    return _open_text(find(reference, default=default))
+
+
+@lru_cache(maxsize=2)
+def _open_text(found: Found) -> TextEngine:
+    if found.path is None:
+        from genarium.engines.openai import OpenAIText
+
+        return OpenAIText(found.endpoint_model)
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.native import NativeText
+
+    emit("loading", preview=found.reference)
+    config = read_config(found.path)
+    if NativeText.opens(config):
+        return NativeText(found.path)
+    raise BadCheckpoint(
+        f"{found.reference}: no engine here writes text with a {config['model_type']!r} model; "
+        f"the native one opens {', '.join(NativeText.model_types())}"
+    )

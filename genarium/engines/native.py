@@ -1,0 +1,101 @@
+"""The native engine: checkpoints of the GPT-2 and Llama families on Genarium's own network, in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers.decoders import DecodeStream
+
+from genarium.checkpoints import gpt, tokenizer
+from genarium.decoding.generate import generate
+from genarium.decoding.sampling import Sampling
+from genarium.engines.text import Clock, Completion, StopWatcher, TextRequest, tell
+from genarium.errors import BadInput
+from genarium.progress import note
+
+
+class NativeText:
+    """Writes with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 checkpoint folder. Raises BadCheckpoint."""
+
+    def __init__(self, path: Path, *, dtype: torch.dtype | None = None, device: str | None = None):
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
+        dtype = dtype or (torch.bfloat16 if self.device == "cuda" else torch.float32)
+        self.model = gpt.load(path, dtype=dtype, device=self.device)
+        self.tokenizer = tokenizer.load(path)
+        self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
+        self.context = self.model.config.context_length
+
+    @staticmethod
+    def model_types() -> tuple[str, ...]:
+        return gpt.MODEL_TYPES
+
+    @staticmethod
+    def opens(config: Mapping[str, Any]) -> bool:
+        return config["model_type"] in gpt.MODEL_TYPES
+
+    def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
+        clock = Clock()
+        ids = [self._encode(prompt, request) for prompt in prompts]
+        rows = [row for row in ids for _ in range(request.n)]
+        samples = list(range(request.n)) * len(prompts)
+        sampling = Sampling(
+            max_new_tokens=request.max_new_tokens,
+            temperature=request.temperature,
+            top_k=request.top_k,
+            top_p=request.top_p,
+            min_p=request.min_p,
+            repetition_penalty=request.repetition_penalty,
+            seed=request.seed,
+        )
+        # The prompt comes first, since a word's first piece is written differently at the start of a text.
+        streams = [DecodeStream(ids=row, skip_special_tokens=True) for row in rows]
+        watchers = [StopWatcher(request.stop) for _ in rows]
+        counts = [0] * len(rows)
+        total = request.max_new_tokens * len(rows)
+        finished: set[int] = set()
+        tokens = generate(self.model, rows, sampling, samples=samples, end_tokens=self.end_tokens, finished=finished)
+        for new in tokens:
+            if new.row in finished:
+                continue
+            counts[new.row] += 1
+            clock.token(new.row)
+            watcher = watchers[new.row]
+            if new.token not in self.end_tokens:
+                piece = watcher.add(streams[new.row].step(self.tokenizer, new.token) or "")
+                tell(piece, new.row, clock.tokens, total)
+            ended = "stop" if watcher.stopped else new.ended
+            if ended:
+                finished.add(new.row)
+                tell(watcher.rest(), new.row, clock.tokens, total)
+                yield Completion(
+                    new.row, watcher.text, ended, len(rows[new.row]), counts[new.row], clock.stats(new.row)
+                )
+
+    def _encode(self, prompt: str, request: TextRequest) -> list[int]:
+        """The prompt's tokens, cut at the left to what the context can hold beside the new ones."""
+        room = self.context - request.max_new_tokens
+        if room < 1:
+            raise BadInput(
+                f"max_new_tokens must be less than this model's context of {self.context} tokens, "
+                f"got {request.max_new_tokens}; try {self.context // 2}"
+            )
+        ids: list[int] = self.tokenizer.encode(prompt).ids
+        if not ids:
+            raise BadInput("the prompt has no token this model knows; give it some text")
+        if len(ids) <= room:
+            return ids
+        if request.strict:
+            raise BadInput(
+                f"the prompt has {len(ids)} tokens, but only {room} fit beside {request.max_new_tokens} new ones in "
+                f"this model's context of {self.context}; shorten it, or leave out --strict to have its beginning cut"
+            )
+        cut = self.tokenizer.decode(ids[: len(ids) - room])
+        note(
+            f"the prompt has {len(ids)} tokens and {room} fit: its first {len(ids) - room} were not read "
+            f"(up to {' '.join(cut.split())[-40:]!r})"
+        )
+        return ids[len(ids) - room :]

@@ -1,0 +1,113 @@
+"""What an engine that writes text is, and what it gives back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from genarium.progress import emit
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One finished text. `row` is its place: prompt number times `n` plus sample number. Counts are tokens.
+
+    `finish_reason` is `stop` (an end token or a stop string) or `length`.
+    `stats`: `time_to_first_token` and `seconds`, of this row; `tokens_per_second`, of the whole batch so far.
+    """
+
+    row: int
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    stats: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """How to continue the prompts. The names and meanings are those of the `text` task."""
+
+    n: int = 1
+    max_new_tokens: int = 100
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: Sequence[str] = ()
+    strict: bool = False
+    seed: int = 0
+
+
+class TextEngine(Protocol):
+    """Continues texts. New pieces of text are told as progress events with `item` the row."""
+
+    def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
+        """Each of the `n` samples of every prompt, as each is finished. Raises BadInput."""
+
+
+class StopWatcher:
+    """Lets text through as it comes, but holds back what may be the beginning of a stop string."""
+
+    def __init__(self, stop: Sequence[str]):
+        self.stop = [s for s in stop if s]
+        self.text = ""
+        self.shown = 0
+        self.stopped = False
+
+    def add(self, piece: str) -> str:
+        """The part of the text that is now certain; sets `stopped`, and cuts `text`, at the first stop string."""
+        before = len(self.text)
+        self.text += piece
+        longest = max((len(s) for s in self.stop), default=0)
+        places = [at for s in self.stop if (at := self.text.find(s, max(0, before - longest))) >= 0]
+        if places:
+            self.text = self.text[: min(places)]
+            self.stopped = True
+            return self._show(len(self.text))
+        held = max(
+            (k for s in self.stop for k in range(1, len(s)) if self.text.endswith(s[:k])),
+            default=0,
+        )
+        return self._show(len(self.text) - held)
+
+    def rest(self) -> str:
+        """What was held back, when the text has ended."""
+        return self._show(len(self.text))
+
+    def _show(self, until: int) -> str:
+        new = self.text[self.shown : until]
+        self.shown = max(self.shown, until)
+        return new
+
+
+class Clock:
+    """Times a batch: first tokens by row, tokens a second over all rows."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.first: dict[int, float] = {}
+        self.first_of_all = 0.0
+        self.tokens = 0
+
+    def token(self, row: int) -> None:
+        self.tokens += 1
+        if row not in self.first:
+            self.first[row] = time.perf_counter() - self.began
+            self.first_of_all = self.first_of_all or self.first[row]
+
+    def stats(self, row: int) -> dict[str, float]:
+        seconds = time.perf_counter() - self.began
+        return {
+            "time_to_first_token": self.first.get(row, seconds),
+            "seconds": seconds,
+            "tokens_per_second": self.tokens / seconds if seconds > 0 else 0.0,
+        }
+
+
+def tell(piece: str, row: int, done: int, total: int) -> None:
+    """A new piece of text, as a progress event."""
+    emit("writing", done, total, preview=piece, item=row)

@@ -1,0 +1,134 @@
+"""The one road: recipe -> engine -> artefact -> ledger. Every door submits recipes here; there is no second exit."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from genarium import progress, signature, tasks
+from genarium.artefacts import Artefact
+from genarium.checkpoints.find import find
+from genarium.errors import BadCheckpoint
+from genarium.ledger import Entry, Ledger
+from genarium.progress import Event, Listener
+from genarium.recipe import Model, Recipe
+
+
+@dataclass
+class Result(Sequence[Artefact]):
+    """What a recipe made, in order of item. `seconds` is the whole run, loading the model included."""
+
+    recipe: Recipe
+    artefacts: list[Artefact] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @overload
+    def __getitem__(self, place: int) -> Artefact: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Artefact]: ...
+    def __getitem__(self, place: int | slice) -> Artefact | list[Artefact]:
+        return self.artefacts[place]
+
+    def __len__(self) -> int:
+        return len(self.artefacts)
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(artefact) for artefact in self.artefacts)
+
+
+def prepare(task: str, *args: Any, **kwargs: Any) -> Recipe:
+    """The complete recipe of a call: arguments checked and filled in, the model found and pinned, a seed drawn.
+
+    Raises BadInput, ModelNotFound, BadCheckpoint.
+    """
+    asked = tasks.find(task)
+    values = signature.bind(task, asked.parameters, args, kwargs)
+    model = None
+    if asked.starter is not None:
+        found = find(values.pop("model"), default=asked.starter)
+        model = Model(found.reference, found.digest)
+    seed = values.pop("seed", None)
+    # Short enough to be read out and typed again.
+    return Recipe.of(task, values, model, secrets.randbelow(2**31) if seed is None else seed)
+
+
+def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | None = None, keep: bool = True) -> Result:
+    """Carry out a recipe. Each artefact is kept in the ledger as soon as it is finished, unless `keep` is false.
+
+    `listener` gets the progress events: those of the engine, `note`, and `made` with each finished artefact as
+    its preview. An interrupt leaves the artefacts finished so far, whole. Raises GenariumError.
+    """
+    asked = tasks.find(recipe.task)
+    values = recipe.arguments
+    if recipe.model is not None:
+        _require_same_model(recipe.model, asked.starter or "")
+        values["model"] = recipe.model.reference
+    if any(parameter.name == "seed" for parameter in asked.parameters):
+        values["seed"] = recipe.seed
+    arguments = signature.bind(recipe.task, asked.parameters, (), values)
+    result = Result(recipe)
+
+    def listen(event: Event) -> None:
+        if event.stage == "note":
+            result.notes.append(event.preview)
+        if listener is not None:
+            listener(event)
+
+    began = time.perf_counter()
+    opened = Ledger() if keep and ledger is None else ledger  # first: what can't be kept is not worth making
+    try:
+        with progress.listening(listen):
+            for artefact in asked.function(**arguments):
+                artefact.notes = list(result.notes)
+                if keep and opened is not None:
+                    opened.keep(artefact, recipe)
+                result.artefacts.append(artefact)
+                progress.emit("made", len(result.artefacts), None, preview=artefact, item=artefact.item)
+    finally:
+        if opened is not None and ledger is None:
+            opened.close()
+    result.artefacts.sort(key=lambda artefact: artefact.item)
+    result.seconds = time.perf_counter() - began
+    return result
+
+
+def call(task: str, *args: Any, listener: Listener | None = None, **kwargs: Any) -> Result:
+    """Prepare and run: what `genarium.text(…)` does."""
+    return run(prepare(task, *args, **kwargs), listener=listener)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """`equal` says whether the artefact's bytes came out the same; where not, `result` holds what came instead."""
+
+    entry: Entry
+    equal: bool
+    result: Result
+
+
+def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = None) -> Reproduction:
+    """Run an artefact's recipe again and compare its bytes with those recorded. Equal ones are not kept again."""
+    entry = ledger.find(identifier)
+    result = run(entry.recipe, listener=listener, keep=False)
+    equal = any(
+        artefact.item == entry.item and hashlib.sha256(artefact.content()).hexdigest() == entry.sha256
+        for artefact in result
+    )
+    if not equal:
+        for artefact in result:
+            ledger.keep(artefact, entry.recipe)
+    return Reproduction(entry, equal, result)
+
+
+def _require_same_model(model: Model, starter: str) -> None:
+    now = find(model.reference, default=starter)
+    if now.digest != model.digest:
+        raise BadCheckpoint(
+            f"{model.reference} is not the model this recipe names: its files changed since "
+            f"(sha256 {model.digest[:12]} then, {now.digest[:12]} now); put the earlier files back, or ask anew"
+        )

@@ -1,0 +1,56 @@
+"""The definition of a task: a function, read once for everything that is built from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args, get_type_hints
+
+from genarium.artefacts import Artefact
+from genarium.signature import Parameter, parameters
+
+
+@dataclass(frozen=True)
+class Task:
+    """`function` yields artefacts one by one, as each is finished; `starter` is the model `--model starter` means."""
+
+    name: str
+    function: Callable[..., Iterator[Artefact]]
+    starter: str | None
+
+    @cached_property
+    def parameters(self) -> list[Parameter]:
+        return parameters(self.function)
+
+    @property
+    def help(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def artefact(self) -> type[Artefact]:
+        """The kind of artefact it makes."""
+        made: type[Artefact] = get_args(get_type_hints(self.function)["return"])[0]
+        return made
+
+    def schema(self) -> dict[str, Any]:
+        """The task as JSON Schema: its arguments, and the artefact's kind and media type."""
+        return {
+            "title": self.name,
+            "description": self.help,
+            "type": "object",
+            "properties": {p.name: p.schema() for p in self.parameters},
+            "required": [p.name for p in self.parameters if p.required],
+            "additionalProperties": False,
+            "artefact": {"kind": self.artefact.kind, "media_type": self.artefact.media_type},
+        }
+
+
+def task(*, starter: str | None = None) -> Callable[[Callable[..., Iterator[Any]]], Task]:
+    """Make the decorated function a task. A task with a `model` argument names the starter it defaults to."""
+
+    def decorate(function: Callable[..., Iterator[Any]]) -> Task:
+        return Task(function.__name__, function, starter)
+
+    return decorate

@@ -1,0 +1,64 @@
+"""`text`: go on with a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval, MinLen
+
+from genarium import engines
+from genarium.artefacts import Text
+from genarium.recipe import MAX_SEED
+from genarium.tasks.task import task
+
+
+@task(starter="text")
+def text(
+    prompt: Annotated[str, Doc("the text to go on with; - reads it from standard input"), MinLen(1)],
+    *,
+    n: Annotated[int, Doc("how many continuations"), Interval(ge=1, le=256)] = 1,
+    max_new_tokens: Annotated[int, Doc("longest continuation, in tokens"), Ge(1)] = 100,
+    temperature: Annotated[
+        float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)
+    ] = 0.8,
+    top_k: Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)] = 0,
+    top_p: Annotated[
+        float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)
+    ] = 0.95,
+    min_p: Annotated[
+        float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
+    ] = 0.0,
+    repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
+    stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
+    strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
+    model: Annotated[str, Doc("starter, a folder, a hub id, or openai:NAME")] = "starter",
+    seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
+) -> Iterator[Text]:
+    """Go on with a text."""
+    from genarium.engines.text import TextRequest
+
+    engine = engines.open_text(model)
+    request = TextRequest(
+        n=n,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop=stop or (),
+        strict=strict,
+        seed=seed or 0,
+    )
+    for completion in engine.write([prompt], request):
+        yield Text(
+            item=completion.row,
+            prompt=prompt,
+            text=completion.text,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            stats=completion.stats,
+        )

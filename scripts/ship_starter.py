@@ -1,0 +1,34 @@
+"""Put a trained checkpoint folder among the starters: half precision, its card kept, its sha256s recorded.
+
+python scripts/ship_starter.py runs/starter-text text
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from genarium import files
+from genarium.checkpoints import catalogue, folder, gpt
+from genarium.checkpoints.digest import file_sha256
+
+
+def main(source: Path, name: str) -> None:
+    target = catalogue.FOLDER / name
+    kept = {k: v for k, v in folder.read_config(source).items() if k in ("bos_token_id", "eos_token_id")}
+    gpt.save(gpt.load(source), target, dtype=torch.float16, extra=kept)
+    folder.copy_tokenizer(source, target)
+    if (source / "training.json").exists():
+        files.write_atomically(target / "training.json", (source / "training.json").read_bytes())
+    listed = json.loads((catalogue.FOLDER / "catalogue.json").read_text("utf-8"))
+    shipped = sorted(f for f in target.iterdir() if f.is_file() and f.name != "README.md")
+    listed[name]["files"] = {file.name: file_sha256(file) for file in shipped}
+    files.write_atomically(catalogue.FOLDER / "catalogue.json", json.dumps(listed, indent=2).encode() + b"\n")
+    print(f"{target.name}: {sum(f.stat().st_size for f in shipped) / 2**20:.2f} MiB")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
