@@ -6,6 +6,7 @@ the batch therefore never changes a sample's text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,26 +46,43 @@ def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def filter_logits(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Set to -inf what top-k, top-p and min-p leave out, in that order. (B, V) to (B, V).
+def distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """What top-k, top-p and min-p, in that order, leave of the distribution at this temperature.
 
+    From logits (B, V): probabilities (B, K) float64, each row summing to 1, and the tokens they belong to (B, K),
+    likeliest first; None for all V tokens in their own order.
     Top-k: Fan et al. 2018, arXiv:1805.04833. Top-p: Holtzman et al. 2019, arXiv:1904.09751.
     Min-p: Nguyen et al. 2024, arXiv:2407.01082.
     """
-    if 0 < sampling.top_k < logits.shape[-1]:
-        smallest = logits.topk(sampling.top_k, dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < smallest, -torch.inf)
+    scaled = logits.double() / sampling.temperature
+    tokens: Tensor | None = None
+    if 0 < sampling.top_k < scaled.shape[-1]:
+        scaled, tokens = scaled.topk(sampling.top_k, dim=-1)
     if sampling.top_p < 1:
-        values, order = logits.sort(dim=-1, descending=True)
-        probabilities = values.softmax(dim=-1)
-        outside = probabilities.cumsum(dim=-1) - probabilities >= sampling.top_p
-        outside[:, 0] = False
-        logits = logits.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
+        scaled, order = _nucleus(scaled, sampling.top_p)
+        tokens = order if tokens is None else tokens.gather(-1, order)
     if sampling.min_p > 0:
-        probabilities = logits.softmax(dim=-1)
-        limit = sampling.min_p * probabilities.max(dim=-1, keepdim=True).values
-        logits = logits.masked_fill(probabilities < limit, -torch.inf)
-    return logits
+        limit = scaled.max(dim=-1, keepdim=True).values + math.log(sampling.min_p)
+        scaled = scaled.masked_fill(scaled < limit, -torch.inf)
+    return scaled.softmax(dim=-1), tokens
+
+
+def _nucleus(scaled: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens that make up `top_p`, sorted; the rest of a row -inf. Both (B, K).
+
+    Sorting a vocabulary costs more than the network's step, so only as many tokens as are needed are sorted.
+    """
+    total = scaled.logsumexp(dim=-1, keepdim=True)
+    k = min(256, scaled.shape[-1])
+    while True:
+        values, order = scaled.topk(k, dim=-1)
+        probabilities = (values - total).exp()
+        cumulative = probabilities.cumsum(dim=-1)
+        if k == scaled.shape[-1] or bool((cumulative[:, -1] >= top_p).all()):
+            outside = cumulative - probabilities >= top_p
+            outside[:, 0] = False
+            return values.masked_fill(outside, -torch.inf), order
+        k = min(8 * k, scaled.shape[-1])
 
 
 def choose(logits: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
@@ -74,8 +92,9 @@ def choose(logits: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tenso
     """
     if sampling.temperature == 0 or uniforms is None:
         return logits.argmax(dim=-1)
-    kept = filter_logits(logits.double() / sampling.temperature, sampling)
-    cumulative = kept.softmax(dim=-1).cumsum(dim=-1)
+    probabilities, tokens = distribution(logits, sampling)
+    cumulative = probabilities.cumsum(dim=-1)
     # Scaled by the sum, so that rounding never leaves the draw behind the last token.
     draw = uniforms.to(cumulative.device).unsqueeze(-1) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, draw, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+    place = torch.searchsorted(cumulative, draw, right=True).clamp(max=cumulative.shape[-1] - 1)
+    return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)

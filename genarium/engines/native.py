@@ -12,6 +12,7 @@ from tokenizers.decoders import DecodeStream
 from genarium.checkpoints import gpt, tokenizer
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.engines.linear import use_decoding_linears
 from genarium.engines.text import Clock, Completion, StopWatcher, TextRequest, tell
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -25,6 +26,8 @@ class NativeText:
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
         dtype = dtype or (torch.bfloat16 if self.device == "cuda" else torch.float32)
         self.model = gpt.load(path, dtype=dtype, device=self.device)
+        if self.device == "cpu":
+            use_decoding_linears(self.model)
         self.tokenizer = tokenizer.load(path)
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
         self.context = self.model.config.context_length

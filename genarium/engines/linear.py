@@ -1,0 +1,47 @@
+"""Matrix products as decoding on a CPU needs them: few rows, so that reading the weights is all the time.
+
+One row: torch's `linear` calls a general matrix product that reads weights at half the memory's speed; the
+matrix-vector product reads them at nearly all of it. A few rows: oneDNN multiplies weights laid out for it
+beforehand, the way torch.compile's freezing does, and keeps that pace up to 32 rows. More rows (reading a
+prompt) are bound by arithmetic, where `linear` is as good. Figures in `benchmarks/README.md`.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PACKED_ROWS = 32
+
+
+class DecodingLinear(nn.Module):
+    """The same map as the `nn.Linear` it stands for, x (..., in) to (..., out); shares its weights."""
+
+    def __init__(self, linear: nn.Linear):
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.numel() // x.shape[-1]
+        if rows == 1:
+            row = x.reshape(-1)
+            y = torch.mv(self.weight, row) if self.bias is None else torch.addmv(self.bias, self.weight, row)
+            return y.view(*x.shape[:-1], -1)
+        if rows <= PACKED_ROWS:
+            if self.packed is None:
+                # Costs a second copy of the weights, made when the first batch comes.
+                self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, PACKED_ROWS)
+            return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return F.linear(x, self.weight, self.bias)
+
+
+def use_decoding_linears(model: nn.Module) -> None:
+    """Replace every `nn.Linear` inside `model`, in place. For inference on a CPU, in float32 or bfloat16."""
+    if not torch.backends.mkldnn.is_available():
+        return
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Linear:
+                setattr(module, name, DecodingLinear(child))
