@@ -166,7 +166,7 @@ def _require_same_run(before: dict[str, Any], now: dict[str, Any], folder: Path)
     if not changed:
         return
     inner = [
-        f"{name} was {before[name].get(key)!r}, now {now[name].get(key)!r}"
+        f"{key} was {before[name].get(key)!r}, now {now[name].get(key)!r}"
         for name in changed
         if isinstance(before.get(name), dict) and isinstance(now.get(name), dict)
         for key in sorted(before[name] | now[name])

@@ -41,7 +41,11 @@ def gpt2(n_layers: int, d_model: int, n_heads: int, context_length: int, dropout
 # Each preset: the network, and how it is trained when nothing else is said.
 PRESETS: dict[str, tuple[GPTConfig, Settings, int]] = {
     # nanoGPT's published CPU setting: 4 layers, 4 heads, width 128, context 64, 12 rows, 2,000 steps.
-    "tiny": (gpt2(4, 128, 4, 64, 0.0), Settings(steps=2000, evaluate_every=500), 12),
+    "tiny": (
+        gpt2(4, 128, 4, 64, 0.0),
+        Settings(steps=2000, learning_rate=4e-3, min_learning_rate=4e-4, evaluate_every=500),
+        12,
+    ),
     # The starter: at most 16 MiB in half precision.
     "small": (
         llama(6, 320, 5, 704, 512, 0.0),

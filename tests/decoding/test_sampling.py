@@ -1,0 +1,93 @@
+"""Sampling keeps what transformers' warpers keep, draws from that distribution, and never sees its neighbours."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from genarium.decoding.sampling import RandomStreams, Sampling, choose, distribution, penalise_repetition
+
+
+def dense(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    probabilities, tokens = distribution(logits, sampling)
+    if tokens is None:
+        return probabilities
+    return torch.zeros(logits.shape, dtype=torch.float64).scatter(-1, tokens, probabilities)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    temperature=st.floats(0.2, 3),
+    top_k=st.sampled_from([0, 1, 3, 40, 500]),
+    top_p=st.sampled_from([0.05, 0.5, 0.9, 0.999, 1.0]),
+    min_p=st.sampled_from([0.0, 0.02, 0.3]),
+    sharpness=st.sampled_from([0.1, 2.0, 6.0]),
+)
+def test_distribution_equals_transformers_warpers(
+    seed: int, temperature: float, top_k: int, top_p: float, min_p: float, sharpness: float
+) -> None:
+    logits = sharpness * torch.randn(3, 700, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
+    if top_k:
+        warpers.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        warpers.append(TopPLogitsWarper(top_p))
+    if min_p:
+        warpers.append(MinPLogitsWarper(min_p))
+    expected = warpers(torch.zeros(3, 1, dtype=torch.long), logits).softmax(dim=-1)
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    torch.testing.assert_close(dense(logits, sampling), expected, atol=1e-9, rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), penalty=st.floats(0.5, 3))
+def test_repetition_penalty_equals_transformers(seed: int, penalty: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 50, generator=generator)
+    prompt = torch.randint(0, 50, (2, 12), generator=generator)
+    seen = torch.zeros(2, 50, dtype=torch.bool).scatter(1, prompt, True)
+    expected = RepetitionPenaltyLogitsProcessor(penalty)(prompt, logits.clone())
+    torch.testing.assert_close(penalise_repetition(logits, seen, penalty), expected)
+
+
+def test_draws_follow_the_distribution() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -5.0]])
+    sampling = Sampling(temperature=1.3, top_p=0.97)
+    draws = 40_000
+    uniforms = torch.rand(draws, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    chosen = choose(logits.expand(draws, -1), sampling, uniforms)
+    frequencies = torch.bincount(chosen, minlength=5).double() / draws
+    torch.testing.assert_close(frequencies, dense(logits, sampling)[0], atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
+def test_the_ends_of_the_unit_interval_choose_a_token_that_was_kept(uniform: float) -> None:
+    logits = torch.tensor([[-torch.inf, 0.3, 0.1, -torch.inf]])
+    for sampling in (Sampling(), Sampling(top_p=0.9), Sampling(top_k=2), Sampling(min_p=0.1)):
+        chosen = choose(logits, sampling, torch.tensor([uniform], dtype=torch.float64))
+        assert int(chosen) in (1, 2)
+
+
+def test_greedy_is_the_likeliest_token() -> None:
+    logits = torch.tensor([[0.0, 3.0, 1.0], [9.0, 3.0, 1.0]])
+    assert choose(logits, Sampling(temperature=0), None).tolist() == [1, 0]
+
+
+def test_streams_depend_on_seed_and_sample_alone() -> None:
+    together = RandomStreams(7, [0, 1, 2])
+    first, second = together.draw([0, 1, 2]), together.draw([0, 2])
+    alone = RandomStreams(7, [2])
+    assert alone.draw([0]) == first[2]
+    assert alone.draw([0]) == second[1]
+    assert len({*first.tolist(), *RandomStreams(8, [0, 1, 2]).draw([0, 1, 2]).tolist()}) == 6
