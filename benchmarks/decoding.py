@@ -65,7 +65,7 @@ def main() -> None:
     prompt = torch.randint(0, 40_000, (PROMPT,), generator=torch.Generator().manual_seed(0)).tolist()
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         theirs = GPT2LMHeadModel.from_pretrained(options.folder, dtype=dtype).eval()
-        ours = NativeText(options.folder, dtype=dtype, device="cpu")
+        ours = NativeText(options.folder, dtype=name, device="cpu")
         ours.end_tokens = frozenset()
         for rows in (1, 8):
             speeds: dict[str, list[float]] = {"transformers": [], "genarium": []}

@@ -27,7 +27,9 @@ import numpy as np
 ARGUMENTS = [
     "--device=cpu",
     "--compile=False",
+    "--dtype=float32",
     "--eval_iters=20",
+    "--eval_interval=500",
     "--log_interval=100",
     "--block_size=64",
     "--batch_size=12",
@@ -37,8 +39,6 @@ ARGUMENTS = [
     "--max_iters=2000",
     "--lr_decay_iters=2000",
     "--dropout=0.0",
-    "--eval_interval=500",
-    "--dtype=float32",
 ]
 
 

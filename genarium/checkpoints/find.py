@@ -45,13 +45,13 @@ def find(reference: str, *, default: str) -> Found:
         folder = catalogue.starter(name).path
         return Found(f"starter/{name}", folder, digest.of_folder(folder))
     folder = Path(reference).expanduser()
-    if folder.is_dir():
+    if reference and folder.is_dir():
         folder = folder.resolve()
         return Found(str(folder), folder, digest.of_folder(folder))
     if folder.is_file():
         raise BadCheckpoint(f"{reference} is a file; name the checkpoint's folder")
     if reference.startswith((".", "/", "~")) or not HUB_ID.fullmatch(reference):
-        raise ModelNotFound(f"no folder {reference}; name a folder, a hub id such as gpt2, or one of {_starters()}")
+        raise ModelNotFound(f"no folder {reference!r}; name a folder, a hub id such as gpt2, or one of {_starters()}")
     folder = download(reference)
     return Found(reference, folder, digest.of_folder(folder))
 

@@ -11,19 +11,21 @@ from functools import lru_cache
 from genarium.checkpoints.find import Found, find
 from genarium.engines.text import TextEngine
 from genarium.errors import BadCheckpoint
-from genarium.progress import emit
+from genarium.progress import emit, note
 
 
-def open_text(reference: str, *, default: str = "text") -> TextEngine:
+def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
     """The engine that writes text with this model. Raises ModelNotFound, BadCheckpoint."""
-    return _open_text(find(reference, default=default))
+    return _open_text(find(reference, default=default), dtype)
 
 
 @lru_cache(maxsize=2)
-def _open_text(found: Found) -> TextEngine:
+def _open_text(found: Found, dtype: str) -> TextEngine:
     if found.path is None:
         from genarium.engines.openai import OpenAIText
 
+        if dtype != "auto":
+            note(f"{found.reference} computes in what its endpoint chooses: dtype {dtype} was left out")
         return OpenAIText(found.endpoint_model)
     from genarium.checkpoints.folder import read_config
     from genarium.engines.native import NativeText
@@ -31,7 +33,7 @@ def _open_text(found: Found) -> TextEngine:
     emit("loading", preview=found.reference)
     config = read_config(found.path)
     if NativeText.opens(config):
-        return NativeText(found.path)
+        return NativeText(found.path, dtype=dtype)
     raise BadCheckpoint(
         f"{found.reference}: no engine here writes text with a {config['model_type']!r} model; "
         f"the native one opens {', '.join(NativeText.model_types())}"

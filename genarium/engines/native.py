@@ -17,15 +17,18 @@ from genarium.engines.text import Clock, Completion, StopWatcher, TextRequest, t
 from genarium.errors import BadInput
 from genarium.progress import note
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class NativeText:
     """Writes with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 checkpoint folder. Raises BadCheckpoint."""
 
-    def __init__(self, path: Path, *, dtype: torch.dtype | None = None, device: str | None = None):
+    def __init__(self, path: Path, *, dtype: str = "auto", device: str | None = None):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
-        dtype = dtype or (torch.bfloat16 if self.device == "cuda" else torch.float32)
-        self.model = gpt.load(path, dtype=dtype, device=self.device)
+        if dtype == "auto":
+            dtype = "bfloat16" if self.device == "cuda" else "float32"
+        self.model = gpt.load(path, dtype=DTYPES[dtype], device=self.device)
         if self.device == "cpu":
             use_decoding_linears(self.model)
         self.tokenizer = tokenizer.load(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MinLen
@@ -33,13 +33,16 @@ def text(
     repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
     stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
     strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
+    ] = "auto",
     model: Annotated[str, Doc("starter, a folder, a hub id, or openai:NAME")] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:
     """Go on with a text."""
     from genarium.engines.text import TextRequest
 
-    engine = engines.open_text(model)
+    engine = engines.open_text(model, dtype=dtype)
     request = TextRequest(
         n=n,
         max_new_tokens=max_new_tokens,
