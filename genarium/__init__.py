@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from genarium.errors import GenariumError
 
@@ -33,9 +33,18 @@ def _verb(name: str) -> Callable[..., Result]:
         return call(name, *args, **kwargs)
 
     verb.__name__ = verb.__qualname__ = name
-    verb.__doc__ = task.help
-    verb.__signature__ = inspect.signature(task.function)  # type: ignore[attr-defined]
+    arguments = "\n".join(f"    {parameter.name}: {parameter.help}" for parameter in task.parameters)
+    verb.__doc__ = f"{task.help}\n\nArgs:\n{arguments}\n\nReturns a genarium.run.Result, a sequence of artefacts."
+    verb.__signature__ = _plain_signature(task.function)  # type: ignore[attr-defined]
     return verb
+
+
+def _plain_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The function's signature with bare types, as a reader wants it."""
+    hints = get_type_hints(function)
+    plain = inspect.signature(function)
+    shown = [parameter.replace(annotation=hints[name]) for name, parameter in plain.parameters.items()]
+    return plain.replace(parameters=shown, return_annotation="Result")
 
 
 def __getattr__(name: str) -> Any:
