@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-PACKAGES = ("genarium", "torch", "tokenizers", "safetensors", "huggingface_hub", "openai", "transformers", "matplotlib")
+PACKAGES = ("genarium", "torch", "tokenizers", "safetensors", "huggingface_hub", "openai", "matplotlib", "transformers")
 
 
 @click.command()
@@ -36,7 +36,7 @@ def _installed() -> list[dict[str, Any]]:
         try:
             checks.append(_check(package, True, version(package)))
         except PackageNotFoundError:
-            optional = package in ("transformers", "matplotlib")
+            optional = package == "transformers"
             checks.append(_check(package, optional, "not installed" + (" (optional)" if optional else "")))
     return checks
 
