@@ -25,6 +25,7 @@ class Display:
         self.began = time.monotonic()
         self.bar: Progress | None = None
         self.row: TaskID | None = None
+        self.midline = False
 
     def __enter__(self) -> Display:
         return self
@@ -38,14 +39,23 @@ class Display:
         elif event.stage == "evaluated":
             self.say(event.preview)
         elif event.stage == "writing" and self.stream:
-            self.close_bar()
-            click.echo(event.preview, nl=False)
-            sys.stdout.flush()
+            self.write(event.preview)
         elif event.stage != "made":
             self._advance(event)
 
+    def write(self, text: str) -> None:
+        """A piece of the result on stdout, where a line may end later."""
+        self.close_bar()
+        click.echo(text, nl=False)
+        sys.stdout.flush()
+        if text:
+            self.midline = not text.endswith("\n")
+
     def say(self, sentence: str) -> None:
         """A line on stderr, above the bar where there is one."""
+        if self.midline:
+            click.echo()
+            self.midline = False
         if self.bar is not None:
             self.bar.console.print(sentence, markup=False, highlight=False)
         else:

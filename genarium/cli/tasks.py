@@ -39,7 +39,7 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     stream = not as_json and sys.stdout.isatty() and task.artefact.kind == "text" and recipe.arguments.get("n") == 1
     with Display(stream=stream) as display:
         if stream:
-            click.echo(recipe.arguments["prompt"], nl=False)
+            display.write(recipe.arguments["prompt"])
         result = run(recipe, listener=display)
     if as_json:
         click.echo(json.dumps(as_dict(result), indent=2, ensure_ascii=False))
