@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -78,6 +79,50 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
     return tensors
+
+
+def require(stored: Mapping[str, Tensor], name: str, where: Path | str) -> Tensor:
+    """The stored tensor of that name, or BadCheckpoint."""
+    if name not in stored:
+        raise BadCheckpoint(f"{where}: the weights lack {name}; download the folder again")
+    return stored[name]
+
+
+def fill(
+    model: nn.Module,
+    fetch: Callable[[str], Tensor],
+    path: Path,
+    dtype: torch.dtype,
+    device: str,
+    *,
+    tied: Mapping[str, str] | None = None,
+) -> None:
+    """Give every parameter of `model` (built on the meta device) the tensor `fetch(name)`, shape and values checked.
+
+    `tied` names the parameters that are another one. Raises BadCheckpoint.
+    """
+    import torch
+
+    state: dict[str, Tensor] = {}
+    for name, expected in model.state_dict().items():
+        if name in (tied or {}):
+            continue
+        tensor = fetch(name)
+        if tensor.shape != expected.shape:
+            raise BadCheckpoint(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but config.json asks for {tuple(expected.shape)}; "
+                "the folder mixes parts of two models, so download it again"
+            )
+        tensor = tensor.to(device=device, dtype=dtype)
+        if not torch.isfinite(tensor).all():
+            raise BadCheckpoint(f"{path}: {name} holds values that are not numbers; download the folder again")
+        state[name] = tensor
+    for name, source in (tied or {}).items():
+        state[name] = state[source]
+    model.load_state_dict(state, strict=True, assign=True)
+    for name, source in (tied or {}).items():  # one parameter again, not two that are alike
+        module, leaf = name.rsplit(".", 1)
+        setattr(model.get_submodule(module), leaf, model.get_parameter(source))
 
 
 def write(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genarium.checkpoints import folder as folders
 from genarium.errors import BadCheckpoint
-from genarium.models.gpt import GPT, GPTConfig, Llama3Scaling
+from genarium.models.gpt import GPT, GPTConfig, Llama3Scaling, rotary_table
 
 LLAMA_FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 MODEL_TYPES = ("gpt2", *LLAMA_FAMILY)
@@ -40,29 +40,9 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     stored = {name.removeprefix(prefix): tensor for name, tensor in stored.items()}
     with torch.device("meta"):
         model = GPT(config)
-    state = {}
-    used: set[str] = set()
-    for name, expected in model.state_dict().items():
-        if name == "head.weight" and config.tie_embeddings:
-            continue
-        tensor = _fetch(stored, used, name, model_type, str(path))
-        if tensor.shape != expected.shape:
-            raise BadCheckpoint(
-                f"{path}: {name} has shape {tuple(tensor.shape)}, but config.json asks for {tuple(expected.shape)}; "
-                "the folder mixes parts of two models, so download it again"
-            )
-        tensor = tensor.to(device=device, dtype=dtype)
-        if not torch.isfinite(tensor).all():
-            raise BadCheckpoint(f"{path}: {name} holds values that are not numbers; download the folder again")
-        state[name] = tensor
-    if config.tie_embeddings:
-        state["head.weight"] = state["embedding.weight"]
-    model.load_state_dict(state, strict=True, assign=True)
-    if config.tie_embeddings:
-        model.head.weight = model.embedding.weight
+    tied = {"head.weight": "embedding.weight"} if config.tie_embeddings else {}
+    folders.fill(model, lambda name: _fetch(stored, name, model_type, str(path)), path, dtype, device, tied=tied)
     if config.positions == "rotary":  # not stored: made again, outside the meta device
-        from genarium.models.gpt import rotary_table
-
         model.rotary_cos, model.rotary_sin = (t.to(device) for t in rotary_table(config, config.context_length))
     return model.requires_grad_(False).eval()
 
@@ -254,13 +234,9 @@ def _published_names(name: str, model_type: str) -> tuple[list[str], bool]:
     return [f"layers.{index}.{part}.{leaf}" for part in LLAMA_BLOCK[inner]], False
 
 
-def _fetch(stored: dict[str, Tensor], used: set[str], name: str, model_type: str, where: str) -> Tensor:
+def _fetch(stored: Mapping[str, Tensor], name: str, model_type: str, where: str) -> Tensor:
     names, transposed = _published_names(name, model_type)
-    for part in names:
-        if part not in stored:
-            raise BadCheckpoint(f"{where}: the weights lack {part}; download the folder again")
-    parts = [stored[part] for part in names]
-    used.update(names)
+    parts = [folders.require(stored, part, where) for part in names]
     tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
     return tensor.t().contiguous() if transposed else tensor
 

@@ -1,0 +1,244 @@
+"""The BERT, DistilBERT and RoBERTa folder layouts <-> `models.encoder`, with and without their published heads.
+
+The published names and shapes are those of transformers' `BertModel`, `DistilBertModel`, `RobertaModel`, their
+`…ForSequenceClassification` and `…ForQuestionAnswering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from genarium.checkpoints import folder as folders
+from genarium.errors import BadCheckpoint
+from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
+
+M = TypeVar("M", bound=nn.Module)
+MODEL_TYPES = ("bert", "distilbert", "roberta")
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
+HEAD_NAMES = {Encoder: "Model", TextClassifier: "ForSequenceClassification", SpanReader: "ForQuestionAnswering"}
+
+
+def load_encoder(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Encoder:
+    """The network below any head. Raises BadCheckpoint where a part is missing, damaged or of another shape."""
+    raw, stored = _read(path)
+    config = read_config(raw, str(path))
+    if not any(name.startswith("pooler.") for name in stored):
+        config = replace(config, pooler=False)
+    with torch.device("meta"):
+        model = Encoder(config)
+    return _filled(model, stored, raw["model_type"], path, dtype, device)
+
+
+def load_classifier(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> TextClassifier:
+    """A `…ForSequenceClassification` folder. Raises BadCheckpoint, also where it has no such head."""
+    raw, stored = _read(path)
+    kind = raw["model_type"]
+    if not any(name.startswith("classifier.") for name in stored):
+        raise BadCheckpoint(f"{path} has no classification head; name a checkpoint fine-tuned to classify")
+    head = HeadConfig(n_outputs=len(labels(raw)), activation="relu" if kind == "distilbert" else "tanh")
+    with torch.device("meta"):
+        model = TextClassifier(read_config(raw, str(path)), head)
+    return _filled(model, stored, kind, path, dtype, device)
+
+
+def load_reader(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> SpanReader:
+    """A `…ForQuestionAnswering` folder. Raises BadCheckpoint, also where it has no such head."""
+    raw, stored = _read(path)
+    if not any(name.startswith("qa_outputs.") for name in stored):
+        raise BadCheckpoint(f"{path} has no question-answering head; name a checkpoint fine-tuned on SQuAD")
+    with torch.device("meta"):
+        model = SpanReader(read_config(raw, str(path)))
+    return _filled(model, stored, raw["model_type"], path, dtype, device)
+
+
+def save(
+    model: Encoder | TextClassifier | SpanReader,
+    path: Path,
+    *,
+    layout: str = "bert",
+    dtype: torch.dtype | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `config.json` and `model.safetensors` in the layout of `bert`, `distilbert` or `roberta`.
+
+    `extra` is added to the config (label names, say). Raises BadCheckpoint where the layout has no place for a part.
+    """
+    config = model.config
+    if layout == "distilbert" and (config.n_types or (isinstance(model, Encoder) and config.pooler)):
+        raise BadCheckpoint("DistilBERT's layout has no segment types and no pooler; save as bert")
+    if isinstance(model, TextClassifier) and model.head.pool != "first":
+        raise BadCheckpoint("no published layout has a classification head over the mean; save it as an adapter")
+    weights = next(model.parameters()).dtype if dtype is None else dtype
+    prefix = "" if isinstance(model, Encoder) else f"{layout}."
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        names = published_names(name, layout)
+        for part, piece in zip(names, tensor.detach().to("cpu", weights).chunk(len(names)), strict=True):
+            head = part.startswith(("classifier.", "pre_classifier.", "qa_outputs."))
+            tensors[part if head else prefix + part] = piece.contiguous().clone()
+    described = write_config(config, layout) | {
+        "architectures": [CLASS_NAMES[layout] + HEAD_NAMES[type(model)]],
+        "dtype": str(weights).removeprefix("torch."),
+    }
+    if isinstance(model, TextClassifier):
+        n = model.head.n_outputs
+        described["id2label"] = {str(i): f"LABEL_{i}" for i in range(n)}
+        described["label2id"] = {f"LABEL_{i}": i for i in range(n)}
+    folders.write(path, described | dict(extra or {}), tensors)
+
+
+def labels(raw: Mapping[str, Any]) -> list[str]:
+    """The label names of a classification checkpoint, in the order of its outputs."""
+    named = raw.get("id2label")
+    if isinstance(named, dict) and named:
+        return [str(named[key]) for key in sorted(named, key=int)]
+    return [f"LABEL_{i}" for i in range(raw.get("num_labels", 2))]
+
+
+def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
+    """The `EncoderConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
+    kind = raw.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise BadCheckpoint(
+            f"{where}: model_type {kind!r} is not one the native encoder can be; it can be {', '.join(MODEL_TYPES)}"
+        )
+    activation = raw.get("activation" if kind == "distilbert" else "hidden_act", "gelu")
+    if activation not in ACTIVATIONS:
+        raise BadCheckpoint(f"{where}: the native encoder does not know the activation {activation!r}")
+    if raw.get("position_embedding_type", "absolute") != "absolute":
+        raise BadCheckpoint(f"{where}: the native encoder knows absolute positions only")
+    try:
+        if kind == "distilbert":
+            return EncoderConfig(
+                vocab_size=raw["vocab_size"],
+                context_length=raw["max_position_embeddings"],
+                n_types=0,
+                n_layers=raw["n_layers"],
+                n_heads=raw["n_heads"],
+                d_model=raw["dim"],
+                d_ff=raw["hidden_dim"],
+                activation=ACTIVATIONS[activation],  # type: ignore[arg-type]
+                dropout=raw.get("dropout", 0.1),
+                pooler=False,
+            )
+        first = raw.get("pad_token_id", 1) + 1 if kind == "roberta" else 0
+        return EncoderConfig(
+            vocab_size=raw["vocab_size"],
+            context_length=raw["max_position_embeddings"] - first,
+            n_types=raw["type_vocab_size"],
+            first_position=first,
+            n_layers=raw["num_hidden_layers"],
+            n_heads=raw["num_attention_heads"],
+            d_model=raw["hidden_size"],
+            d_ff=raw["intermediate_size"],
+            norm_eps=raw.get("layer_norm_eps", 1e-12),
+            activation=ACTIVATIONS[activation],  # type: ignore[arg-type]
+            dropout=raw.get("hidden_dropout_prob", 0.1),
+        )
+    except KeyError as missing:
+        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
+
+
+def write_config(config: EncoderConfig, layout: str) -> dict[str, Any]:
+    """The `config.json` of a published layout."""
+    activation = {"gelu_tanh": "gelu_new"}.get(config.activation, config.activation)
+    common = {"model_type": layout, "vocab_size": config.vocab_size}
+    if layout == "distilbert":
+        return common | {
+            "max_position_embeddings": config.context_length,
+            "n_layers": config.n_layers,
+            "n_heads": config.n_heads,
+            "dim": config.d_model,
+            "hidden_dim": config.d_ff,
+            "activation": activation,
+            "dropout": config.dropout,
+            "attention_dropout": 0.0,
+            "pad_token_id": 0,
+        }
+    return common | {
+        "max_position_embeddings": config.first_position + config.context_length,
+        "type_vocab_size": config.n_types,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "layer_norm_eps": config.norm_eps,
+        "hidden_act": activation,
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "position_embedding_type": "absolute",
+        "pad_token_id": config.first_position - 1 if layout == "roberta" else 0,
+    }
+
+
+# Native name -> published names. BERT's and RoBERTa's are the same but for the head.
+BERT_BLOCK = {
+    "attention.qkv": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attention.out": ("attention.output.dense",),
+    "attention_norm": ("attention.output.LayerNorm",),
+    "mlp.up": ("intermediate.dense",),
+    "mlp.down": ("output.dense",),
+    "mlp_norm": ("output.LayerNorm",),
+}
+DISTILBERT_BLOCK = {
+    "attention.qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    "attention.out": ("attention.out_lin",),
+    "attention_norm": ("sa_layer_norm",),
+    "mlp.up": ("ffn.lin1",),
+    "mlp.down": ("ffn.lin2",),
+    "mlp_norm": ("output_layer_norm",),
+}
+TOP = {
+    "embedding": "embeddings.word_embeddings",
+    "position_embedding": "embeddings.position_embeddings",
+    "type_embedding": "embeddings.token_type_embeddings",
+    "embedding_norm": "embeddings.LayerNorm",
+    "pooler": "pooler.dense",
+    "spans": "qa_outputs",
+}
+CLASSIFIER = {
+    "bert": {"dense": "pooler.dense", "out": "classifier"},
+    "distilbert": {"dense": "pre_classifier", "out": "classifier"},
+    "roberta": {"dense": "classifier.dense", "out": "classifier.out_proj"},
+}
+
+
+def published_names(name: str, layout: str) -> list[str]:
+    """The published tensors that together, one under the other, are a native one."""
+    module, _, leaf = name.rpartition(".")
+    module = module.removeprefix("encoder.")
+    if module.startswith("blocks."):
+        _, index, inner = module.split(".", 2)
+        block, stem = (DISTILBERT_BLOCK, "transformer") if layout == "distilbert" else (BERT_BLOCK, "encoder")
+        return [f"{stem}.layer.{index}.{part}.{leaf}" for part in block[inner]]
+    return [f"{TOP.get(module) or CLASSIFIER[layout].get(module)}.{leaf}"]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and tensors, by their names without the model's prefix; the first BERTs' gamma and beta renamed."""
+    raw = folders.read_config(path)
+    prefix = f"{raw['model_type']}."
+    old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+    stored = {}
+    for name, tensor in folders.read_tensors(path).items():
+        plain = name.removeprefix(prefix)
+        for before, after in old.items():
+            plain = plain.replace(before, after)
+        stored[plain] = tensor
+    return raw, stored
+
+
+def _filled(model: M, stored: Mapping[str, Tensor], layout: str, path: Path, dtype: torch.dtype, device: str) -> M:
+    def fetch(name: str) -> Tensor:
+        parts = [folders.require(stored, part, path) for part in published_names(name, layout)]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    folders.fill(model, fetch, path, dtype, device)
+    return model.requires_grad_(False).eval()
