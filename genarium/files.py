@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def write_atomically(file: Path, content: bytes) -> None:
     except BaseException:
         remove_quietly(part)
         raise
+
+
+def sha256(file: Path) -> str:
+    """sha256 of the file's content, hexadecimal. Raises StorageError where it can't be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"can't read {file}: {reason(error)}") from None
 
 
 def remove_quietly(file: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, overload
 
-from genarium import progress, signature, tasks
+from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
 from genarium.checkpoints.find import find
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.ledger import Entry, Ledger
 from genarium.progress import Event, Listener
 from genarium.recipe import Model, Recipe
@@ -52,9 +53,11 @@ def prepare(task: str, *args: Any, **kwargs: Any) -> Recipe:
     if asked.starter is not None:
         found = find(values.pop("model"), default=asked.starter)
         model = Model(found.reference, found.digest)
+    draws = "seed" in values
     seed = values.pop("seed", None)
-    # Short enough to be read out and typed again.
-    return Recipe.of(task, values, model, secrets.randbelow(2**31) if seed is None else seed)
+    if draws and seed is None:
+        seed = secrets.randbelow(2**31)  # short enough to be read out and typed again
+    return Recipe.of(task, _with_files(asked, values, _pinned), model, seed or 0)
 
 
 def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | None = None, keep: bool = True) -> Result:
@@ -64,7 +67,7 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     its preview. An interrupt leaves the artefacts finished so far, whole. Raises GenariumError.
     """
     asked = tasks.find(recipe.task)
-    values = recipe.arguments
+    values = _with_files(asked, recipe.arguments, _opened)
     if recipe.model is not None:
         _require_same_model(recipe.model, asked.starter or "")
         values["model"] = recipe.model.reference
@@ -82,13 +85,14 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     began = time.perf_counter()
     opened = Ledger() if keep and ledger is None else ledger  # first: what can't be kept is not worth making
     try:
-        with progress.listening(listen):
+        with progress.listening(listen), rows.keeping(recipe.digest if keep else None) as finished:
             for artefact in asked.function(**arguments):
                 artefact.notes = list(result.notes)
                 if keep and opened is not None:
                     opened.keep(artefact, recipe)
                 result.artefacts.append(artefact)
                 progress.emit("made", len(result.artefacts), None, preview=artefact, item=artefact.item)
+            finished.forget()
     finally:
         if opened is not None and ledger is None:
             opened.close()
@@ -123,6 +127,28 @@ def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = No
         for artefact in result:
             ledger.keep(artefact, entry.recipe)
     return Reproduction(entry, equal, result)
+
+
+def _with_files(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """`values` with `change` made to every file argument that is given."""
+    changed = dict(values)
+    for parameter in asked.parameters:
+        value = changed.get(parameter.name)
+        if parameter.type is Path and value is not None:
+            changed[parameter.name] = [change(one) for one in value] if parameter.repeated else change(value)
+    return changed
+
+
+def _pinned(file: Path) -> dict[str, str]:
+    """A file in a recipe: where it is, and what was in it."""
+    return {"path": str(file.resolve()), "sha256": files.sha256(file)}
+
+
+def _opened(pin: dict[str, str]) -> Path:
+    file = Path(pin["path"])
+    if files.sha256(file) != pin["sha256"]:
+        raise BadInput(f"{file} changed since this recipe was written; put the earlier file back, or ask anew")
+    return file
 
 
 def _require_same_model(model: Model, starter: str) -> None:

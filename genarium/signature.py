@@ -2,7 +2,7 @@
 
 A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in the words of the standard libraries for
 it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
-`list[X]` for repeatable. FastAPI and pydantic read the same annotations.
+`list[X]` for repeatable, `Path` for a file to read. FastAPI and pydantic read the same annotations.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_doc import Doc
@@ -51,6 +52,8 @@ class Parameter:
         if self.repeated:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise BadInput(f"{self.name} must be a list, got {value!r}")
+            if self.needs_content and not value:
+                raise BadInput(f"{self.name} is empty; give at least one")
             return [self._check_one(item) for item in value]
         return self._check_one(value)
 
@@ -62,6 +65,9 @@ class Parameter:
             raise BadInput(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}")
         if self.needs_content and not converted.strip():
             raise BadInput(f"{self.name} is empty; give it some text")
+        if self.type is Path and not converted.is_file():
+            found = "is a folder" if converted.is_dir() else "is not there"
+            raise BadInput(f"{self.name} must be a file to read, but {value} {found}")
         tests = (
             (self.minimum, lambda limit: converted < limit, "at least"),
             (self.maximum, lambda limit: converted > limit, "at most"),
@@ -75,8 +81,8 @@ class Parameter:
 
     def schema(self) -> dict[str, Any]:
         """This parameter as JSON Schema."""
-        kinds: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
-        one: dict[str, Any] = {"type": kinds[self.type]}
+        kinds: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "string"}
+        one: dict[str, Any] = {"type": kinds[self.type]} | ({"format": "path"} if self.type is Path else {})
         bounds = {
             "minimum": self.minimum,
             "maximum": self.maximum,
@@ -94,7 +100,7 @@ class Parameter:
         return whole | {"description": self.help}
 
 
-TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a file's path"}
 
 
 def _convert(value: Any, wanted: type) -> Any:
@@ -107,6 +113,8 @@ def _convert(value: Any, wanted: type) -> Any:
     if wanted is float:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         return float(value) if number else None
+    if wanted is Path:
+        return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
     return value if isinstance(value, wanted) else None
 
 

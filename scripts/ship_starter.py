@@ -13,7 +13,6 @@ import torch
 
 from genarium import files
 from genarium.checkpoints import catalogue, folder, gpt
-from genarium.checkpoints.digest import file_sha256
 
 
 def main(source: Path, name: str) -> None:
@@ -25,7 +24,7 @@ def main(source: Path, name: str) -> None:
         files.write_atomically(target / "training.json", (source / "training.json").read_bytes())
     listed = json.loads((catalogue.FOLDER / "catalogue.json").read_text("utf-8"))
     shipped = sorted(f for f in target.iterdir() if f.is_file() and f.name != "README.md")
-    listed[name]["files"] = {file.name: file_sha256(file) for file in shipped}
+    listed[name]["files"] = {file.name: files.sha256(file) for file in shipped}
     files.write_atomically(catalogue.FOLDER / "catalogue.json", json.dumps(listed, indent=2).encode() + b"\n")
     print(f"{target.name}: {sum(f.stat().st_size for f in shipped) / 2**20:.2f} MiB")
 

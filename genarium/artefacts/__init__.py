@@ -1,6 +1,7 @@
 """What tasks make: text now, pictures, video and sound later. Each kind knows its bytes and how to show itself."""
 
 from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.records import Records
 from genarium.artefacts.text import Text
 
-__all__ = ["Artefact", "Text"]
+__all__ = ["Artefact", "Records", "Text"]

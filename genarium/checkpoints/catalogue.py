@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from genarium.checkpoints.digest import file_sha256
+from genarium import files
 from genarium.errors import ModelNotFound
 
 FOLDER = Path(__file__).parent.parent / "starters"
@@ -36,7 +36,7 @@ class Starter:
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or file_sha256(self.path / name) != expected
+            if not (self.path / name).is_file() or files.sha256(self.path / name) != expected
         ]
 
     def card(self) -> str:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from genarium import files
-from genarium.errors import BadCheckpoint, StorageError
+from genarium.errors import StorageError
 
 DECIDING = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 NOT_DECIDING = ("training.safetensors", "training.json", "training_args.json")
@@ -21,15 +21,6 @@ def checkpoint_files(path: Path) -> list[Path]:
         f for f in found if f.name not in NOT_DECIDING and not any(p.startswith(".") for p in f.relative_to(path).parts)
     )
     return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
-
-
-def file_sha256(file: Path) -> str:
-    """sha256 of one file, hexadecimal."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise BadCheckpoint(f"can't read {file}: {files.reason(error)}") from None
 
 
 def of_folder(path: Path) -> str:
@@ -45,7 +36,7 @@ def of_folder(path: Path) -> str:
         stat = file.stat()
         key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         if key not in known:
-            known[key] = file_sha256(file)
+            known[key] = files.sha256(file)
             fresh = True
         lines.append(f"{known[key]}  {file.relative_to(path).as_posix()}\n")
     if fresh and files.home().is_dir():

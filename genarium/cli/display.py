@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from genarium.errors import StorageError
+from genarium.files import reason
 from genarium.progress import Event
+from genarium.rows import Row, line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,10 +22,14 @@ BAR_AFTER_SECONDS = 1.0
 
 
 class Display:
-    """A listener for progress events. With `stream`, new text goes to stdout as it comes, and there is no bar."""
+    """A listener for progress events. With `stream`, new text goes to stdout as it comes, and there is no bar.
 
-    def __init__(self, *, stream: bool = False):
-        self.stream = stream
+    `rows` is a file that finished rows are written to as they come.
+    """
+
+    def __init__(self, *, stream: bool = False, rows: Path | None = None):
+        self.stream, self.rows = stream, rows
+        self.rows_out: IO[bytes] | None = None
         self.began = time.monotonic()
         self.bar: Progress | None = None
         self.row: TaskID | None = None
@@ -32,6 +40,8 @@ class Display:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close_bar()
+        if self.rows_out is not None:
+            self.rows_out.close()
 
     def __call__(self, event: Event) -> None:
         if event.stage == "note":
@@ -41,7 +51,18 @@ class Display:
         elif event.stage == "writing" and self.stream:
             self.write(event.preview)
         elif event.stage != "made":
+            if event.stage == "row" and self.rows is not None:
+                self._write_row(self.rows, event.preview)
             self._advance(event)
+
+    def _write_row(self, file: Path, row: Row) -> None:
+        try:
+            if self.rows_out is None:
+                self.rows_out = file.open("wb")
+            self.rows_out.write(line(row))
+            self.rows_out.flush()
+        except OSError as error:
+            raise StorageError(f"can't write {file}: {reason(error)}; name another file with -o") from None
 
     def write(self, text: str) -> None:
         """A piece of the result on stdout, where a line may end later."""

@@ -55,7 +55,7 @@ def show(identifier: str, as_json: bool) -> None:
         return
     for name, value in _described(entry):
         click.echo(f"{name + ':':<12} {value}")
-    if entry.kind == "text":
+    if entry.kind in ("text", "records"):
         click.echo()
         click.echo(_read(entry))
 

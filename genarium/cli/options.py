@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,16 +12,21 @@ import click
 from genarium.errors import BadInput
 from genarium.signature import Parameter
 
-TYPES: dict[type, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT}
+TYPES: dict[type, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT, Path: click.Path()}
 
 
 def click_parameters(parameters: Sequence[Parameter]) -> list[click.Parameter]:
-    """One option a parameter; those that may be given unnamed become arguments. Ranges are checked by `bind`."""
-    return [_argument(p) if p.positional else _option(p) for p in parameters]
+    """One option a parameter; those that may be given unnamed become arguments. Ranges are checked by `bind`.
+
+    The last argument takes all the words that are left (`genarium text Once upon a time`), those before it one each.
+    """
+    unnamed = [p for p in parameters if p.positional]
+    return [_argument(p, last=p is unnamed[-1]) if p.positional else _option(p) for p in parameters]
 
 
-def _argument(parameter: Parameter) -> click.Parameter:
-    return click.Argument([parameter.name], nargs=-1, metavar=parameter.name.upper())
+def _argument(parameter: Parameter, *, last: bool) -> click.Parameter:
+    metavar = parameter.name.upper() + ("..." if parameter.repeated else "")
+    return click.Argument([parameter.name], nargs=-1 if last else 1, required=False, metavar=metavar)
 
 
 def _option(parameter: Parameter) -> click.Parameter:
@@ -36,7 +42,10 @@ def _option(parameter: Parameter) -> click.Parameter:
 
 
 def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, Any]:
-    """What was given on the command line, by name: words of an argument joined, `-` read from standard input."""
+    """What was given on the command line, by name: words of an argument joined, `-` read from standard input.
+
+    A repeatable argument keeps its words apart; from standard input it takes one item a line.
+    """
     found: dict[str, Any] = {}
     for parameter in parameters:
         value = values.get(parameter.name)
@@ -45,7 +54,11 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
         if parameter.positional:
             if value == ():
                 continue
-            value = read_standard_input() if value == ("-",) else " ".join(value)
+            words = (value,) if isinstance(value, str) else value
+            if parameter.repeated:
+                value = read_standard_input().splitlines() if words == ("-",) else list(words)
+            else:
+                value = read_standard_input() if words == ("-",) else " ".join(words)
         elif parameter.repeated:
             value = list(value)
         found[parameter.name] = value

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from genarium.artefacts import Artefact
+from genarium import files
+from genarium.artefacts import Artefact, Records, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.tasks.task import Task
@@ -32,12 +33,12 @@ def task_command(task: Task) -> click.Command:
 
 def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool) -> None:
     """Ask, run, print: results to stdout, everything else to stderr."""
-    from genarium import files
     from genarium.run import prepare, run
 
     recipe = prepare(task.name, **arguments)
     stream = not as_json and sys.stdout.isatty() and task.artefact.kind == "text" and recipe.arguments.get("n") == 1
-    with Display(stream=stream) as display:
+    rows = Path(output) if output and task.artefact.kind == "records" and output.endswith(".jsonl") else None
+    with Display(stream=stream, rows=rows) as display:
         if stream:
             display.write(recipe.arguments["prompt"])
         result = run(recipe, listener=display)
@@ -53,10 +54,19 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
                     click.echo("\n---\n")
             click.echo(str(artefact))
     if output:
-        separator = b"\n\n---\n\n"
-        files.write_atomically(Path(output), separator.join(artefact.content() for artefact in result) + b"\n")
+        files.write_atomically(Path(output), as_file(list(result), Path(output).suffix))
     if not as_json:
         click.echo(kept(list(result)), err=True)
+
+
+def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
+    """The results as the one file that `-o` names: texts apart by a rule, records as JSON Lines or CSV."""
+    records = [artefact for artefact in artefacts if isinstance(artefact, Records)]
+    if records and suffix == ".csv":
+        return "".join(artefact.as_csv() for artefact in records).encode("utf-8", errors="replace")
+    if all(isinstance(artefact, Text) for artefact in artefacts):
+        return b"\n\n---\n\n".join(artefact.content() for artefact in artefacts) + b"\n"
+    return b"".join(artefact.content() for artefact in artefacts)
 
 
 def kept(artefacts: list[Artefact]) -> str:
@@ -74,16 +84,17 @@ def as_dict(result: Any) -> dict[str, Any]:
         "recipe_sha256": result.recipe.digest,
         "artefacts": [
             {"id": a.id, "item": a.item, "kind": a.kind, "path": str(a.path), **a.facts(), "stats": a.stats}
+            | ({"rows": a.rows} if isinstance(a, Records) else {})
             for a in result
         ],
         "notes": result.notes,
         "seconds": result.seconds,
     }
-    texts = [a.text for a in result if hasattr(a, "text")]
+    texts = [a for a in result if isinstance(a, Text)]
     if texts:
-        shown["texts"] = texts
-        shown["prompt_tokens"] = result[0].prompt_tokens
-        shown["completion_tokens"] = sum(a.completion_tokens for a in result)
-        shown["time_to_first_token"] = min(a.stats["time_to_first_token"] for a in result)
-        shown["tokens_per_second"] = max(a.stats["tokens_per_second"] for a in result)
+        shown["texts"] = [a.text for a in texts]
+        shown["prompt_tokens"] = texts[0].prompt_tokens
+        shown["completion_tokens"] = sum(a.completion_tokens for a in texts)
+        shown["time_to_first_token"] = min(a.stats.get("time_to_first_token", 0.0) for a in texts)
+        shown["tokens_per_second"] = max(a.stats.get("tokens_per_second", 0.0) for a in texts)
     return shown

@@ -9,6 +9,8 @@ from functools import cache
 from genarium.errors import BadInput
 from genarium.tasks.task import Task
 
+__all__ = ["Task", "find", "tasks"]
+
 
 @cache
 def tasks() -> dict[str, Task]:
