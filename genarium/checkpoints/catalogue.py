@@ -1,7 +1,11 @@
-"""The starter models that ship with the package: where they are, what they are, and whether they are whole."""
+"""The starter models: where they are, what they are, and whether they are whole.
+
+Most ship inside this package; one comes in a package of its own, named in the catalogue.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +18,34 @@ FOLDER = Path(__file__).parent.parent / "starters"
 
 @dataclass(frozen=True)
 class Starter:
-    """A shipped model. `files` maps each file's name to its sha256."""
+    """A shipped model. `files` maps each file's name to its sha256; `module` is the package it comes in, if not this.
+
+    Such a package is only looked into, never imported.
+    """
 
     name: str
     summary: str
     tasks: tuple[str, ...]
     licence: str
     files: dict[str, str]
+    module: str = ""
+    install: str = ""
 
     @property
     def path(self) -> Path:
-        return FOLDER / self.name
+        """Raises ModelNotFound where the package it comes in is not installed."""
+        if not self.module:
+            return FOLDER / self.name
+        package, _, inner = self.module.partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModelNotFound(f"starter/{self.name} comes in a package of its own; install it: {self.install}")
+        return Path(spec.origin).parent / inner
 
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.path.glob("*") if file.is_file())
+        return sum((self.path / name).stat().st_size for name in self.files if (self.path / name).is_file())
 
     def damaged(self) -> list[str]:
         """The files that are missing or not as shipped."""
@@ -41,15 +57,13 @@ class Starter:
 
     def card(self) -> str:
         """The model card, in Markdown."""
-        return (self.path / "README.md").read_text("utf-8")
+        return (FOLDER / self.name / "README.md").read_text("utf-8")
 
 
 def starters() -> dict[str, Starter]:
     """Every starter by name."""
     listed = json.loads((FOLDER / "catalogue.json").read_text("utf-8"))
-    return {
-        name: Starter(name, e["summary"], tuple(e["tasks"]), e["licence"], e["files"]) for name, e in listed.items()
-    }
+    return {name: Starter(name=name, **entry | {"tasks": tuple(entry["tasks"])}) for name, entry in listed.items()}
 
 
 def starter(name: str) -> Starter:

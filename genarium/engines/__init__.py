@@ -7,11 +7,15 @@ any task knowing.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from genarium.checkpoints.find import Found, find
 from genarium.engines.text import TextEngine
 from genarium.errors import BadCheckpoint
 from genarium.progress import emit, note
+
+if TYPE_CHECKING:
+    from genarium.engines.encoder import NativeEncoder
 
 
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
@@ -38,3 +42,25 @@ def _open_text(found: Found, dtype: str) -> TextEngine:
         f"{found.reference}: no engine here writes text with a {config['model_type']!r} model; "
         f"the native one opens {', '.join(NativeText.model_types())}"
     )
+
+
+def open_encoder(reference: str, *, default: str = "encoder") -> NativeEncoder:
+    """The engine that makes vectors with this model. Raises ModelNotFound, BadCheckpoint."""
+    return _open_encoder(find(reference, default=default))
+
+
+@lru_cache(maxsize=2)
+def _open_encoder(found: Found) -> NativeEncoder:
+    if found.path is None:
+        raise BadCheckpoint(f"{found.reference} is behind an endpoint; name an encoder that is on this machine")
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.encoder import NativeEncoder
+
+    emit("loading", preview=found.reference)
+    config = read_config(found.path)
+    if not NativeEncoder.opens(config):
+        raise BadCheckpoint(
+            f"{found.reference} is a {config['model_type']!r} model, which makes no vectors here; "
+            "name a BERT, MiniLM, RoBERTa or DistilBERT, or starter/encoder"
+        )
+    return NativeEncoder(found.path)
