@@ -52,7 +52,7 @@ class Recipe:
     @property
     def arguments(self) -> dict[str, Any]:
         """A fresh copy each time."""
-        loaded: dict[str, Any] = json.loads(self.arguments_json)
+        loaded: dict[str, Any] = json.loads(self.arguments_json, parse_int=_number)
         return loaded
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,6 +76,11 @@ class Recipe:
         except (KeyError, TypeError) as error:
             raise BadInput(f"not a recipe: {error}") from None
 
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what `canonical` wrote. Raises BadInput."""
+        return cls.from_dict(json.loads(text, parse_int=_number))
+
     def canonical(self) -> bytes:
         """The recipe in canonical JSON (RFC 8785): one byte string for one recipe, however it was written."""
         return rfc8785.dumps(self.as_dict())
@@ -84,3 +89,9 @@ class Recipe:
     def digest(self) -> str:
         """sha256 of the canonical JSON, hexadecimal."""
         return hashlib.sha256(self.canonical()).hexdigest()
+
+
+def _number(text: str) -> int | float:
+    """A whole number in JSON. A float such as 1e20 is written without a point (RFC 8785, 3.2.2.3) and is one again."""
+    number = int(text)
+    return number if abs(number) <= MAX_SEED else float(text)

@@ -300,7 +300,7 @@ class Ledger:
         ).fetchall()
         return Entry(
             id=identifier,
-            recipe=Recipe.from_dict(json.loads(recipe)),
+            recipe=Recipe.from_json(recipe),
             item=item,
             kind=kind,
             path=self.artefacts / identifier / name,

@@ -1,0 +1,193 @@
+"""The ledger: whole or not there, for many writers at once, and plain about what is wrong with its file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genarium.artefacts import Text
+from genarium.errors import BadInput, StorageError
+from genarium.ledger import Ledger
+from genarium.recipe import Model, Recipe
+
+RECIPE = Recipe.of("text", {"prompt": "The fox", "n": 2}, Model("starter/text", "00"), 7)
+
+
+def made(text: str = " ran.", item: int = 0) -> Text:
+    return Text(item=item, prompt="The fox", text=text, finish_reason="stop", prompt_tokens=2, completion_tokens=3)
+
+
+WRITER = """
+import sys
+from genarium.artefacts import Text
+from genarium.ledger import Ledger
+from genarium.recipe import Recipe
+with Ledger() as ledger:
+    for number in range(int(sys.argv[2])):
+        recipe = Recipe.of("text", {"prompt": "The fox", "number": number}, None, 7)
+        text = Text(item=0, prompt="The fox", text=f" ran {sys.argv[1]} {number}.", finish_reason="stop",
+                    prompt_tokens=2, completion_tokens=3)
+        ledger.keep(text, recipe)
+        print(text.id, flush=True)
+"""
+
+
+def writer(name: str, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, name, str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_what_is_kept_is_found_with_its_recipe_and_its_mark() -> None:
+    with Ledger() as ledger:
+        kept = ledger.keep(made(), RECIPE)
+        ledger.keep(made(" sang.", item=1), RECIPE)
+        entry = ledger.find(kept.id[:6])
+        assert entry.recipe == RECIPE
+        assert entry.path == kept.path
+        assert entry.path.read_bytes() == kept.content()
+        assert [e.title for e in ledger.history()] == ["The fox sang.", "The fox ran."]
+        assert [e.id for e in ledger.history(search="RAN")] == [kept.id]
+        assert ledger.history(task="image") == []
+    mark = json.loads((entry.path.parent / "recipe.json").read_text())
+    assert mark["ai_generated"] is True
+    assert mark["digital_source_type"] == "trainedAlgorithmicMedia"
+    assert Recipe.from_dict(mark["recipe"]).digest == mark["recipe_sha256"] == RECIPE.digest
+    assert mark["sha256"] == entry.sha256
+
+
+def test_ratings_are_kept_beside_each_other() -> None:
+    with Ledger() as ledger:
+        identifier = ledger.keep(made(), RECIPE).id
+        for verdict, note in (("up", ""), ("4", "a good one"), ("down", "on second thoughts")):
+            ledger.rate(identifier, verdict, note)
+        assert [(str(r), r.note) for r in ledger.find(identifier).ratings] == [
+            ("up", ""),
+            ("4/5", "a good one"),
+            ("down", "on second thoughts"),
+        ]
+        for wrong in ("6", "0", "great", ""):
+            with pytest.raises(BadInput, match="up, down or 1 to 5"):
+                ledger.rate(identifier, wrong)
+        with pytest.raises(BadInput, match="no artefact"):
+            ledger.rate("0123456789", "up")
+
+
+def test_an_id_that_is_several_or_none_is_a_sentence(home: Path) -> None:
+    with Ledger() as ledger:
+        for _ in range(40):  # enough for two to begin alike
+            ledger.keep(made(), RECIPE)
+        begins = sorted(entry.id[0] for entry in ledger.history(100))
+        twice = next(a for a, b in itertools.pairwise(begins) if a == b)
+        with pytest.raises(BadInput, match="several artefacts begin with"):
+            ledger.find(twice)
+        for wrong in ("", "../../etc/passwd", "%", "ABC", "' OR 1"):
+            with pytest.raises(BadInput, match="is not an artefact's id"):
+                ledger.find(wrong)
+
+
+def test_two_processes_write_at_once_and_nothing_is_lost() -> None:
+    count = 60
+    processes = [writer(name, count) for name in ("one", "two")]
+    written = []
+    for process in processes:
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        written += out.split()
+    assert len(set(written)) == 2 * count
+    with Ledger() as ledger:
+        entries = ledger.history(1000)
+        assert {entry.id for entry in entries} == set(written)
+        assert all(entry.path.read_text().startswith("The fox ran") for entry in entries)
+
+
+def test_killed_in_the_middle_of_writing_it_is_whole(home: Path) -> None:
+    for _ in range(4):
+        process = writer("doomed", 100_000)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first, process.communicate()[1]
+        time.sleep(0.15)
+        os.kill(process.pid, signal.SIGKILL)
+        told = [first.strip(), *process.stdout.read().split()]
+        process.wait()
+        process.communicate()
+        with Ledger() as ledger:
+            assert ledger.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            entries = {entry.id: entry for entry in ledger.history(1_000_000)}
+            # The last id may have been cut off in the pipe.
+            assert set(told[:-1]) <= entries.keys()
+            for entry in entries.values():
+                assert entry.path.read_text().startswith("The fox ran doomed")
+                assert json.loads((entry.path.parent / "recipe.json").read_text())["id"] == entry.id
+
+
+def test_a_disk_that_fills_up_leaves_the_ledger_as_it_was(home: Path) -> None:
+    with Ledger() as ledger:
+        kept = ledger.keep(made(), RECIPE)
+    before = sorted(p.name for p in (home / "artefacts").iterdir())
+    program = (
+        "import sys\nfrom tests.ledger.test_ledger import Ledger, RECIPE, made\n"
+        "with Ledger() as ledger:\n    ledger.keep(made(' ran' * 100_000), RECIPE)\n"
+    )
+
+    def small_disk() -> None:
+        """No file may grow beyond 200 kB: writing fails as it does on a full disk."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        preexec_fn=small_disk,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent.parent,
+        check=False,
+    )
+    assert "StorageError: can't write to the data folder" in done.stderr
+    assert sorted(p.name for p in (home / "artefacts").iterdir()) == before
+    with Ledger() as ledger:
+        assert [entry.id for entry in ledger.history()] == [kept.id]
+
+
+def test_a_file_that_is_no_ledger_is_named_and_left_alone(home: Path) -> None:
+    home.mkdir()
+    file = home / "ledger.sqlite"
+    file.write_text("my diary, which happens to have this name\n" * 100)
+    with pytest.raises(StorageError, match="is not a Genarium ledger"):
+        Ledger()
+    assert file.read_text().startswith("my diary")
+
+
+def test_another_programs_database_is_left_alone(home: Path) -> None:
+    home.mkdir()
+    with sqlite3.connect(home / "ledger.sqlite") as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+    other.close()
+    with pytest.raises(StorageError, match="another program's tables"):
+        Ledger()
+
+
+def test_a_later_format_is_left_to_a_later_genarium(home: Path) -> None:
+    Ledger().close()
+    with sqlite3.connect(home / "ledger.sqlite") as raw:
+        raw.execute("PRAGMA user_version = 99")
+    raw.close()
+    with pytest.raises(StorageError, match="later Genarium"):
+        Ledger()
+
+
+def test_a_folder_that_can_not_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENARIUM_HOME", "/proc/genarium")
+    with pytest.raises(StorageError, match="set GENARIUM_HOME to another folder"):
+        Ledger()

@@ -1,0 +1,104 @@
+"""One reading of a signature gives checks, schema and options that agree with each other."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jsonschema
+import pytest
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval, MinLen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genarium.errors import BadInput
+from genarium.signature import bind, parameters
+
+
+def paint(
+    prompt: Annotated[str, Doc("what to paint"), MinLen(1)],
+    words: Annotated[list[str] | None, Doc("more of it")] = None,
+    *,
+    n: Annotated[int, Doc("how many"), Interval(ge=1, le=9)] = 1,
+    strength: Annotated[float, Doc("how much"), Gt(0), Interval(lt=1)] = 0.5,
+    steps: Annotated[int | None, Doc("how long"), Ge(1)] = None,
+    style: Annotated[Literal["oil", "ink"], Doc("with what")] = "oil",
+    signed: Annotated[bool, Doc("with a name")] = False,
+) -> None: ...
+
+
+PARAMETERS = parameters(paint)
+ANYTHING = (
+    st.none() | st.booleans() | st.integers(-5, 15) | st.floats() | st.sampled_from(["oil", "ink", "", " ", "a"])
+) | st.lists(st.sampled_from(["a", 1]), max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from([p.name for p in PARAMETERS]), ANYTHING, min_size=1))
+def test_what_the_checks_take_the_schema_takes_and_no_more(given_values: dict[str, Any]) -> None:
+    """But for blank text and numbers that are not finite, which JSON Schema has no word for."""
+    values = {"prompt": "a tree"} | given_values
+    try:
+        bound = bind("paint", PARAMETERS, (), values)
+    except BadInput:
+        bound = None
+    schema = {
+        "type": "object",
+        "properties": {p.name: p.schema() for p in PARAMETERS},
+        "required": [p.name for p in PARAMETERS if p.required],
+        "additionalProperties": False,
+    }
+    valid = jsonschema.Draft202012Validator(schema).is_valid(values)
+    blank = values["prompt"] == " "
+    infinite = any(isinstance(v, float) and not math.isfinite(v) for v in values.values())
+    if not blank and not infinite:
+        assert (bound is not None) == valid
+    if bound is not None:
+        assert list(bound) == [p.name for p in PARAMETERS]
+        assert all(bound[name] == value for name, value in values.items())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"prompt": "  "}, "prompt is empty; give it some text"),
+        ({"n": 0}, "n must be at least 1, got 0"),
+        ({"n": 10}, "n must be at most 9, got 10"),
+        ({"n": 1.5}, "n must be a whole number, got 1.5"),
+        ({"n": True}, "n must be a whole number, got True"),
+        ({"strength": 0}, "strength must be more than 0, got 0"),
+        ({"strength": 1}, "strength must be less than 1, got 1"),
+        ({"strength": math.nan}, "strength must be a number, got nan"),
+        ({"style": "chalk"}, "style must be one of oil, ink; got 'chalk'"),
+        ({"words": "one"}, "words must be a list, got 'one'"),
+        ({"m": 1}, "paint has no 'm'; it takes prompt, words, n, strength, steps, style, signed"),
+    ],
+)
+def test_a_mistake_is_named_with_the_way_out(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        bind("paint", PARAMETERS, (), {"prompt": "a tree"} | values)
+    assert str(caught.value) == message
+
+
+def test_missing_twice_given_and_too_many_arguments_are_named() -> None:
+    with pytest.raises(BadInput, match="paint needs prompt: what to paint"):
+        bind("paint", PARAMETERS, (), {})
+    with pytest.raises(BadInput, match="got prompt twice"):
+        bind("paint", PARAMETERS, ("a tree",), {"prompt": "a tree"})
+    with pytest.raises(BadInput, match="takes 2 unnamed arguments, got 3"):
+        bind("paint", PARAMETERS, ("a tree", ["old"], 3), {})
+
+
+def test_a_file_must_be_one_that_is_there(tmp_path: Path) -> None:
+    def read(file: Annotated[Path, Doc("what to read")]) -> None: ...
+
+    [wanted] = parameters(read)
+    there = tmp_path / "there.txt"
+    there.write_text("x")
+    assert wanted.check(str(there)) == wanted.check(there) == there
+    with pytest.raises(BadInput, match=r"file must be a file to read, but .*gone\.txt is not there"):
+        wanted.check(str(tmp_path / "gone.txt"))
+    with pytest.raises(BadInput, match="is a folder"):
+        wanted.check(tmp_path)
+    assert wanted.schema() == {"type": "string", "format": "path", "description": "what to read"}
