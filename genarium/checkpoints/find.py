@@ -14,7 +14,7 @@ from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
-CONNECT_SECONDS = 1.0
+CONNECT_SECONDS = 0.7
 
 
 @dataclass(frozen=True)

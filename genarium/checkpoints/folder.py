@@ -125,12 +125,27 @@ def fill(
         setattr(model.get_submodule(module), leaf, model.get_parameter(source))
 
 
-def write(path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write config and weights; each file appears whole or not at all."""
+def write(
+    path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, max_shard_bytes: int = 5_000_000_000
+) -> None:
+    """Write config and weights; each file appears whole or not at all.
+
+    Weights beyond `max_shard_bytes` become shards with an index, as transformers writes and reads them.
+    """
+    from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save
 
     path.mkdir(parents=True, exist_ok=True)
-    write_atomically(path / WEIGHTS, save(dict(tensors), metadata={"format": "pt"}))
+    plan = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=max_shard_bytes)
+    for file, names in plan.filename_to_tensors.items():
+        write_atomically(path / file, save({name: tensors[name] for name in names}, metadata={"format": "pt"}))
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_atomically(path / INDEX, json.dumps(index, indent=2).encode() + b"\n")
+    for stale in {path / WEIGHTS, path / INDEX, *path.glob("model-*-of-*.safetensors")}:
+        written = stale.name in plan.filename_to_tensors or (plan.is_sharded and stale.name == INDEX)
+        if not written:
+            stale.unlink(missing_ok=True)
     write_atomically(path / "config.json", json.dumps(dict(config), indent=2).encode() + b"\n")
 
 

@@ -44,11 +44,13 @@ def _installed() -> list[dict[str, Any]]:
 def _device() -> dict[str, Any]:
     import torch
 
+    from genarium.devices import cpu_multiplies_bfloat16
+
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return _check("device", True, f"cuda: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
-    amx = ", multiplies bfloat16 natively" if torch.cpu._is_amx_tile_supported() else ""
-    return _check("device", True, f"cpu: {torch.get_num_threads()} threads{amx}")
+    bfloat16 = ", multiplies bfloat16 natively" if cpu_multiplies_bfloat16() else ""
+    return _check("device", True, f"cpu: {torch.get_num_threads()} threads{bfloat16}")
 
 
 def _storage() -> dict[str, Any]:

@@ -51,12 +51,12 @@ def train_gpt(
 
     from genarium.checkpoints import gpt as layout
     from genarium.data import text
+    from genarium.devices import pick_device
     from genarium.models.gpt import GPT
     from genarium.training import report
     from genarium.training.loop import fit
     from genarium.training.next_token import NextToken, likelihood
     from genarium.training.presets import PRESETS
-    from genarium.training.settings import pick_device
 
     paths = text.find(data)
     parts = text.split(paths, validation=validation, holdout=holdout or ())

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from genarium.errors import BadInput
+from genarium.devices import cpu_multiplies_bfloat16
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,6 @@ class Settings:
         return self.min_learning_rate + share * (self.learning_rate - self.min_learning_rate)
 
 
-def pick_device(name: str) -> str:
-    """`auto` is the first GPU, else the CPU. Raises BadInput for a device that is not here."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):
-        raise BadInput(f"no device {name!r} on this machine; use cpu or auto") from None
-    return name
-
-
 def resolve_precision(settings: Settings, model: nn.Module) -> torch.dtype:
     """bfloat16 on a GPU, and on a CPU that multiplies it natively where the matrices are large enough to gain.
 
@@ -65,8 +54,7 @@ def resolve_precision(settings: Settings, model: nn.Module) -> torch.dtype:
     if settings.device != "cpu":
         return torch.bfloat16
     widest = max((min(p.shape) for p in model.parameters() if p.dim() == 2), default=0)
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native and widest >= 256 else torch.float32
+    return torch.bfloat16 if cpu_multiplies_bfloat16() and widest >= 256 else torch.float32
 
 
 def resolve_compile(settings: Settings, model: nn.Module) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -20,9 +21,10 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from genarium.checkpoints import folder as folders
 from genarium.checkpoints import gpt
 from genarium.engines.linear import use_decoding_linears
-from genarium.models.gpt import GPT, KeyValueCache
+from genarium.models.gpt import GPT, GPTConfig, KeyValueCache
 
 VOCABULARY = 97
 LLAMA_LIKE = {
@@ -148,6 +150,29 @@ def test_saved_folder_opens_in_transformers_with_equal_logits(
     tokens = random_tokens(2, 25)
     torch.testing.assert_close(logits_of(again.eval(), tokens), logits_of(reference, tokens), atol=1e-4, rtol=0)
     torch.testing.assert_close(gpt.load(tmp_path)(tokens), gpt.load(folder)(tokens), atol=0, rtol=0)
+
+
+def test_weights_beyond_a_shard_are_written_as_transformers_reads_them(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = GPTConfig(
+        vocab_size=99, context_length=32, n_layers=2, n_heads=2, n_kv_heads=2, head_dim=8, d_model=16, d_ff=32
+    )
+    model = GPT(config)
+    gpt.save(model, tmp_path)
+    whole = folders.read_tensors(tmp_path)
+    folders.write(tmp_path, folders.read_config(tmp_path), whole, max_shard_bytes=8_000)
+    shards = sorted(file.name for file in tmp_path.glob("*.safetensors"))
+    assert len(shards) > 2
+    assert "model.safetensors" not in shards
+    again = folders.read_tensors(tmp_path)
+    assert again.keys() == whole.keys()
+    assert all(torch.equal(again[name], whole[name]) for name in whole)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    tokens = torch.tensor([[5, 9, 3]])
+    with torch.inference_mode():
+        torch.testing.assert_close(gpt.load(tmp_path)(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)
+    gpt.save(model, tmp_path)
+    assert [file.name for file in tmp_path.glob("*.safetensors*")] == ["model.safetensors"]
 
 
 def test_sharded_weights_load_the_same(pair: tuple[PreTrainedModel, Path], tmp_path: Path) -> None:
