@@ -135,8 +135,9 @@ def main() -> None:
     model = gpt.load(options.checkpoint)
     context = model.config.context_length
     parts = text.split(text.find(str(options.books)), validation=recipe["validation"], holdout=recipe["holdout"])
-    train = text.encode(made, parts.train)
-    held = {name: text.encode(made, [book]) for name, book in zip(recipe["holdout"], parts.holdout, strict=True)}
+    end = tokenizer.separator(options.checkpoint, made)
+    train = text.encode(made, parts.train, end)
+    held = {name: text.encode(made, [book], end) for name, book in zip(recipe["holdout"], parts.holdout, strict=True)}
 
     def report(who: str, figures: dict[str, float]) -> None:
         print(json.dumps({"model": who} | figures), flush=True)
@@ -161,7 +162,7 @@ def main() -> None:
             lstm,
             made,
             train,
-            text.encode(made, parts.validation),
+            text.encode(made, parts.validation, end),
             context=context,
             batch_size=recipe["identity"]["windows"]["batch_size"],
             seed=0,

@@ -49,6 +49,14 @@ def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset(i for i in ids if 0 <= i < read_config(path).get("vocab_size", 0))
 
 
+def separator(path: Path, tokenizer: Tokenizer) -> int:
+    """The token that stands between texts in training: the one named as the end of a text. Raises BadCheckpoint."""
+    ends = end_tokens(path, tokenizer)
+    if not ends:
+        raise BadCheckpoint(f"{path} names no eos_token, so texts can't be set apart; add eos_token_id to config.json")
+    return min(ends)
+
+
 def _ids(value: Any) -> set[int]:
     if isinstance(value, int):
         return {value}

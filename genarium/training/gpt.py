@@ -1,11 +1,11 @@
-"""`genarium train gpt`: a GPT from scratch, from text files to a checkpoint folder others can open."""
+"""`genarium train gpt`: a GPT from scratch or from a checkpoint, from text files to a folder others can open."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, Le
@@ -14,10 +14,18 @@ from genarium import files
 from genarium.errors import BadInput
 from genarium.progress import emit
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from genarium.data.text import Split
+
 
 def train_gpt(
     *,
     data: Annotated[str, Doc("text file, folder of .txt and .md files, or a name under GENARIUM_DATA")],
+    init_from: Annotated[
+        str | None, Doc("checkpoint to go on from (starter, folder, hub id): its network and tokenizer are kept")
+    ] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     preset: Annotated[Literal["tiny", "small", "gpt2"], Doc("size of the network and settings to match")] = "small",
     tokenizer: Annotated[Literal["char", "bpe"], Doc("one token a character, or byte-pair encoding")] = "bpe",
@@ -42,14 +50,17 @@ def train_gpt(
     device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
     seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
 ) -> dict[str, Any]:
-    """Train a GPT from scratch on text.
+    """Train a GPT on text, from scratch or from a checkpoint.
 
     Writes a checkpoint folder in a published layout (GPT-2's or Llama's), with the log, a loss plot and the
     recipe. Returns the figures: losses in nats a token, bits per byte, seconds, and the folder.
     """
     import torch
 
+    from genarium.checkpoints import folder as folders
     from genarium.checkpoints import gpt as layout
+    from genarium.checkpoints import tokenizer as tokenizers
+    from genarium.checkpoints.find import find
     from genarium.data import text
     from genarium.devices import pick_device
     from genarium.models.gpt import GPT
@@ -63,19 +74,22 @@ def train_gpt(
     if not any(parts.train):
         raise BadInput(f"{data} holds no text; name a file with some")
     folder = Path(out) if out else Path("runs") / f"gpt-{preset}-{Path(data).stem}"
-    emit("tokenizing")
-    made = (
-        text.char_tokenizer([*parts.train, *parts.validation])
-        if tokenizer == "char"
-        else text.bpe_tokenizer(parts.train, vocab_size)
-    )
     config, settings, rows = PRESETS[preset]
-    config = replace(
-        config,
-        vocab_size=made.get_vocab_size(),
-        context_length=context or config.context_length,
-        dropout=config.dropout if dropout is None else dropout,
-    )
+    begun = find(init_from, default="text") if init_from else None
+    before = None
+    emit("tokenizing")
+    if begun is not None:
+        if begun.path is None:
+            raise BadInput(f"{init_from} is behind an endpoint; name a checkpoint that is on this machine")
+        before, made = layout.load(begun.path), tokenizers.load(begun.path)
+        config, end = before.config, tokenizers.separator(begun.path, made)
+        if context is not None and context > config.context_length:
+            raise BadInput(f"context must be at most that of {init_from}, {config.context_length}; got {context}")
+    else:
+        made, end = _new_tokenizer(tokenizer, vocab_size, parts)
+        config = replace(config, vocab_size=made.get_vocab_size(), context_length=context or config.context_length)
+    config = replace(config, dropout=config.dropout if dropout is None else dropout)
+    window = context or config.context_length
     asked = {
         "steps": steps,
         "grad_accumulation": grad_accumulation,
@@ -99,16 +113,20 @@ def train_gpt(
     settings = replace(settings, warmup_steps=min(settings.warmup_steps, settings.steps // 10))
     torch.manual_seed(seed)
     model = GPT(config).to(settings.device)
+    if before is not None:
+        model.load_state_dict(before.state_dict())
     objective = NextToken(
         model,
         made,
-        text.encode(made, parts.train),
-        text.encode(made, parts.validation),
-        context=config.context_length,
+        text.encode(made, parts.train, end),
+        text.encode(made, parts.validation, end),
+        context=window,
         batch_size=batch_size or rows,
         seed=seed,
         prompt=prompt,
     )
+    if begun is not None:
+        objective.identity["init_from"] = begun.digest
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {k: v for k, v in log[-1].items() if k in ("loss", "bits_per_byte", "seconds")}
     objective.model.eval()
@@ -117,23 +135,19 @@ def train_gpt(
         found = likelihood(
             objective.model,
             made,
-            text.encode(made, [document]),
-            context=config.context_length,
-            stride=config.context_length // 2,
+            text.encode(made, [document], end),
+            context=window,
+            stride=max(1, window // 2),
         )
         figures[f"bits_per_byte on {name}"] = found["bits_per_byte"]
-    end = made.token_to_id(text.END_OF_TEXT)
     layout.save(model, folder, extra={"bos_token_id": end, "eos_token_id": end})
-    files.write_atomically(folder / "tokenizer.json", made.to_str().encode())
-    described = {
-        "eos_token": text.END_OF_TEXT,
-        "bos_token": text.END_OF_TEXT,
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.context_length,
-    }
-    files.write_atomically(folder / "tokenizer_config.json", json.dumps(described, indent=2).encode())
+    if begun is not None and begun.path is not None:
+        folders.copy_tokenizer(begun.path, folder)
+    else:
+        _write_tokenizer(made, config.context_length, folder)
     recipe = {
         "family": "gpt",
+        **({"init_from": {"reference": begun.reference, "digest": begun.digest}} if begun is not None else {}),
         "files": [path.name for path in paths],
         "holdout": list(holdout or ()),
         "validation": validation,
@@ -144,3 +158,30 @@ def train_gpt(
     files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode())
     report.plot_losses(log, folder / "loss.png", title=f"GPT {preset} on {Path(data).stem}")
     return figures | {"folder": str(folder)}
+
+
+def _new_tokenizer(kind: str, vocab_size: int, parts: Split) -> tuple[Tokenizer, int]:
+    """A tokenizer of these texts, and its end-of-text token."""
+    from genarium.data import text
+
+    made = (
+        text.char_tokenizer([*parts.train, *parts.validation])
+        if kind == "char"
+        else text.bpe_tokenizer(parts.train, vocab_size)
+    )
+    end = made.token_to_id(text.END_OF_TEXT)
+    assert end is not None  # both kinds are given it
+    return made, end
+
+
+def _write_tokenizer(made: Tokenizer, context_length: int, folder: Path) -> None:
+    from genarium.data.text import END_OF_TEXT
+
+    files.write_atomically(folder / "tokenizer.json", made.to_str().encode())
+    described = {
+        "eos_token": END_OF_TEXT,
+        "bos_token": END_OF_TEXT,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context_length,
+    }
+    files.write_atomically(folder / "tokenizer_config.json", json.dumps(described, indent=2).encode())

@@ -72,6 +72,25 @@ def test_it_learns_and_the_folder_opens_in_transformers(story: Path, tmp_path: P
         torch.testing.assert_close(gpt.load(tmp_path)(tokens), theirs(tokens).logits, atol=1e-4, rtol=0)
 
 
+def test_a_checkpoint_goes_on_with_its_own_tokenizer_on_other_text(story: Path, tmp_path: Path) -> None:
+    first = train_gpt(**options(story, tmp_path / "first", steps=60, context=48))
+    more = tmp_path / "more.txt"
+    more.write_text("The owl ran to the moon and the fox sat in the hill. " * 150)
+    begun = {"init_from": str(tmp_path / "first"), "learning_rate": 1e-4, "dropout": 0.0, "evaluate_every": 1}
+    arguments = options(more, tmp_path / "second", steps=1, **begun)
+    second = train_gpt(**arguments)
+    assert (tmp_path / "second" / "tokenizer.json").read_bytes() == (tmp_path / "first" / "tokenizer.json").read_bytes()
+    assert gpt.load(tmp_path / "second").config.context_length == 48
+    # One small step from where it was: on words it knows it is far better than a new network.
+    assert first["loss"] < second["loss"] < 0.5 * math.log(30)
+    recipe = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert recipe["init_from"]["reference"] == str(tmp_path / "first")
+    with pytest.raises(BadInput, match="context must be at most"):
+        train_gpt(**options(more, tmp_path / "third", context=64, init_from=str(tmp_path / "first")))
+    with pytest.raises(BadInput, match="another run"):
+        train_gpt(**(arguments | {"init_from": None}))
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_killed_at_any_moment_it_continues_to_the_same_weights(story: Path, tmp_path: Path, optimizer: str) -> None:
     more = {"optimizer": optimizer, "checkpoint_minutes": 0, "steps": 30, "evaluate_every": 10}
@@ -159,7 +178,7 @@ def test_accumulated_batches_make_the_update_of_one_large_batch(story: Path, tmp
 def test_likelihood_is_that_of_a_direct_computation(story: Path, tmp_path: Path) -> None:
     train_gpt(**options(story, tmp_path, steps=4))
     model, made = gpt.load(tmp_path), tokenizer.load(tmp_path)
-    tokens = text.encode(made, [STORY])
+    tokens = text.encode(made, [STORY], made.token_to_id(text.END_OF_TEXT))
     context, stride = 32, 8
     nats, size = 0.0, 0
     for target in range(1, len(tokens)):
