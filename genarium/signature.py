@@ -2,7 +2,8 @@
 
 A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in the words of the standard libraries for
 it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
-`list[X]` for repeatable, `Path` for a file to read. FastAPI and pydantic read the same annotations.
+`list[X]` for repeatable, `Path` for a file to read, a `TypedDict` for an object with named fields. FastAPI and
+pydantic read the same annotations.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from annotated_doc import Doc
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
@@ -40,6 +41,7 @@ class Parameter:
     above: float | None = None
     below: float | None = None
     needs_content: bool = False
+    fields: tuple[Parameter, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -61,6 +63,8 @@ class Parameter:
         converted = _convert(value, self.type)
         if converted is None:
             raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {value!r}")
+        if self.fields:
+            return bind(self.name, self.fields, (), converted)
         if self.choices and converted not in self.choices:
             raise BadInput(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}")
         if self.needs_content and not converted.strip():
@@ -81,8 +85,10 @@ class Parameter:
 
     def schema(self) -> dict[str, Any]:
         """This parameter as JSON Schema."""
-        kinds: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "string"}
-        one: dict[str, Any] = {"type": kinds[self.type]} | ({"format": "path"} if self.type is Path else {})
+        one: dict[str, Any] = {"type": JSON_TYPES[self.type]} | ({"format": "path"} if self.type is Path else {})
+        if self.fields:
+            one["properties"] = {field.name: field.schema() for field in self.fields}
+            one["required"] = [field.name for field in self.fields if field.required]
         bounds = {
             "minimum": self.minimum,
             "maximum": self.maximum,
@@ -100,7 +106,15 @@ class Parameter:
         return whole | {"description": self.help}
 
 
-TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a file's path"}
+JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "string", dict: "object"}
+TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a file's path",
+    dict: "an object",
+}
 
 
 def _convert(value: Any, wanted: type) -> Any:
@@ -115,16 +129,21 @@ def _convert(value: Any, wanted: type) -> Any:
         return float(value) if number else None
     if wanted is Path:
         return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
+    if wanted is dict:
+        return dict(value) if isinstance(value, Mapping) else None
     return value if isinstance(value, wanted) else None
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
     """The function's parameters in order."""
     hints = get_type_hints(function, include_extras=True)
-    return [_parameter(p, hints[p.name]) for p in inspect.signature(function).parameters.values()]
+    return [
+        _parameter(p.name, hints[p.name], default=p.default, positional=p.kind is not inspect.Parameter.KEYWORD_ONLY)
+        for p in inspect.signature(function).parameters.values()
+    ]
 
 
-def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
+def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: bool = False) -> Parameter:
     metadata: list[Any] = []
     if get_origin(hint) is Annotated:
         hint, *metadata = get_args(hint)
@@ -140,6 +159,9 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
         choices = get_args(hint)
         hint = type(choices[0])
     facts: dict[str, Any] = {}
+    if is_typeddict(hint):
+        named = get_type_hints(hint, include_extras=True)
+        facts["fields"], hint = tuple(_parameter(field, inner) for field, inner in named.items()), dict
     for item in [m for entry in metadata for m in (entry if isinstance(entry, GroupedMetadata) else [entry])]:
         match item:
             case Doc():
@@ -155,10 +177,10 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
             case MinLen():
                 facts["needs_content"] = True
     return Parameter(
-        name=parameter.name,
+        name=name,
         type=hint,
-        default=parameter.default,
-        positional=parameter.kind is not inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        positional=positional,
         optional=optional,
         repeated=repeated,
         choices=choices,

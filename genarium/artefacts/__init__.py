@@ -2,6 +2,7 @@
 
 from genarium.artefacts.artefact import Artefact
 from genarium.artefacts.records import Records
+from genarium.artefacts.reply import Reply
 from genarium.artefacts.text import Text
 
-__all__ = ["Artefact", "Records", "Text"]
+__all__ = ["Artefact", "Records", "Reply", "Text"]

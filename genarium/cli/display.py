@@ -34,6 +34,7 @@ class Display:
         self.bar: Progress | None = None
         self.row: TaskID | None = None
         self.midline = False
+        self.streamed = False
 
     def __enter__(self) -> Display:
         return self
@@ -50,6 +51,7 @@ class Display:
             self.say(event.preview)
         elif event.stage == "writing" and self.stream:
             self.write(event.preview)
+            self.streamed = True
         elif event.stage != "made":
             if event.stage == "row" and self.rows is not None:
                 self._write_row(self.rows, event.preview)

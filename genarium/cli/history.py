@@ -46,7 +46,9 @@ def history(limit: int, task: str | None, search: str | None, as_json: bool) -> 
 @json_option
 def show(identifier: str, as_json: bool) -> None:
     """Show an artefact with its recipe. The beginning of its id is enough."""
+    from genarium.cli import chat
     from genarium.ledger import Ledger
+    from genarium.messages import transcript
 
     with Ledger() as ledger:
         entry = ledger.find(identifier)
@@ -55,7 +57,10 @@ def show(identifier: str, as_json: bool) -> None:
         return
     for name, value in _described(entry):
         click.echo(f"{name + ':':<12} {value}")
-    if entry.kind in ("text", "records"):
+    if entry.kind == "chat":
+        click.echo()
+        click.echo(transcript(chat.said(entry)))
+    elif entry.kind in ("text", "records"):
         click.echo()
         click.echo(_read(entry))
 
@@ -112,7 +117,8 @@ def rate(identifier: str, verdict: str, note: str, as_json: bool) -> None:
 def _described(entry: Entry) -> list[tuple[str, Any]]:
     recipe = entry.recipe
     model = f"{recipe.model.reference} (sha256 {recipe.model.digest[:16] or 'unknown'}…)" if recipe.model else "none"
-    arguments = {k: v for k, v in recipe.arguments.items() if k != "prompt" and v is not None}
+    shown_below = ("prompt", "message", "messages", "text")
+    arguments = {k: v for k, v in recipe.arguments.items() if k not in shown_below and v is not None}
     facts = {k: v for k, v in entry.facts.items() if k not in ("prompt", "text")}
     return [
         ("id", entry.id),

@@ -19,9 +19,12 @@ class Commands(click.Group):
         return [*tasks(), *self.commands]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from genarium.cli.chat import chat_command
         from genarium.cli.tasks import task_command
         from genarium.tasks import tasks
 
+        if name == "chat":
+            return chat_command(tasks()[name])
         if name in tasks():
             return task_command(tasks()[name])
         return super().get_command(ctx, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,26 @@ import click
 from genarium.errors import BadInput
 from genarium.signature import Parameter
 
-TYPES: dict[type, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT, Path: click.Path()}
+
+class JsonObject(click.ParamType[Any]):
+    """An object with named fields, written as JSON."""
+
+    name = "JSON"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is not JSON ({error})", param, ctx)
+
+
+TYPES: dict[type, click.ParamType[Any]] = {
+    str: click.STRING,
+    int: click.INT,
+    float: click.FLOAT,
+    Path: click.Path(),
+    dict: JsonObject(),
+}
 
 
 def click_parameters(parameters: Sequence[Parameter]) -> list[click.Parameter]:
@@ -30,7 +50,8 @@ def _argument(parameter: Parameter, *, last: bool) -> click.Parameter:
 
 
 def _option(parameter: Parameter) -> click.Parameter:
-    flag = "-" + parameter.name if len(parameter.name) == 1 else "--" + parameter.name.replace("_", "-")
+    name = parameter.name.removesuffix("_")  # lambda_ is lambda where Python has no other use for the word
+    flag = "-" + name if len(name) == 1 else "--" + name.replace("_", "-")
     shown = parameter.default not in (None, False) and not parameter.required
     help_text = parameter.help + (f" [default: {parameter.default}]" if shown else "")
     if parameter.required:

@@ -36,12 +36,15 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     from genarium.run import prepare, run
 
     recipe = prepare(task.name, **arguments)
-    stream = not as_json and sys.stdout.isatty() and task.artefact.kind == "text" and recipe.arguments.get("n") == 1
+    stream = (
+        not as_json and sys.stdout.isatty() and issubclass(task.artefact, Text) and recipe.arguments.get("n", 1) == 1
+    )
     rows = Path(output) if output and task.artefact.kind == "records" and output.endswith(".jsonl") else None
     with Display(stream=stream, rows=rows) as display:
         if stream:
-            display.write(recipe.arguments["prompt"])
+            display.write(recipe.arguments.get("prompt", ""))
         result = run(recipe, listener=display)
+        stream = stream and display.streamed
     if as_json:
         click.echo(json.dumps(as_dict(result), indent=2, ensure_ascii=False))
     elif stream:

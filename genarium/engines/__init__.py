@@ -37,7 +37,7 @@ def _open_text(found: Found, dtype: str) -> TextEngine:
     emit("loading", preview=found.reference)
     config = read_config(found.path)
     if NativeText.opens(config):
-        return NativeText(found.path, dtype=dtype)
+        return NativeText(found.path, name=found.reference, dtype=dtype)
     raise BadCheckpoint(
         f"{found.reference}: no engine here writes text with a {config['model_type']!r} model; "
         f"the native one opens {', '.join(NativeText.model_types())}"

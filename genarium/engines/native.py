@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers.decoders import DecodeStream
 
-from genarium.checkpoints import gpt, tokenizer
+from genarium.checkpoints import chat_template, gpt, tokenizer
+from genarium.checkpoints.chat_template import ChatTemplate
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.engines.linear import use_decoding_linears
-from genarium.engines.text import Clock, Completion, StopWatcher, TextRequest, tell
+from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, tell
 from genarium.errors import BadInput
+from genarium.messages import Message
 from genarium.progress import note
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class NativeText:
-    """Writes with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 checkpoint folder. Raises BadCheckpoint."""
+    """Writes with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 checkpoint folder, in messages called `name`.
 
-    def __init__(self, path: Path, *, dtype: str = "auto", device: str | None = None):
+    Raises BadCheckpoint.
+    """
+
+    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
+        self.path, self.name = path, name or str(path)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
         if dtype == "auto":
@@ -44,9 +52,32 @@ class NativeText:
         return config["model_type"] in gpt.MODEL_TYPES
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
+        rows = [self._encode(prompt, request) for prompt in prompts]
+        return self._continue(rows, request, self.end_tokens)
+
+    def reply(self, messages: Sequence[Message], request: ChatRequest) -> Iterator[Completion]:
+        if request.template == "plain":
+            template = chat_template.plain()
+            request = replace(request, stop=(*request.stop, *chat_template.PLAIN_STOP))
+        else:
+            template = chat_template.load(self.path, self.name, request.date)
+        ids = self._fit(template, messages, request)
+        end = template.end_of_turn(self.tokenizer)
+        end_tokens = self.end_tokens if end is None else self.end_tokens | {end}
+        for done in self._continue([ids], request, end_tokens, apart=True):
+            yield replace(done, text=done.text.strip())
+
+    def _continue(
+        self,
+        prompts: Sequence[Sequence[int]],
+        request: TextRequest,
+        end_tokens: frozenset[int],
+        *,
+        apart: bool = False,
+    ) -> Iterator[Completion]:
+        """`n` continuations of each prompt, given as tokens; `apart`: each is a text of its own, as a reply is."""
         clock = Clock()
-        ids = [self._encode(prompt, request) for prompt in prompts]
-        rows = [row for row in ids for _ in range(request.n)]
+        rows = [row for row in prompts for _ in range(request.n)]
         samples = list(range(request.n)) * len(prompts)
         sampling = Sampling(
             max_new_tokens=request.max_new_tokens,
@@ -58,20 +89,22 @@ class NativeText:
             seed=request.seed,
         )
         # The prompt comes first, since a word's first piece is written differently at the start of a text.
-        streams = [DecodeStream(ids=row, skip_special_tokens=True) for row in rows]
+        streams = [DecodeStream(ids=[] if apart else list(row), skip_special_tokens=True) for row in rows]
         watchers = [StopWatcher(request.stop) for _ in rows]
         counts = [0] * len(rows)
         total = request.max_new_tokens * len(rows)
         finished: set[int] = set()
-        tokens = generate(self.model, rows, sampling, samples=samples, end_tokens=self.end_tokens, finished=finished)
+        tokens = generate(self.model, rows, sampling, samples=samples, end_tokens=end_tokens, finished=finished)
         for new in tokens:
             if new.row in finished:
                 continue
             counts[new.row] += 1
             clock.token(new.row)
             watcher = watchers[new.row]
-            if new.token not in self.end_tokens:
+            if new.token not in end_tokens:
+                begins = apart and not watcher.text[: watcher.shown].strip()
                 piece = watcher.add(streams[new.row].step(self.tokenizer, new.token) or "")
+                piece = piece.lstrip() if begins else piece
                 tell(piece, new.row, clock.tokens, total)
             ended = "stop" if watcher.stopped else new.ended
             if ended:
@@ -81,14 +114,46 @@ class NativeText:
                     new.row, watcher.text, ended, len(rows[new.row]), counts[new.row], clock.stats(new.row)
                 )
 
-    def _encode(self, prompt: str, request: TextRequest) -> list[int]:
-        """The prompt's tokens, cut at the left to what the context can hold beside the new ones."""
+    def _room(self, request: TextRequest) -> int:
+        """How many tokens the context holds beside the new ones."""
         room = self.context - request.max_new_tokens
         if room < 1:
             raise BadInput(
                 f"max_new_tokens must be less than this model's context of {self.context} tokens, "
                 f"got {request.max_new_tokens}; try {self.context // 2}"
             )
+        return room
+
+    def _fit(self, template: ChatTemplate, messages: Sequence[Message], request: ChatRequest) -> list[int]:
+        """The conversation's tokens, without the oldest turns where the context can't hold them all."""
+        room = self._room(request)
+        whole = ids = template.encode(self.tokenizer, messages)
+        if len(ids) <= room:
+            return ids
+        too_long = f"the conversation has {len(whole)} tokens, but only {room} fit beside {request.max_new_tokens} new"
+        if request.strict:
+            raise BadInput(f"{too_long} ones in this model's context; leave out --strict to have its oldest turns left")
+        first = 1 if messages[0]["role"] == "system" else 0
+        turns = [place for place, message in enumerate(messages) if message["role"] == "user"]
+
+        def since(turn: int) -> list[int]:
+            return template.encode(self.tokenizer, [*messages[:first], *messages[turn:]])
+
+        # A conversation only grows with its turns, so the longest end of it that fits is found by halving.
+        kept = bisect_left(turns, True, lo=1, key=lambda turn: len(since(turn)) <= room)
+        if kept >= len(turns):
+            alone = len(since(turns[-1]))
+            raise BadInput(
+                f"the last message alone has {alone} tokens{' with the system message' * first}, but only {room} fit "
+                f"beside {request.max_new_tokens} new ones in this model's context of {self.context}; shorten it, or "
+                "give a smaller max_new_tokens"
+            )
+        note(f"{too_long} ones: its oldest {turns[kept] - first} messages were not read")
+        return since(turns[kept])
+
+    def _encode(self, prompt: str, request: TextRequest) -> list[int]:
+        """The prompt's tokens, cut at the left to what the context can hold beside the new ones."""
+        room = self._room(request)
         ids: list[int] = self.tokenizer.encode(prompt).ids
         if not ids:
             raise BadInput("the prompt has no token this model knows; give it some text")

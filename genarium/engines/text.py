@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from genarium.messages import Message
 from genarium.progress import emit
 
 
@@ -42,11 +43,22 @@ class TextRequest:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class ChatRequest(TextRequest):
+    """How to reply. `template` is `checkpoint` (the model's own) or `plain` (a transcript); `date` is today's."""
+
+    template: str = "checkpoint"
+    date: str | None = None
+
+
 class TextEngine(Protocol):
-    """Continues texts. New pieces of text are told as progress events with `item` the row."""
+    """Continues texts and conversations. New pieces of text are told as progress events with `item` the row."""
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         """Each of the `n` samples of every prompt, as each is finished. Raises BadInput."""
+
+    def reply(self, messages: Sequence[Message], request: ChatRequest) -> Iterator[Completion]:
+        """Each of the `n` replies to the last message, as each is finished. Raises BadInput, BadCheckpoint."""
 
 
 class StopWatcher:

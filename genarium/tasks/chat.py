@@ -1,0 +1,95 @@
+"""`chat`: reply to a message, with the conversation before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval, MinLen
+
+from genarium import engines
+from genarium.artefacts import Reply
+from genarium.errors import BadInput
+from genarium.messages import Message, conversation
+from genarium.recipe import MAX_SEED
+from genarium.tasks.task import task
+
+
+@task(starter="chat")
+def chat(
+    message: Annotated[str, Doc("what to say; - reads it from standard input"), MinLen(1)],
+    *,
+    model: Annotated[
+        str,
+        Doc(
+            "a model that was taught to talk: a folder, a hub id such as Qwen/Qwen2.5-0.5B-Instruct or "
+            "HuggingFaceTB/SmolLM2-360M-Instruct, or openai:NAME (no starter chats)"
+        ),
+    ],
+    system: Annotated[str | None, Doc("how the model should behave"), MinLen(1)] = None,
+    messages: Annotated[
+        list[Message] | None,
+        Doc('what was said before, oldest first: {"role": "user" or "assistant", "content": "…"}; may be repeated'),
+    ] = None,
+    n: Annotated[int, Doc("how many replies"), Interval(ge=1, le=256)] = 1,
+    max_new_tokens: Annotated[int, Doc("longest reply, in tokens"), Ge(1)] = 512,
+    temperature: Annotated[
+        float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)
+    ] = 0.8,
+    top_k: Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)] = 0,
+    top_p: Annotated[
+        float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)
+    ] = 0.95,
+    min_p: Annotated[
+        float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
+    ] = 0.0,
+    repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
+    stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
+    template: Annotated[
+        Literal["checkpoint", "plain"],
+        Doc("how the conversation is written for the model: its own chat template, or a plain transcript"),
+    ] = "checkpoint",
+    date: Annotated[
+        str | None, Doc("today's date as YYYY-MM-DD, for templates that tell it; on the command line it is today's")
+    ] = None,
+    strict: Annotated[
+        bool, Doc("refuse a conversation longer than the context instead of leaving out its oldest turns")
+    ] = False,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
+    ] = "auto",
+    seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
+) -> Iterator[Reply]:
+    """Talk with a model: one message, or in a terminal without one, a conversation."""
+    from genarium.engines.text import ChatRequest
+
+    said = conversation(system, messages or [], message)
+    if any(turn["role"] == "system" for turn in said[1:]):
+        raise BadInput("the system message comes first and once; give it with system, not among messages")
+    engine = engines.open_text(model, default="chat", dtype=dtype)
+    request = ChatRequest(
+        n=n,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop=stop or (),
+        strict=strict,
+        seed=seed or 0,
+        template=template,
+        date=date,
+    )
+    for completion in engine.reply(said, request):
+        yield Reply(
+            item=completion.row,
+            prompt=message,
+            text=completion.text,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            stats=completion.stats,
+            messages=[*said, {"role": "assistant", "content": completion.text}],
+        )
