@@ -137,6 +137,9 @@ def make_checkpoint(folder: Path, style: Style, *, context: int = 256, in_config
     )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
+    # Pieces that are no text alone (single bytes) are never likeliest, so that replies are whole characters.
+    broken = [i for i in range(tokenizer.get_vocab_size()) if "\ufffd" in tokenizer.decode([i])]
+    model.lm_head.weight.data[broken] = 0
     model.generation_config.eos_token_id = [0, tokenizer.token_to_id(style.eos)]
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))

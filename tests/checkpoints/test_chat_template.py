@@ -82,7 +82,7 @@ def test_no_message_can_write_a_control_token(
     reference = references[name].apply_chat_template(
         messages, add_generation_prompt=True, sanitize_control_tokens=True
     )["input_ids"]
-    assert made.decode(ids, skip_special_tokens=False) == made.decode(reference, skip_special_tokens=False)
+    assert ids == reference
 
 
 def test_a_spelled_control_token_stays_readable(folders: dict[str, Path]) -> None:
