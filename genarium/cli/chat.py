@@ -50,7 +50,9 @@ def chat_command(task: Task) -> click.Command:
         elif output or as_json:
             raise BadInput("a conversation is kept turn by turn; give a message with --json or -o")
         elif not sys.stdin.isatty():
-            raise BadInput("chat needs a message: give one, or - to read it from standard input")
+            raise BadInput(
+                "chat needs a message: give one, - to read it from standard input, or run it in a terminal to talk"
+            )
         else:
             talk(arguments)
 

@@ -1,4 +1,4 @@
-"""Chat templates: the tokens are those of transformers' `apply_chat_template`, and no message can write control tokens."""
+"""Chat templates: tokens equal transformers' `apply_chat_template`; no message can write control tokens."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_no_message_can_write_a_control_token(
 ) -> None:
     """Each control token is there exactly as often as the template wrote it; equal to transformers' own guard."""
     special = STYLES[name].special
-    words = st.sampled_from([*special, *(t[1:] for t in special), "<", "Hi", " ", "\n", "狐", "\ue000", "\ue0000\ue000"])
+    words = st.sampled_from(
+        [*special, *(t[1:] for t in special), "<", "Hi", " ", "\n", "狐", "\ue000", "\ue0000\ue000"]
+    )
     texts = data.draw(st.lists(st.lists(words, max_size=6).map("".join), min_size=2, max_size=5))
     messages = said(name, texts)
     made = tokenizer.load(folders[name])

@@ -55,10 +55,10 @@ def test_a_greedy_reply_is_that_of_transformers(folders: dict[str, Path], name: 
 
 def test_streamed_pieces_are_the_reply(qwen: NativeText) -> None:
     for seed in range(8):
-        pieces: list[str] = []
-        with listening(lambda event: pieces.append(event.preview) if event.stage == "writing" else None):
+        events: list[Event] = []
+        with listening(events.append):
             [done] = qwen.reply(conversation(None, [], "Hello"), ChatRequest(max_new_tokens=30, seed=seed))
-        assert "".join(pieces).rstrip() == done.text
+        assert "".join(event.preview for event in events if event.stage == "writing").rstrip() == done.text
 
 
 def test_a_reply_ends_with_the_turn_even_where_no_file_names_its_token(tmp_path: Path) -> None:

@@ -164,9 +164,7 @@ def test_what_goes_wrong_is_a_sentence(requests: list[dict[str, Any]], model: st
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_it_does_not_know_is_a_sentence(
-    requests: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_it_does_not_know_is_a_sentence(requests: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "wrong")
     with pytest.raises(RemoteError, match=r"refused the key: Incorrect API key provided; set OPENAI_API_KEY"):
         list(OpenAIText("echo").reply(conversation(None, [], "Hello"), ChatRequest()))
@@ -177,7 +175,7 @@ def test_where_nothing_listens_it_says_so(monkeypatch: pytest.MonkeyPatch) -> No
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
-    with pytest.raises(RemoteError, match="failed.*OPENAI_BASE_URL is right"):
+    with pytest.raises(RemoteError, match=r"failed.*OPENAI_BASE_URL is right"):
         list(OpenAIText("echo").reply(conversation(None, [], "Hello"), ChatRequest()))
 
 
