@@ -3,6 +3,7 @@
 from genarium.artefacts.artefact import Artefact
 from genarium.artefacts.records import Records
 from genarium.artefacts.reply import Reply
+from genarium.artefacts.summary import Summary
 from genarium.artefacts.text import Text
 
-__all__ = ["Artefact", "Records", "Reply", "Text"]
+__all__ = ["Artefact", "Records", "Reply", "Summary", "Text"]

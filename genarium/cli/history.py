@@ -60,7 +60,7 @@ def show(identifier: str, as_json: bool) -> None:
     if entry.kind == "chat":
         click.echo()
         click.echo(transcript(chat.said(entry)))
-    elif entry.kind in ("text", "records"):
+    elif entry.kind in ("text", "records", "summary"):
         click.echo()
         click.echo(_read(entry))
 

@@ -16,6 +16,7 @@ from genarium.progress import emit, note
 
 if TYPE_CHECKING:
     from genarium.engines.encoder import NativeEncoder
+    from genarium.engines.summary import Summarizer
 
 
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
@@ -64,3 +65,24 @@ def _open_encoder(found: Found) -> NativeEncoder:
             "name a BERT, MiniLM, RoBERTa or DistilBERT, or starter/encoder"
         )
     return NativeEncoder(found.path)
+
+
+def open_summarizer(reference: str, *, default: str = "encoder") -> Summarizer:
+    """What summarizes with this model: an encoder chooses sentences, all others write. Raises as the others do."""
+    return _open_summarizer(find(reference, default=default))
+
+
+@lru_cache(maxsize=2)
+def _open_summarizer(found: Found) -> Summarizer:
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.encoder import NativeEncoder
+    from genarium.engines.summary import Abstractive, Extractive, Prompted
+    from genarium.engines.transformers import Seq2SeqSummary
+
+    config = read_config(found.path) if found.path is not None else {}
+    if config and NativeEncoder.opens(config):
+        return Extractive(_open_encoder(found), found.reference)
+    if found.path is not None and Seq2SeqSummary.opens(config):
+        emit("loading", preview=found.reference)
+        return Abstractive(Seq2SeqSummary(found.path, name=found.reference), found.reference)
+    return Abstractive(Prompted(_open_text(found, "auto"), found.reference), found.reference)

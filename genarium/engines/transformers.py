@@ -1,0 +1,103 @@
+"""Sequence-to-sequence checkpoints (T5, BART, Pegasus …) on the transformers library, which is an extra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genarium.checkpoints import folder
+from genarium.engines.summary import SummaryRequest
+from genarium.engines.text import Clock, Completion
+from genarium.errors import BadCheckpoint
+
+USUAL_CONTEXT = 512
+"""What T5 was trained on: a network with relative positions names no limit of its own."""
+USUAL_LENGTH = 142
+"""BART's on CNN/DailyMail, for a checkpoint that names none."""
+
+
+class Seq2SeqSummary:
+    """Writes summaries with an encoder-decoder folder. Raises BadCheckpoint, also where transformers is missing."""
+
+    def __init__(self, path: Path, *, name: str = "", device: str | None = None):
+        self.name = name or str(path)
+        folder.weight_files(path)  # pickles are refused before anything opens them
+        try:
+            from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, logging
+        except ImportError:
+            raise BadCheckpoint(
+                f"{self.name} runs on the transformers library, which is not here; pip install 'genarium[transformers]'"
+            ) from None
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        settings = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(path, **settings)
+            model = AutoModelForSeq2SeqLM.from_pretrained(path, use_safetensors=True, dtype=torch.float32, **settings)
+        except Exception as error:  # whatever the library says of a folder that it can't open
+            raise BadCheckpoint(f"{self.name} can't be opened by transformers: {_first_line(error)}") from None
+        self.model: Any = model.to(self.device).eval()
+        self.raw = folder.read_config(path)
+        self.published: dict[str, Any] = dict((self.raw.get("task_specific_params") or {}).get("summarization") or {})
+        t5 = "summarize: " if self.raw["model_type"] == "t5" else ""
+        self.prefix: str = self.published.pop("prefix", t5)
+
+    @staticmethod
+    def opens(config: Mapping[str, Any]) -> bool:
+        named = config.get("architectures") or [""]
+        return bool(config.get("is_encoder_decoder")) or str(named[0]).endswith("ForConditionalGeneration")
+
+    @property
+    def context(self) -> int:
+        """How many tokens it reads, the special ones included."""
+        limits = [self.raw.get("max_position_embeddings"), self.raw.get("n_positions"), self.tokenizer.model_max_length]
+        known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**6]
+        return min(known, default=USUAL_CONTEXT)
+
+    def room(self, request: SummaryRequest) -> int:
+        return self.context - len(self.tokenizer(self._prefix(request))["input_ids"])
+
+    def count(self, text: str) -> int:
+        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    @torch.inference_mode()
+    def write(self, text: str, request: SummaryRequest) -> Completion:
+        """By beam search, with the settings the checkpoint was published with where none are given."""
+        clock = Clock()
+        inputs = self.tokenizer(
+            self._prefix(request) + text, truncation=True, max_length=self.context, return_tensors="pt"
+        ).to(self.device)
+        settings = self.published | {"do_sample": False}
+        for name in ("max_new_tokens", "num_beams", "length_penalty"):
+            if (value := getattr(request, name)) is not None:
+                settings[name] = value
+        if request.max_new_tokens is not None:
+            settings["max_length"] = None
+            settings["min_length"] = min(settings.get("min_length") or 0, request.max_new_tokens)
+        elif "max_length" not in settings and (self.model.generation_config.max_length or 0) <= 20:
+            settings["max_new_tokens"] = USUAL_LENGTH  # the library's own default of 20 cuts in mid-sentence
+        made = self.model.generate(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **settings)
+        ids = made[0].tolist()
+        end = self.model.generation_config.eos_token_id
+        ended = ids[-1] in (end if isinstance(end, list) else [end])
+        written = self.tokenizer.decode(ids, skip_special_tokens=True)
+        clock.tokens = len(ids) - 1  # without the one that starts the decoder
+        return Completion(
+            0,
+            written,
+            "stop" if ended else "length",
+            inputs["input_ids"].shape[1],
+            clock.tokens,
+            clock.stats(0),
+        )
+
+    def _prefix(self, request: SummaryRequest) -> str:
+        return self.prefix if request.prefix is None else request.prefix
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
