@@ -22,6 +22,10 @@ from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
 
+CANDIDATES = 4_000
+"""How many sentences are read for an extract: vectors of more would take longer than a person waits."""
+
+
 @dataclass(frozen=True)
 class SummaryRequest:
     """What is wanted. None leaves it to the engine; what an engine has no use for it leaves out and says so."""
@@ -86,10 +90,14 @@ class Extractive:
         spans = sentences(text, request.language)
         if not spans:
             raise BadInput("the text has no sentence to choose; give it some words")
-        said = [" ".join(text[start:end].split()) for start, end in spans]
         wanted = request.sentences or 3
         if request.ratio is not None:
             wanted = max(1, math.ceil(request.ratio * len(spans)))
+        total = len(spans)
+        if (step := total // max(CANDIDATES, 4 * wanted)) > 1:
+            spans = spans[::step]
+            note(f"the text has {total} sentences: every {_ordinal(step)} of them was considered, {len(spans)} in all")
+        said = [" ".join(text[start:end].split()) for start, end in spans]
         if wanted >= len(spans):
             note(f"the text has {len(spans)} sentence{'s' * (len(spans) > 1)}, so it is its own summary")
             return Summarized(" ".join(said), "extractive", tuple(spans))
@@ -98,7 +106,7 @@ class Extractive:
         centroid /= max(float(np.linalg.norm(centroid)), 1e-12)
         chosen = sorted(maximal_marginal_relevance(vectors, centroid, wanted, request.lambda_))
         note(
-            f"extractive: {wanted} of the text's {len(spans)} sentences, word for word, chosen by {self.name}; for a "
+            f"extractive: {wanted} of the text's {total} sentences, word for word, chosen by {self.name}; for a "
             "summary in new words name a model that writes, as --model facebook/bart-large-cnn"
         )
         return Summarized(
@@ -234,6 +242,11 @@ def _pieces(text: str, first: int, last: int, room: int, count: Callable[[str], 
     gap = text.find(" ", middle, last)
     cut = gap if gap >= 0 else middle
     return [*_pieces(text, first, cut, room, count), *_pieces(text, cut, last, room, count)]
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _left_out(request: SummaryRequest, name: str, *settings: str) -> None:
