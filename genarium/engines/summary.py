@@ -21,7 +21,6 @@ from genarium.engines.text import ChatRequest, Completion, TextEngine, TextReque
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
-
 CANDIDATES = 4_000
 """How many sentences are read for an extract: vectors of more would take longer than a person waits."""
 

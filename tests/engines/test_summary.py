@@ -257,3 +257,14 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(BadCheckpoint, match="pickle"):
         engines.open_summarizer(str(folder))
+
+
+def test_of_a_very_long_text_sentences_from_all_over_are_considered(
+    extractive: Extractive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genarium.engines.summary.CANDIDATES", 3)
+    notes: list[str] = []
+    with listening(lambda event: notes.append(event.preview) if event.stage == "note" else None):
+        done = extractive.summarize(TALE, SummaryRequest(sentences=1))
+    assert notes[0] == "the text has 11 sentences: every 2nd of them was considered, 6 in all"
+    assert done.spans[0] in sentences(TALE)[::2]
