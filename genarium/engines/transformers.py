@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from genarium.checkpoints import folder
+from genarium.devices import pick_device
 from genarium.engines.summary import SummaryRequest
 from genarium.engines.text import Clock, Completion
 from genarium.errors import BadCheckpoint
@@ -33,7 +34,7 @@ class Seq2SeqSummary:
             ) from None
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or pick_device("auto")
         settings = {"local_files_only": True, "trust_remote_code": False}
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path, **settings)

@@ -9,7 +9,6 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from chat_models import STYLES, make_checkpoint
 from hypothesis import given, settings
 from transformers import PreTrainedTokenizerFast
 
@@ -17,6 +16,7 @@ from genarium.checkpoints import chat_template, tokenizer
 from genarium.checkpoints.chat_template import ChatTemplate
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.messages import Message, conversation
+from tests.chat_models import STYLES, make_checkpoint
 
 TODAY = date.today().isoformat()
 

@@ -12,27 +12,21 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_models import STYLES, make_checkpoint
 from click.testing import CliRunner, Result
 
 import genarium
 from genarium.cli.main import genarium as command
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from tests.chat_models import STYLES, make_checkpoint
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_checkpoint(tmp_path_factory.mktemp("chat"), STYLES["qwen"], context=512))
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GENARIUM_HOME", str(tmp_path / "home"))
 
 
 def run(*words: str, stdin: bytes | None = None) -> Result:

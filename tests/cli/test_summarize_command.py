@@ -14,11 +14,6 @@ from genarium.errors import BadInput
 TALE = "Once there was a king. He had a son. The son went to war. The queen wept. They all came home at last."
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GENARIUM_HOME", str(tmp_path / "home"))
-
-
 def run(*words: str, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(command, ["summarize", *words], input=stdin, standalone_mode=False)
 

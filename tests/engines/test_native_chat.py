@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from chat_models import STYLES, make_checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from genarium.engines.native import NativeText
@@ -14,6 +13,7 @@ from genarium.engines.text import ChatRequest
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.messages import Message, conversation
 from genarium.progress import Event, listening
+from tests.chat_models import STYLES, make_checkpoint
 
 GREEDY = ChatRequest(max_new_tokens=40, temperature=0, date="2026-11-24")
 EARLIER: list[Message] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from chat_models import STYLES, make_checkpoint
 from hypothesis import given, settings
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -32,6 +32,7 @@ from genarium.data.sentences import sentences
 from genarium.engines.summary import Extractive, SummaryRequest, maximal_marginal_relevance
 from genarium.errors import BadCheckpoint
 from genarium.progress import listening
+from tests.chat_models import STYLES, make_checkpoint
 
 TALE = (
     "Once upon a time there was a king who had an only son. The king went to war and bade his son rule the land. "
@@ -268,3 +269,12 @@ def test_of_a_very_long_text_sentences_from_all_over_are_considered(
         done = extractive.summarize(TALE, SummaryRequest(sentences=1))
     assert notes[0] == "the text has 11 sentences: every 2nd of them was considered, 6 in all"
     assert done.spans[0] in sentences(TALE)[::2]
+
+
+def test_without_the_transformers_library_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_seq2seq(tmp_path, "t5")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(BadCheckpoint, match=r"pip install 'genarium\[transformers\]'"):
+        engines.open_summarizer(str(folder))
