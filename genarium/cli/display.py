@@ -34,7 +34,7 @@ class Display:
         self.bar: Progress | None = None
         self.row: TaskID | None = None
         self.midline = False
-        self.streamed = False
+        self.streamed = False  # whether anything of the result was written yet
 
     def __enter__(self) -> Display:
         return self
@@ -51,7 +51,6 @@ class Display:
             self.say(event.preview)
         elif event.stage == "writing" and self.stream:
             self.write(event.preview)
-            self.streamed = True
         elif event.stage != "made":
             if event.stage == "row" and self.rows is not None:
                 self._write_row(self.rows, event.preview)
@@ -72,6 +71,7 @@ class Display:
         click.echo(text, nl=False)
         sys.stdout.flush()
         if text:
+            self.streamed = True
             self.midline = not text.endswith("\n")
 
     def say(self, sentence: str) -> None:

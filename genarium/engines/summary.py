@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from genarium import progress
+from genarium.checkpoints import chat_template
+from genarium.checkpoints.chat_template import ChatTemplate
 from genarium.data.sentences import sentences
 from genarium.engines.encoder import NativeEncoder
 from genarium.engines.native import NativeText
@@ -23,6 +25,10 @@ from genarium.progress import emit, note
 
 CANDIDATES = 4_000
 """How many sentences are read for an extract: vectors of more would take longer than a person waits."""
+
+
+LEAST_ROOM = 16
+"""Fewer tokens of text than this are no part worth a summary."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,11 @@ class Abstractive:
     def summarize(self, text: str, request: SummaryRequest) -> Summarized:
         _left_out(request, self.name, "ratio")
         room = self.writer.room(request)
+        if room is not None and room < LEAST_ROOM:
+            raise BadInput(
+                f"beside the summary {self.name} has room for {room} tokens of text, which is too few to read any; "
+                "give a smaller max_new_tokens or a shorter prefix"
+            )
         read = self.writer.count(text)
         parts = [text] if room is None or read <= room else self._parts(text, room, request.language)
         if len(parts) > 1:
@@ -189,13 +200,18 @@ class Prompted:
 
     def __init__(self, engine: TextEngine, name: str):
         self.engine, self.name = engine, name
-        self.chats = not isinstance(engine, NativeText) or _has_template(engine)
+        self.template = _template(engine) if isinstance(engine, NativeText) else None
+        self.chats = self.template is not None or not isinstance(engine, NativeText)
 
     def room(self, request: SummaryRequest) -> int | None:
         if not isinstance(self.engine, NativeText):
             return None
-        frame = 64 if self.chats else 0  # for the template's own tokens, beside the question's
-        return max(1, self.engine.context - self._limit(request) - self.count(self._question("", request)) - frame)
+        around = self._question("", request)
+        if self.template is not None:
+            framed = self.template.encode(self.engine.tokenizer, [{"role": "user", "content": around}])
+        else:
+            framed = self.engine.tokenizer.encode(around).ids
+        return self.engine.context - self._limit(request) - len(framed) - 2  # the seams may cost a token each
 
     def count(self, text: str) -> int:
         return len(self.engine.tokenizer.encode(text).ids) if isinstance(self.engine, NativeText) else len(text) // 4
@@ -223,14 +239,11 @@ class Prompted:
         return min(256, self.engine.context // 4) if isinstance(self.engine, NativeText) else 512
 
 
-def _has_template(engine: NativeText) -> bool:
-    from genarium.checkpoints import chat_template
-
+def _template(engine: NativeText) -> ChatTemplate | None:
     try:
-        chat_template.load(engine.path, engine.name)
+        return chat_template.load(engine.path, engine.name)
     except BadCheckpoint:
-        return False
-    return True
+        return None
 
 
 def _pieces(text: str, first: int, last: int, room: int, count: Callable[[str], int]) -> list[tuple[int, int]]:

@@ -30,7 +30,7 @@ from transformers import (
 from genarium import engines
 from genarium.data.sentences import sentences
 from genarium.engines.summary import Extractive, SummaryRequest, maximal_marginal_relevance
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from tests.chat_models import STYLES, make_checkpoint
 
@@ -249,8 +249,13 @@ def test_a_chat_model_is_asked_and_another_shown_tldr(tmp_path: Path) -> None:
     continued = TextRequest(max_new_tokens=15, temperature=0, stop=["\n\n"])
     [shown] = NativeText(bare, device="cpu").write([f"{text}\n\nTL;DR:"], continued)
     assert done.text == shown.text.strip()
-    long = engines.open_summarizer(str(chatty)).summarize(TALE * 3, SummaryRequest(max_new_tokens=15))
+    notes: list[str] = []
+    with listening(lambda event: notes.append(event.preview) if event.stage == "note" else None):
+        long = engines.open_summarizer(str(chatty)).summarize(TALE * 3, SummaryRequest(max_new_tokens=15))
     assert long.method == "abstractive"
+    assert "parts, and their summaries again" in notes[0]
+    with pytest.raises(BadInput, match="too few to read any"):
+        engines.open_summarizer(str(chatty)).summarize(text, SummaryRequest(max_new_tokens=500))
 
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
