@@ -1,9 +1,11 @@
 """What tasks make: text now, pictures, video and sound later. Each kind knows its bytes and how to show itself."""
 
 from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.plot import Plot
 from genarium.artefacts.records import Records
 from genarium.artefacts.reply import Reply
 from genarium.artefacts.summary import Summary
 from genarium.artefacts.text import Text
+from genarium.artefacts.vectors import Vectors
 
-__all__ = ["Artefact", "Records", "Reply", "Summary", "Text"]
+__all__ = ["Artefact", "Plot", "Records", "Reply", "Summary", "Text", "Vectors"]

@@ -29,9 +29,17 @@ class Artefact(ABC):
     def content(self) -> bytes:
         """The bytes of the artefact's file."""
 
+    def as_file(self, suffix: str) -> bytes:
+        """The artefact as a file with this suffix, where it knows other formats than its own."""
+        return self.content()
+
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What is known of it, as JSON values: what `--json` prints for this artefact."""
+        """What is known of it, as JSON values: what the ledger keeps beside the recipe."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints: the facts, and what is too long to be among them."""
+        return self.facts()
 
     @abstractmethod
     def title(self) -> str:

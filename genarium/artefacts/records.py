@@ -44,8 +44,14 @@ class Records(Artefact):
             writer.writerow(row | nested)
         return out.getvalue()
 
+    def as_file(self, suffix: str) -> bytes:
+        return self.as_csv().encode("utf-8", errors="replace") if suffix == ".csv" else self.content()
+
     def facts(self) -> dict[str, Any]:
         return {"count": len(self.rows), "summary": self.summary, **self.extra}
+
+    def as_json(self) -> dict[str, Any]:
+        return self.facts() | {"rows": self.rows}
 
     def title(self) -> str:
         return " ".join((self.summary or self.shown or self.content().decode()).split())

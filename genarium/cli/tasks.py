@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from genarium import files
-from genarium.artefacts import Artefact, Records, Text
+from genarium.artefacts import Artefact, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.tasks.task import Task
@@ -63,13 +63,15 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
 
 
 def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
-    """The results as the one file that `-o` names: texts apart by a rule, records as JSON Lines or CSV."""
-    records = [artefact for artefact in artefacts if isinstance(artefact, Records)]
-    if records and suffix == ".csv":
-        return "".join(artefact.as_csv() for artefact in records).encode("utf-8", errors="replace")
+    """The results as the one file that `-o` names: texts apart by a rule, others in the format of its suffix.
+
+    Where they are of several kinds, those that have that suffix: `-o x.png` is the plot, not the table beside it.
+    """
     if all(isinstance(artefact, Text) for artefact in artefacts):
         return b"\n\n---\n\n".join(artefact.content() for artefact in artefacts) + b"\n"
-    return b"".join(artefact.content() for artefact in artefacts)
+    kinds = {artefact.kind for artefact in artefacts}
+    chosen = [a for a in artefacts if a.suffix == suffix] or [a for a in artefacts if a.kind == artefacts[0].kind]
+    return b"".join(artefact.as_file(suffix) for artefact in (artefacts if len(kinds) == 1 else chosen))
 
 
 def kept(artefacts: list[Artefact]) -> str:
@@ -86,8 +88,7 @@ def as_dict(result: Any) -> dict[str, Any]:
         "recipe": result.recipe.as_dict(),
         "recipe_sha256": result.recipe.digest,
         "artefacts": [
-            {"id": a.id, "item": a.item, "kind": a.kind, "path": str(a.path), **a.facts(), "stats": a.stats}
-            | ({"rows": a.rows} if isinstance(a, Records) else {})
+            {"id": a.id, "item": a.item, "kind": a.kind, "path": str(a.path), **a.as_json(), "stats": a.stats}
             for a in result
         ],
         "notes": result.notes,

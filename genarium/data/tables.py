@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genarium.data.text import read
 from genarium.errors import BadInput
+from genarium.progress import note
 
 PLAIN = "text"
 """The name of the only column of a file of plain lines."""
@@ -23,8 +25,8 @@ def read_table(path: Path) -> list[dict[str, Any]]:
     if kind in (".csv", ".tsv"):
         return _from_csv(text, path, "\t" if kind == ".tsv" else ",")
     if kind in (".jsonl", ".ndjson"):
-        return [_from_json(line, path, n) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [{PLAIN: line} for line in text.splitlines() if line.strip()]
+        return [_from_json(line, path, n) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    return [{PLAIN: line} for line in text.split("\n") if line.strip()]
 
 
 def column(rows: Sequence[dict[str, Any]], name: str | None, path: Path, *, fallback: str = PLAIN) -> list[str]:
@@ -41,7 +43,31 @@ def column(rows: Sequence[dict[str, Any]], name: str | None, path: Path, *, fall
     return [str(row[name]) for row in rows]
 
 
+def given(texts: Sequence[str] | None, file: Path | None, name: str | None, *, what: str = "texts") -> list[str]:
+    """What a call is about: the texts themselves, or one column of a file. Says which rows are empty.
+
+    Raises BadInput where both are given or neither is.
+    """
+    if file is None:
+        if not texts:
+            raise BadInput(f"no {what}; give some, or name a file with --file")
+        if name is not None:
+            raise BadInput("--column names a column of a file; name the file with --file")
+        return list(texts)
+    if texts:
+        raise BadInput(f"{what} were given and a file as well; give one of them")
+    found = column(read_table(file), name, file)
+    empty = [number for number, text in enumerate(found, 1) if not text.strip()]
+    if len(empty) == len(found):
+        raise BadInput(f"every row of {file} is empty there; name another --column")
+    if empty:
+        rows = ", ".join(map(str, empty[:5])) + (", …" if len(empty) > 5 else "")
+        note(f"{len(empty)} of {len(found)} {what} are empty (row {rows}); what is said of them means nothing")
+    return found
+
+
 def _from_csv(text: str, path: Path, separator: str) -> list[dict[str, Any]]:
+    csv.field_size_limit(sys.maxsize)  # a text may be longer than the module's 128 KiB
     reader = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
     try:
         rows = list(reader)

@@ -44,8 +44,14 @@ def read(path: Path) -> str:
     """The file as text: UTF-8, line ends as \\n. Raises BadInput where it is not that."""
     try:
         return path.read_text("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8 text; convert it first (iconv -t UTF-8)") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        utf16 = error.object.startswith((b"\xff\xfe", b"\xfe\xff"))
+        likely = "UTF-16" if utf16 else "WINDOWS-1252"
+        raise BadInput(
+            f"{path} is not UTF-8 text (line {line}, byte {error.object[error.start]:#04x}); it may be {likely}, which "
+            f"this converts: iconv -f {likely} -t UTF-8 {path} > converted{path.suffix}"
+        ) from None
     except OSError as error:
         raise BadInput(f"can't read {path}: {files.reason(error)}") from None
 

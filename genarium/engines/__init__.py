@@ -6,16 +6,20 @@ any task knowing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genarium.checkpoints.find import Found, find
 from genarium.engines.text import TextEngine
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
 if TYPE_CHECKING:
+    from genarium.engines.classify import Classifier
     from genarium.engines.encoder import NativeEncoder
+    from genarium.engines.heads import NativeHead
+    from genarium.engines.rank import Ranker
     from genarium.engines.summary import Summarizer
 
 
@@ -86,3 +90,82 @@ def _open_summarizer(found: Found) -> Summarizer:
         emit("loading", preview=found.reference)
         return Abstractive(Seq2SeqSummary(found.path, name=found.reference), found.reference)
     return Abstractive(Prompted(_open_text(found, "auto"), found.reference), found.reference)
+
+
+def open_classifier(
+    reference: str,
+    *,
+    labels: Sequence[str] | None,
+    examples: Sequence[tuple[str, str]] = (),
+    template: str | None = None,
+    calibrate: bool = False,
+) -> Classifier:
+    """What gives texts labels with this model: its trained head, else its vectors, else its next words.
+
+    Raises ModelNotFound, BadCheckpoint, and BadInput where what is asked for is not what the model's way can do.
+    """
+    found = find(reference, default="encoder")
+    if found.path is None:
+        raise BadCheckpoint(
+            f"{found.reference}: an endpoint gives a text, not a probability for every label; name a model that is "
+            "on this machine, or starter/encoder"
+        )
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.heads import NativeHead
+    from genarium.engines.native import NativeText
+
+    config = read_config(found.path)
+    writes = NativeText.opens(config)
+    if calibrate and not writes:
+        raise BadInput(
+            f"{found.reference} is no generative model: there is nothing to calibrate; leave out --calibrate"
+        )
+    if NativeHead.opens(config):
+        from genarium.engines.classify import TrainedHead
+
+        for given, option in ((examples, "--few-shot"), (template, "--template")):
+            if given:
+                raise BadInput(f"{found.reference} has a trained head, which takes no {option}; use starter/encoder")
+        return TrainedHead(_open_head(found), found.reference, labels)
+    if labels is None:
+        raise BadInput(f"{found.reference} has no labels of its own; name them: --labels positive,negative")
+    if writes:
+        from genarium.engines.language_labels import LanguageModelLabels
+
+        engine = _open_text(found, "auto")
+        assert isinstance(engine, NativeText)
+        return LanguageModelLabels(engine, labels, examples, template=template, calibrate=calibrate)
+    from genarium.engines import vector_labels
+
+    encoder = _open_encoder(found)
+    if examples:
+        return vector_labels.few_shot(encoder, labels, examples, template=template)
+    return vector_labels.zero_shot(encoder, labels, template=template)
+
+
+def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
+    """What orders passages with this model: its head over pairs, else its vectors.
+
+    Raises ModelNotFound, BadCheckpoint.
+    """
+    found = find(reference, default=default)
+    if found.path is not None:
+        from genarium.checkpoints.folder import read_config
+        from genarium.engines.heads import NativeHead
+
+        if NativeHead.opens(read_config(found.path)):
+            from genarium.engines.rank import CrossEncoder
+
+            return CrossEncoder(_open_head(found), found.reference)
+    from genarium.engines.rank import BiEncoder
+
+    return BiEncoder(_open_encoder(found))
+
+
+@lru_cache(maxsize=2)
+def _open_head(found: Found) -> NativeHead:
+    from genarium.engines.heads import NativeHead
+
+    assert found.path is not None
+    emit("loading", preview=found.reference)
+    return NativeHead(found.path)

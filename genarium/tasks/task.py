@@ -30,8 +30,9 @@ class Task:
 
     @property
     def artefact(self) -> type[Artefact]:
-        """The kind of artefact it makes."""
-        made: type[Artefact] = get_args(get_type_hints(self.function)["return"])[0]
+        """The kind of artefact it makes; of several, the one that stands first."""
+        hint = get_args(get_type_hints(self.function)["return"])[0]
+        made: type[Artefact] = (get_args(hint) or (hint,))[0]
         return made
 
     def schema(self) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""The picture of one word in several texts."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def plot_word(names: Sequence[str], contextual: np.ndarray, static: np.ndarray) -> bytes:
+    """A PNG of a word's vectors (places, C) in each text: in its context, and in the embedding table.
+
+    Each panel shows unit vectors in the plane of their two largest differences (principal components), an arrow from
+    the first to each; both have one scale, so that what cannot move is seen not to.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    flat = [_plane(vectors) for vectors in (contextual, static)]
+    reach = max(1e-6, *(float(np.abs(points - points[0]).max()) for points, _ in flat)) * 1.25
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    colours = [f"C{i % 10}" for i in range(len(names))]
+    for axes, (points, share), title in zip(
+        figure.subplots(1, 2), flat, ("in its context", "in the embedding table (static)"), strict=True
+    ):
+        moved = points - points[0]
+        for place, (x, y) in enumerate(moved):
+            if place and np.hypot(x, y) > reach / 100:
+                axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": colours[place]})
+            label = f"{place + 1}  {textwrap.shorten(names[place], 44, placeholder=' …')}"
+            axes.scatter(x, y, color=colours[place], zorder=3, label=label)
+            axes.annotate(str(place + 1), (x, y), xytext=(5, 5 + 0 * place), textcoords="offset points")
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        axes.set_title(f"{title}\n{share:.0%} of what differs is in this plane" if share else f"{title}\nall are equal")
+        axes.grid(alpha=0.3)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(2, len(names)), fontsize="small")
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unit vectors on their first two principal components, (places, 2), and the share of the variance there."""
+    import numpy as np
+
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    centred = unit - unit.mean(axis=0)
+    left, sizes, _ = np.linalg.svd(centred.astype(float), full_matrices=False)
+    points = np.zeros((len(vectors), 2))
+    kept = min(2, len(sizes))
+    points[:, :kept] = left[:, :kept] * sizes[:kept]
+    total = float((sizes**2).sum())
+    return points, float((sizes[:2] ** 2).sum()) / total if total > 1e-9 else 0.0

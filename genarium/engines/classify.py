@@ -1,0 +1,113 @@
+"""One interface over the three ways to give texts labels: a trained head, an encoder's vectors, a language model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from genarium.engines.heads import NativeHead
+from genarium.errors import BadCheckpoint, BadInput
+from genarium.progress import note
+from genarium.rows import Row, rows
+
+CHUNK = 256
+"""Texts computed together. Rows are finished a chunk at a time, whatever was finished before a stop."""
+
+
+class Classifier(Protocol):
+    """`way` says in a sentence how the labels are found; `n_cut` texts were longer than `context` tokens so far."""
+
+    labels: list[str]
+    way: str
+
+    @property
+    def context(self) -> int: ...
+    @property
+    def n_cut(self) -> int: ...
+
+    def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """(len(texts), L) float64: the logarithm of each label's probability, a row's summing to 1."""
+
+
+class TrainedHead:
+    """softmax over the scores of a checkpoint that was fine-tuned to classify.
+
+    `labels`, where given, must be the head's own, in any order and case. Raises BadInput, BadCheckpoint.
+    """
+
+    def __init__(self, head: NativeHead, reference: str, labels: Sequence[str] | None = None):
+        if len(head.labels) < 2:
+            raise BadCheckpoint(f"{reference} gives one score, not labels; it can order passages: genarium rank")
+        if head.several_labels:
+            raise BadCheckpoint(f"{reference} was trained to give a text several labels at once, not one of them")
+        own = [label.casefold() for label in head.labels]
+        if labels is not None and sorted(label.casefold() for label in labels) != sorted(own):
+            raise BadInput(
+                f"{reference} was trained on the labels {', '.join(head.labels)}, got {', '.join(labels)}; leave out "
+                "--labels, or use a model that takes any: starter/encoder"
+            )
+        self.head, self.labels = head, list(labels or head.labels)
+        self.outputs = [own.index(label.casefold()) for label in self.labels]
+        self.way = f"a head trained on the labels {', '.join(self.labels)}"
+
+    @property
+    def context(self) -> int:
+        return self.head.context
+
+    @property
+    def n_cut(self) -> int:
+        return self.head.n_cut
+
+    def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        scores = self.head.scores(texts, tell=False)[:, self.outputs]
+        return torch.from_numpy(scores).double().log_softmax(dim=-1).numpy()
+
+
+def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:
+    """A row a text: `text`, `label`, and `probabilities` by label, to six decimals.
+
+    Rows that a stopped run of the same recipe finished are taken over. A chunk is computed whole even where its
+    first rows are there, since what shares a batch can change a sum's last digit.
+    """
+    kept = rows()
+    done = len(kept.begin(len(texts)))
+    for begin in range(done - done % CHUNK, len(texts), CHUNK):
+        chunk = texts[begin : begin + CHUNK]
+        probabilities = np.exp(classifier.log_probabilities(chunk))
+        for place, (text, row) in enumerate(zip(chunk, probabilities, strict=True), begin):
+            if place >= done:
+                shares = dict(zip(classifier.labels, (round(float(p), 6) for p in row), strict=True))
+                label = classifier.labels[int(row.argmax())]
+                kept.add({"text": text, "label": label, "probabilities": shares})
+    if classifier.n_cut:
+        note(f"{classifier.n_cut} texts are longer than {classifier.context} tokens and were read up to there")
+    return list(kept.done)
+
+
+def counts(labels: Sequence[str], found: Sequence[Row]) -> dict[str, int]:
+    """How many texts have each label, none left out."""
+    counted = Counter(row["label"] for row in found)
+    return {label: counted[label] for label in labels}
+
+
+def summary(counted: dict[str, int]) -> str:
+    """'There are 3 positive and 2 negative.'"""
+    parts = [f"{n} {label}" for label, n in counted.items()]
+    verb = "is" if sum(counted.values()) == 1 else "are"
+    return f"There {verb} {', '.join(parts[:-1])} and {parts[-1]}."
+
+
+def table(found: Sequence[Row], width: int = 100) -> str:
+    """Label, its probability and the text, a line each."""
+    longest = max(len(row["label"]) for row in found)
+
+    def line(row: dict[str, Any]) -> str:
+        text = " ".join(row["text"].split())
+        shown = text if len(text) <= width else text[: width - 1] + "…"
+        return f"{row['label']:<{longest}}  {row['probabilities'][row['label']]:.3f}  {shown}"
+
+    return "\n".join(map(line, found))

@@ -1,0 +1,57 @@
+"""`classify`: give every text one of a few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from annotated_doc import Doc
+from annotated_types import MinLen
+
+from genarium import engines
+from genarium.artefacts import Records
+from genarium.progress import note
+from genarium.tasks.task import task
+
+
+@task(starter="encoder")
+def classify(
+    texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
+    *,
+    labels: Annotated[
+        list[str] | None, Doc("the labels to choose among, apart by commas; a trained head knows its own"), MinLen(1)
+    ] = None,
+    file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of texts")] = None,
+    column: Annotated[str | None, Doc("where the file has its texts [default: the only column, or text]")] = None,
+    few_shot: Annotated[Path | None, Doc("a table of labelled examples to learn from")] = None,
+    label_column: Annotated[str, Doc("where the examples have their labels"), MinLen(1)] = "label",
+    template: Annotated[
+        str | None,
+        Doc("zero-shot: a sentence with {label} in it; generative: a prompt with {text} that the label continues"),
+    ] = None,
+    calibrate: Annotated[bool, Doc("generative: leave out of the count what the model would say of any text")] = False,
+    model: Annotated[
+        str, Doc("decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model")
+    ] = "starter",
+) -> Iterator[Records]:
+    """Give every text one of a few labels, with a probability for each, and count them."""
+    from genarium.data.labels import read_examples, read_labels
+    from genarium.data.tables import given
+    from genarium.engines.classify import counts, label_rows, summary, table
+
+    asked = given(texts, file, column)
+    named = read_labels(labels)
+    examples: list[tuple[str, str]] = []
+    if few_shot is not None:
+        examples, named = read_examples(few_shot, column, label_column, named)
+    classifier = engines.open_classifier(model, labels=named, examples=examples, template=template, calibrate=calibrate)
+    note(classifier.way)
+    found = label_rows(classifier, asked)
+    counted = counts(classifier.labels, found)
+    yield Records(
+        rows=found,
+        summary=summary(counted),
+        shown=table(found),
+        extra={"counts": counted, "way": classifier.way},
+    )

@@ -1,0 +1,48 @@
+"""`embed`: texts as vectors, and one word's vector in several sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from annotated_doc import Doc
+from annotated_types import MinLen
+
+from genarium import engines
+from genarium.artefacts import Plot, Records, Vectors
+from genarium.errors import BadInput
+from genarium.tasks.task import task
+
+
+@task(starter="encoder")
+def embed(
+    texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
+    *,
+    file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of texts")] = None,
+    column: Annotated[str | None, Doc("where the file has its texts [default: the only column, or text]")] = None,
+    static: Annotated[bool, Doc("also the mean of the embedding table's rows, which no neighbour moves")] = False,
+    compare: Annotated[bool, Doc("the first text is a word: show how its vector moves from text to text")] = False,
+    model: Annotated[str, Doc("starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id")] = "starter",
+) -> Iterator[Vectors | Records | Plot]:
+    """Texts as vectors of length 1, near each other where the meaning is.
+
+    With -o NAME.safetensors, NAME.npy or NAME.jsonl they are written in that format.
+    """
+    from genarium.data.tables import given
+
+    asked = given(texts, file, column)
+    encoder = engines.open_encoder(model)
+    if not compare:
+        vectors = encoder.embed(asked)
+        yield Vectors(texts=asked, embeddings=vectors, static=encoder.embed_static(asked) if static else None)
+        return
+    from genarium.artefacts.word_plot import plot_word
+    from genarium.engines.words import compare_word
+
+    if len(asked) < 2:
+        raise BadInput("--compare takes a word and then at least one text that has it")
+    found = compare_word(encoder, asked[0], asked)
+    yield Records(rows=found.rows(), shown=found.table(), summary=found.summary(), extra={"word": found.word})
+    png = plot_word([place.marked for place in found.places], found.contextual, found.static)
+    yield Plot(item=1, png=png, caption=f"The vectors of {found.word!r} in {len(asked)} texts")

@@ -1,0 +1,44 @@
+"""`rank`: put passages in the order in which they answer a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from annotated_doc import Doc
+from annotated_types import Ge, MinLen
+
+from genarium import engines
+from genarium.artefacts import Records
+from genarium.progress import note
+from genarium.tasks.task import task
+
+
+@task(starter="encoder")
+def rank(
+    query: Annotated[str, Doc("what is looked for"), MinLen(1)],
+    passages: Annotated[
+        list[str] | None, Doc("where it is looked for; - reads one a line from standard input"), MinLen(1)
+    ] = None,
+    *,
+    file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of passages")] = None,
+    column: Annotated[str | None, Doc("where the file has its passages [default: the only column, or text]")] = None,
+    top_k: Annotated[int, Doc("keep this many, best first; 0 for all"), Ge(0)] = 0,
+    model: Annotated[
+        str, Doc("decides the way: a head with one output reads query and passage together, an encoder apart")
+    ] = "starter",
+) -> Iterator[Records]:
+    """Put passages in the order in which they answer a query."""
+    from genarium.data.tables import given
+    from genarium.engines.rank import best, table
+
+    asked = given(passages, file, column, what="passages")
+    ranker = engines.open_ranker(model)
+    note(ranker.way)
+    scores = ranker.scores(query, asked)
+    rows = [
+        {"rank": place, "number": number + 1, "score": round(float(scores[number]), 6), "text": asked[number]}
+        for place, number in enumerate(best(scores, top_k), 1)
+    ]
+    yield Records(rows=rows, shown=table(rows), extra={"query": query, "passages": len(asked), "way": ranker.way})
