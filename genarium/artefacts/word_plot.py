@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,23 +21,26 @@ def plot_word(names: Sequence[str], contextual: np.ndarray, static: np.ndarray) 
 
     flat = [_plane(vectors) for vectors in (contextual, static)]
     reach = max(1e-6, *(float(np.abs(points - points[0]).max()) for points, _ in flat)) * 1.25
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = Figure(figsize=(9, 5 + 0.18 * len(names)), layout="constrained")
     colours = [f"C{i % 10}" for i in range(len(names))]
     for axes, (points, share), title in zip(
         figure.subplots(1, 2), flat, ("in its context", "in the embedding table (static)"), strict=True
     ):
-        moved = points - points[0]
-        for place, (x, y) in enumerate(moved):
+        at: dict[tuple[float, float], list[int]] = {}
+        for place, (x, y) in enumerate(points - points[0]):
             if place and np.hypot(x, y) > reach / 100:
                 axes.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": colours[place]})
-            label = f"{place + 1}  {textwrap.shorten(names[place], 44, placeholder=' …')}"
-            axes.scatter(x, y, color=colours[place], zorder=3, label=label)
-            axes.annotate(str(place + 1), (x, y), xytext=(5, 5 + 0 * place), textcoords="offset points")
+            axes.scatter(x, y, color=colours[place], zorder=3, label=f"{place + 1}  {names[place]}")
+            at.setdefault((round(x / reach, 2), round(y / reach, 2)), []).append(place + 1)
+        for (x, y), here in at.items():  # those in one spot share one label
+            words = ", ".join(map(str, here))
+            axes.annotate(words, (x * reach, y * reach), xytext=(6, 6), textcoords="offset points")
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axes.set_title(f"{title}\n{share:.0%} of what differs is in this plane" if share else f"{title}\nall are equal")
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(2, len(names)), fontsize="small")
+    columns = 1 if max(map(len, names)) > 30 else min(4, len(names))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()

@@ -33,6 +33,11 @@ class WordInText:
         """The text with the word in brackets."""
         return f"{self.text[: self.start]}[{self.text[self.start : self.end]}]{self.text[self.end :]}"
 
+    @property
+    def short(self) -> str:
+        """`marked` on one line, cut around the brackets."""
+        return _short(self.marked)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -68,7 +73,7 @@ class Comparison:
     def table(self) -> str:
         """The cosines for a terminal."""
         contextual, static = self.cosines("contextual"), self.cosines("static")
-        names = [f"{i + 1} {_short(place.marked)}" for i, place in enumerate(self.places)]
+        names = [f"{i + 1} {place.short}" for i, place in enumerate(self.places)]
         width = max(map(len, names))
         numbers = "".join(f"{i + 1:>8}" for i in range(len(names)))
         lines = [f"{'cosine between':<{width}}{numbers}{'static':>10}"]
