@@ -35,6 +35,8 @@ def column(rows: Sequence[dict[str, Any]], name: str | None, path: Path, *, fall
         raise BadInput(f"{path} has no rows; name a file with some")
     there = list(rows[0])
     if name is None:
+        if len(there) > 1 and fallback not in there:
+            raise BadInput(f"{path} has the columns {', '.join(there)}; say which one is meant with --column")
         name = there[0] if len(there) == 1 else fallback
     for number, row in enumerate(rows, 1):
         if row.get(name) is None:

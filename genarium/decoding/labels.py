@@ -61,9 +61,8 @@ def log_likelihoods(
 
 def _common_prefix(rows: Sequence[Sequence[int]]) -> int:
     """How many tokens all rows begin with. The first and the last in sorted order differ where any two do."""
-    low, high = min(rows), max(rows)
-    same = (a == b for a, b in zip(low, high, strict=False))
-    return sum(1 for _ in itertools.takewhile(bool, same))
+    low, high = min(map(tuple, rows)), max(map(tuple, rows))
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
 
 
 def _equally_long(prompts: Sequence[Sequence[int]], max_tokens: int) -> Iterator[list[int]]:

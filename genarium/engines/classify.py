@@ -97,7 +97,7 @@ def counts(labels: Sequence[str], found: Sequence[Row]) -> dict[str, int]:
 def summary(counted: dict[str, int]) -> str:
     """'There are 3 positive and 2 negative.'"""
     parts = [f"{n} {label}" for label, n in counted.items()]
-    verb = "is" if sum(counted.values()) == 1 else "are"
+    verb = "is" if next(iter(counted.values())) == 1 else "are"
     return f"There {verb} {', '.join(parts[:-1])} and {parts[-1]}."
 
 

@@ -2,7 +2,9 @@
 
 Zero-shot (Yin et al. 2019, arXiv:1909.00161, with vectors in place of entailment): every label becomes a few
 sentences, and a text has the label whose sentences its vector is nearest to. With examples, a logistic regression
-on the vectors takes that as its prior: what few examples say of 384 dimensions is drawn towards what the labels mean.
+takes that as its prior: what few examples say of many dimensions is drawn towards what the labels mean. It also sees
+the vector half-way up the encoder, which knows more of how a text is written and less of what it is about (Jawahar et
+al. 2019, ACL, "What does BERT learn about the structure of language?"; Skean et al. 2025, arXiv:2502.02013).
 """
 
 from __future__ import annotations
@@ -29,10 +31,23 @@ FOLDS = 5
 
 
 class VectorLabels:
-    """softmax(vector · weight + bias): `weight` is (L, C), `bias` (L,), both float64."""
+    """softmax(vector · weight + bias): the vector is those behind `layers` end to end, (len(layers) · C,).
 
-    def __init__(self, encoder: NativeEncoder, labels: Sequence[str], weight: np.ndarray, bias: np.ndarray, way: str):
-        self.encoder, self.labels, self.weight, self.bias, self.way = encoder, list(labels), weight, bias, way
+    `weight` is (L, len(layers) · C), `bias` (L,), both float64.
+    """
+
+    def __init__(
+        self,
+        encoder: NativeEncoder,
+        labels: Sequence[str],
+        weight: np.ndarray,
+        bias: np.ndarray,
+        *,
+        layers: Sequence[int],
+        way: str,
+    ):
+        self.encoder, self.labels, self.weight, self.bias = encoder, list(labels), weight, bias
+        self.layers, self.way = layers, way
 
     @property
     def context(self) -> int:
@@ -43,7 +58,7 @@ class VectorLabels:
         return self.encoder.n_cut
 
     def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        scores = self.encoder.embed(texts, tell=False) @ self.weight.T + self.bias
+        scores = _vectors(self.encoder, texts, self.layers) @ self.weight.T + self.bias
         return torch.from_numpy(scores).log_softmax(dim=-1).numpy()
 
 
@@ -51,21 +66,24 @@ def zero_shot(encoder: NativeEncoder, labels: Sequence[str], *, template: str | 
     """By the labels' meaning alone. Raises BadInput where `template` has no `{label}`."""
     weight = describe(encoder, labels, template).astype(np.float64) / TEMPERATURE
     way = "zero-shot: no example was seen; a text has the label whose description its vector is nearest to"
-    return VectorLabels(encoder, labels, weight, np.zeros(len(labels)), way)
+    return VectorLabels(encoder, labels, weight, np.zeros(len(labels)), layers=[len(encoder.model.blocks)], way=way)
 
 
 def few_shot(
     encoder: NativeEncoder, labels: Sequence[str], examples: Sequence[tuple[str, str]], *, template: str | None = None
 ) -> VectorLabels:
     """Learned from `examples`, pairs of text and label. Raises BadInput as `zero_shot` does."""
+    last = len(encoder.model.blocks)
+    layers = [last, max(1, last // 2)]
     described = describe(encoder, labels, template).astype(np.float64)
-    x = encoder.embed([text for text, _ in examples], tell=False).astype(np.float64)
+    described = np.concatenate([described, np.zeros_like(described)], axis=1)  # half-way up, nothing is described
+    x = _vectors(encoder, [text for text, _ in examples], layers)
     y = np.array([labels.index(label) for _, label in examples])
-    prior, scale = _best_settings(x, y, described)
-    weight, bias = fit(x, y, described / prior, scale)
-    kept = "the labels' meaning counted too" if np.isfinite(prior) else "the labels' meaning did not help"
-    way = f"few-shot: a logistic regression on the vectors of {len(examples)} examples; {kept}"
-    return VectorLabels(encoder, labels, weight, bias, way)
+    temperature, scale = _best_settings(x, y, described)
+    weight, bias = fit(x, y, described / temperature, scale)
+    meaning = "what the labels mean counted too" if np.isfinite(temperature) else "what the labels mean did not help"
+    way = f"few-shot: a logistic regression on the vectors of {len(examples)} examples; {meaning}"
+    return VectorLabels(encoder, labels, weight, bias, layers=layers, way=way)
 
 
 def describe(encoder: NativeEncoder, labels: Sequence[str], template: str | None = None) -> np.ndarray:
@@ -77,6 +95,11 @@ def describe(encoder: NativeEncoder, labels: Sequence[str], template: str | None
     made = [encoder.embed([t.replace("{label}", label) for label in labels], tell=False) for t in templates]
     mean = np.mean(made, axis=0)
     return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+
+def _vectors(encoder: NativeEncoder, texts: Sequence[str], layers: Sequence[int]) -> np.ndarray:
+    """The texts' vectors behind each of `layers`, end to end, (len(texts), len(layers) · C) float64."""
+    return encoder.embed_layers(texts, layers, tell=False).astype(np.float64).reshape(len(texts), -1)
 
 
 def fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -45,4 +45,8 @@ def embed(
     found = compare_word(encoder, asked[0], asked)
     yield Records(rows=found.rows(), shown=found.table(), summary=found.summary(), extra={"word": found.word})
     png = plot_word([place.short for place in found.places], found.contextual, found.static)
-    yield Plot(item=1, png=png, caption=f"The vectors of {found.word!r} in {len(asked)} texts: contextual ones move, static ones do not")
+    yield Plot(
+        item=1,
+        png=png,
+        caption=f"The vectors of {found.word!r} in {len(asked)} texts: contextual ones move, static ones do not",
+    )
