@@ -81,6 +81,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def tensor_names(path: Path) -> set[str]:
+    """The published names of the folder's tensors, or of what an adapter adds, without reading any tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    adapter = path / "adapter_model.safetensors"
+    names: set[str] = set()
+    for file in [adapter] if adapter.is_file() else weight_files(path):
+        try:
+            with safe_open(file, "pt") as opened:
+                names |= set(opened.keys())
+        except (SafetensorError, OSError, ValueError) as error:
+            raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+    return names
+
+
 def require(stored: Mapping[str, Tensor], name: str, where: Path | str) -> Tensor:
     """The stored tensor of that name, or BadCheckpoint."""
     if name not in stored:

@@ -77,13 +77,18 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
                 continue
             words = (value,) if isinstance(value, str) else value
             if parameter.repeated:
-                value = read_standard_input().splitlines() if words == ("-",) else list(words)
+                value = lines_of_standard_input() if words == ("-",) else list(words)
             else:
                 value = read_standard_input() if words == ("-",) else " ".join(words)
         elif parameter.repeated:
             value = list(value)
         found[parameter.name] = value
     return found
+
+
+def lines_of_standard_input() -> list[str]:
+    """One item a line, as in a file of plain lines: empty ones are left out."""
+    return [line.removesuffix("\r") for line in read_standard_input().split("\n") if line.strip()]
 
 
 def read_standard_input() -> str:

@@ -7,12 +7,13 @@ any task knowing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genarium.checkpoints.find import Found, find
 from genarium.engines.text import TextEngine
-from genarium.errors import BadCheckpoint, BadInput
+from genarium.errors import BadCheckpoint, BadInput, ModelNotFound
 from genarium.progress import emit, note
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def open_classifier(
         raise BadInput(
             f"{found.reference} is no generative model: there is nothing to calibrate; leave out --calibrate"
         )
-    if NativeHead.opens(config):
+    if NativeHead.opens(found.path):
         from genarium.engines.classify import TrainedHead
 
         for given, option in ((examples, "--few-shot"), (template, "--template")):
@@ -140,7 +141,26 @@ def open_classifier(
     encoder = _open_encoder(found)
     if examples:
         return vector_labels.few_shot(encoder, labels, examples, template=template)
+    if trained := _trained_for(labels):
+        note(f"starter/{trained} was trained for just these labels and is right more often: --model starter/{trained}")
     return vector_labels.zero_shot(encoder, labels, template=template)
+
+
+def _trained_for(labels: Sequence[str]) -> str:
+    """The starter whose head gives these labels; empty where there is none."""
+    from genarium.checkpoints import catalogue
+    from genarium.checkpoints.encoder import labels as labels_of
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.heads import NativeHead
+
+    wanted = sorted(label.casefold() for label in labels)
+    for name, starter in catalogue.starters().items():
+        with suppress(ModelNotFound, BadCheckpoint):  # one that is not installed can't be recommended
+            if "classify" in starter.tasks and NativeHead.opens(starter.path):
+                own = labels_of(read_config(starter.path))
+                if sorted(label.casefold() for label in own) == wanted:
+                    return name
+    return ""
 
 
 def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
@@ -150,10 +170,9 @@ def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
     """
     found = find(reference, default=default)
     if found.path is not None:
-        from genarium.checkpoints.folder import read_config
         from genarium.engines.heads import NativeHead
 
-        if NativeHead.opens(read_config(found.path)):
+        if NativeHead.opens(found.path):
             from genarium.engines.rank import CrossEncoder
 
             return CrossEncoder(_open_head(found), found.reference)

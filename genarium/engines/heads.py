@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
-from genarium.checkpoints.folder import read_config
+from genarium.checkpoints.folder import read_config, tensor_names
 from genarium.engines.batching import by_length, pad
 from genarium.progress import emit
 
@@ -35,10 +34,13 @@ class NativeHead:
         self.n_cut = 0
 
     @staticmethod
-    def opens(config: Mapping[str, Any]) -> bool:
-        """Whether the folder of this config has such a head."""
-        made = config.get("architectures") or []
-        return config["model_type"] in layout.MODEL_TYPES and any(str(name).endswith(HEAD) for name in made)
+    def opens(path: Path) -> bool:
+        """Whether the folder, or what an adapter adds to its base, has such a head."""
+        config = read_config(path)
+        other = [name for name in config.get("architectures") or [] if "For" in name and not name.endswith(HEAD)]
+        if config["model_type"] not in layout.MODEL_TYPES or other:
+            return False
+        return any("classifier." in name for name in tensor_names(path))
 
     @torch.inference_mode()
     def scores(self, texts: Sequence[str] | Sequence[tuple[str, str]], *, tell: bool = True) -> np.ndarray:

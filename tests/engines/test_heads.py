@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from genarium import engines
+from genarium.checkpoints import catalogue
 from genarium.engines.heads import NativeHead
 from genarium.errors import BadCheckpoint, BadInput
+from genarium.progress import listening
 
 TEXTS = [
     "a good film",
@@ -96,3 +99,24 @@ def test_what_shares_the_batch_does_not_matter(bert: Callable[..., Any]) -> None
     together = head.scores(TEXTS * 3)
     for place, text in enumerate(TEXTS):
         np.testing.assert_allclose(head.scores([text])[0], together[place], atol=1e-5)
+
+
+def test_zero_shot_names_the_starter_that_was_trained_for_the_labels(
+    bert: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = bert("ForSequenceClassification", **LABELS)
+    entry = {"summary": "", "tasks": ["classify"], "licence": "", "files": {}}
+    (folder.parent / "catalogue.json").write_text(json.dumps({folder.name: entry}))
+    encoder, _ = bert()
+    told: list[str] = []
+    monkeypatch.setattr(catalogue, "FOLDER", folder.parent)
+    with listening(lambda event: told.append(str(event.preview))):
+        engines.open_classifier(str(encoder), labels=["Neutral", "neg", "pos"])
+        engines.open_classifier(str(encoder), labels=["neutral", "neg"])
+    assert [f"--model starter/{folder.name}" in sentence for sentence in told if "trained for" in sentence] == [True]
+
+
+def test_a_folder_with_another_head_is_no_classifier(bert: Callable[..., Any]) -> None:
+    for head in ("ForTokenClassification", "ForMultipleChoice", "Model"):
+        assert not NativeHead.opens(bert(head)[0])
+    assert NativeHead.opens(bert("ForSequenceClassification", num_labels=1)[0])
