@@ -75,6 +75,7 @@ def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:
     """
     kept = rows()
     done = len(kept.begin(len(texts)))
+    cut_before = classifier.n_cut  # a model stays open from run to run
     for begin in range(done - done % CHUNK, len(texts), CHUNK):
         chunk = texts[begin : begin + CHUNK]
         probabilities = np.exp(classifier.log_probabilities(chunk))
@@ -83,8 +84,8 @@ def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:
                 shares = dict(zip(classifier.labels, (round(float(p), 6) for p in row), strict=True))
                 label = classifier.labels[int(row.argmax())]
                 kept.add({"text": text, "label": label, "probabilities": shares})
-    if classifier.n_cut:
-        note(f"{classifier.n_cut} texts are longer than {classifier.context} tokens and were read up to there")
+    if cut := classifier.n_cut - cut_before:
+        note(f"{cut} of {len(texts)} texts are longer than {classifier.context} tokens and were read up to there")
     return list(kept.done)
 
 

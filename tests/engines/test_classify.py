@@ -79,8 +79,12 @@ def test_a_label_that_begins_another_does_not_win_by_being_shorter(native: Nativ
 
 def test_a_long_text_is_read_up_to_where_it_fits_and_counted(native: NativeText) -> None:
     made = LanguageModelLabels(native, ["fox", "hill"], template="{text}:")
-    made.log_probabilities(["short", "🦊 The fox ran. " * 5000, "sang " * 100])
-    assert made.n_cut == 2
+    texts = ["short", "🦊 The fox ran. " * 5000, "sang " * 100]
+    told: list[str] = []
+    with listening(lambda event: told.append(str(event.preview)) if event.stage == "note" else None):
+        label_rows(made, texts)
+        label_rows(made, texts)
+    assert told == ["2 of 3 texts are longer than 96 tokens and were read up to there"] * 2
     with pytest.raises(BadInput, match="fewer or shorter examples"):
         LanguageModelLabels(native, ["fox", "hill"], [("The fox ran over the hill. " * 9, "fox")])
 
