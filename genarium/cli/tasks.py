@@ -69,9 +69,8 @@ def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
     """
     if all(isinstance(artefact, Text) for artefact in artefacts):
         return b"\n\n---\n\n".join(artefact.content() for artefact in artefacts) + b"\n"
-    kinds = {artefact.kind for artefact in artefacts}
     chosen = [a for a in artefacts if a.suffix == suffix] or [a for a in artefacts if a.kind == artefacts[0].kind]
-    return b"".join(artefact.as_file(suffix) for artefact in (artefacts if len(kinds) == 1 else chosen))
+    return b"".join(artefact.as_file(suffix) for artefact in chosen)
 
 
 def kept(artefacts: list[Artefact]) -> str:
