@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from genarium import files
@@ -24,26 +25,35 @@ def checkpoint_files(path: Path) -> list[Path]:
 
 
 def of_folder(path: Path) -> str:
-    """sha256 over the sorted lines `sha256  name` of `checkpoint_files`, hexadecimal.
+    """sha256 over the sorted lines `sha256  name` of `checkpoint_files`, hexadecimal."""
+    listed = checkpoint_files(path)
+    lines = [f"{h}  {file.relative_to(path).as_posix()}\n" for h, file in zip(_hashes(listed), listed, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    File hashes are remembered by path, size and modification time, so a large model is read once.
-    """
+
+def of_file(file: Path) -> str:
+    """sha256 of one file of a checkpoint, hexadecimal."""
+    return _hashes([file])[0]
+
+
+def _hashes(listed: Sequence[Path]) -> list[str]:
+    """Each file's sha256, remembered by path, size and modification time, so that a large model is read once."""
     cache = files.home() / "digests.json"
     known = _read_cache(cache)
     fresh = False
-    lines = []
-    for file in checkpoint_files(path):
+    hashes = []
+    for file in listed:
         stat = file.stat()
         key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         if key not in known:
             known[key] = files.sha256(file)
             fresh = True
-        lines.append(f"{known[key]}  {file.relative_to(path).as_posix()}\n")
+        hashes.append(known[key])
     if fresh and files.home().is_dir():
         # Only a shortcut: where it can't be kept, the next call reads the files again.
         with contextlib.suppress(StorageError):
             files.write_atomically(cache, json.dumps(known).encode())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashes
 
 
 def _read_cache(cache: Path) -> dict[str, str]:

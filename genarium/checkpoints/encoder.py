@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from genarium.checkpoints import adapter
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.find import base_of
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
@@ -42,7 +44,11 @@ def load_classifier(path: Path, *, dtype: torch.dtype = torch.float32, device: s
     kind = raw["model_type"]
     if not any(name.startswith("classifier.") for name in stored):
         raise BadCheckpoint(f"{path} has no classification head; name a checkpoint fine-tuned to classify")
-    head = HeadConfig(n_outputs=len(labels(raw)), activation="relu" if kind == "distilbert" else "tanh")
+    head = HeadConfig(
+        n_outputs=len(labels(raw)),
+        pool="mean" if raw.get("classifier_pooling") == "mean" else "first",
+        activation="relu" if kind == "distilbert" else "tanh",
+    )
     with torch.device("meta"):
         model = TextClassifier(read_config(raw, str(path)), head)
     return _filled(model, stored, kind, path, dtype, device)
@@ -222,9 +228,18 @@ def published_names(name: str, layout: str) -> list[str]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Config and tensors, by their names without the model's prefix; the first BERTs' gamma and beta renamed."""
+    """Config and tensors, by their names without the model's prefix; the first BERTs' gamma and beta renamed.
+
+    An adapter folder is read as its base with the adapter merged.
+    """
     raw = folders.read_config(path)
     prefix = f"{raw['model_type']}."
+    if adapter.is_adapter(path):
+        stored = adapter.merged(path, _read(base_of(path))[1], prefix)
+        out = stored.get(CLASSIFIER[raw["model_type"]]["out"] + ".weight")
+        if out is not None and len(out) != len(labels(raw)):  # another program's adapter does not name its labels
+            raw = {k: v for k, v in raw.items() if k not in ("id2label", "label2id")} | {"num_labels": len(out)}
+        return raw, stored
     old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
     stored = {}
     for name, tensor in folders.read_tensors(path).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import socket
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genarium.checkpoints import catalogue, digest
+from genarium.checkpoints import adapter, catalogue, digest
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -36,24 +37,55 @@ def find(reference: str, *, default: str) -> Found:
 
     Raises ModelNotFound (nothing of that name, or no way to the hub) and BadCheckpoint.
     """
+    name, folder = _locate(reference, default)
+    return Found(name, folder, "" if folder is None else _digest(folder))
+
+
+def _locate(reference: str, default: str) -> tuple[str, Path | None]:
+    """The reference spelt out, and its folder."""
     if reference.startswith("openai:"):
         if not reference.removeprefix("openai:").strip():
             raise ModelNotFound("openai: needs a model's name, as in openai:gpt-4o-mini")
-        return Found(reference, None, "")
+        return reference, None
     if reference == "starter" or reference.startswith("starter/"):
         name = default if reference == "starter" else reference.removeprefix("starter/")
-        folder = catalogue.starter(name).path
-        return Found(f"starter/{name}", folder, digest.of_folder(folder))
+        return f"starter/{name}", catalogue.starter(name).path
     folder = Path(reference).expanduser()
     if reference and folder.is_dir():
         folder = folder.resolve()
-        return Found(str(folder), folder, digest.of_folder(folder))
+        return str(folder), folder
     if folder.is_file():
         raise BadCheckpoint(f"{reference} is a file; name the checkpoint's folder")
     if reference.startswith((".", "/", "~")) or not HUB_ID.fullmatch(reference):
         raise ModelNotFound(f"no folder {reference!r}; name a folder, a hub id such as gpt2, or one of {_starters()}")
-    folder = download(reference)
-    return Found(reference, folder, digest.of_folder(folder))
+    return reference, download(reference)
+
+
+def base_of(path: Path) -> Path:
+    """The folder that the adapter in `path` was trained over. Raises ModelNotFound, BadCheckpoint."""
+    reference = str(adapter.read_config(path)["base_model_name_or_path"])
+    try:
+        _, folder = _locate(reference, "encoder")
+    except ModelNotFound as error:
+        raise ModelNotFound(f"{path} is an adapter over {reference}, which is missing: {error}") from None
+    if folder is None or adapter.is_adapter(folder):
+        raise BadCheckpoint(f"{path} is an adapter over {reference}, but a base must be a whole checkpoint's folder")
+    for name, expected in adapter.base_sha256(path).items():
+        there = (folder / name).is_file()
+        if not there or digest.of_file(folder / name) != expected:
+            raise BadCheckpoint(
+                f"{path} is an adapter over {reference}, but {name} there is {'another' if there else 'missing'} "
+                f"(sha256 {expected[:12]}… is wanted); put the earlier base back, or fine-tune again"
+            )
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """That of the folder; for an adapter, its base's counts as well: both decide what it says."""
+    if not adapter.is_adapter(folder):
+        return digest.of_folder(folder)
+    parts = f"{digest.of_folder(folder)}  adapter\n{digest.of_folder(base_of(folder))}  base\n"
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def download(reference: str) -> Path:
@@ -71,7 +103,7 @@ def download(reference: str) -> Path:
     wanted = {"repo_id": name, "revision": revision or None, "allow_patterns": HUB_FILES}
     try:
         cached = Path(snapshot_download(**wanted, local_files_only=True))
-        if (cached / "config.json").exists() or (cached / "model_index.json").exists():
+        if any((cached / name).exists() for name in ("config.json", "model_index.json", adapter.CONFIG)):
             return cached
     except LocalEntryNotFoundError:
         pass

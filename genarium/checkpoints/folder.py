@@ -25,8 +25,15 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """`config.json` as a dict with a `model_type`; BadCheckpoint where it is not there or not that."""
+    """`config.json` as a dict with a `model_type`; BadCheckpoint where it is not there or not that.
+
+    An adapter that comes without one is described by its base's.
+    """
+    from genarium.checkpoints import adapter, find
+
     file = path / "config.json"
+    if not file.exists() and adapter.is_adapter(path):
+        return read_config(find.base_of(path))
     try:
         config = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:

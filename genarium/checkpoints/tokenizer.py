@@ -8,12 +8,14 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from genarium.checkpoints import adapter
+from genarium.checkpoints.find import base_of
 from genarium.checkpoints.folder import read_config
 from genarium.errors import BadCheckpoint
 
 
 def load(path: Path) -> Tokenizer:
-    """Raises BadCheckpoint where there is no tokenizer or it can't be read."""
+    """An adapter without a tokenizer has its base's. Raises BadCheckpoint where there is none or it can't be read."""
     try:
         if (path / "tokenizer.json").exists():
             tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
@@ -32,6 +34,8 @@ def load(path: Path) -> Tokenizer:
             return tokenizer
     except Exception as error:  # the library raises bare Exception
         raise BadCheckpoint(f"{path}: the tokenizer can't be read ({error}); download the folder again") from None
+    if adapter.is_adapter(path):
+        return load(base_of(path))
     raise BadCheckpoint(
         f"{path} has no tokenizer.json (nor vocab.json with merges.txt); copy the model's tokenizer files there"
     )
