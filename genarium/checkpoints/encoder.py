@@ -6,7 +6,7 @@ The published names and shapes are those of transformers' `BertModel`, `DistilBe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,9 +94,7 @@ def save(
         "dtype": str(weights).removeprefix("torch."),
     }
     if isinstance(model, TextClassifier):
-        n = model.head.n_outputs
-        described["id2label"] = {str(i): f"LABEL_{i}" for i in range(n)}
-        described["label2id"] = {f"LABEL_{i}": i for i in range(n)}
+        described |= label_names([f"LABEL_{i}" for i in range(model.head.n_outputs)])
     folders.write(path, described | dict(extra or {}), tensors)
 
 
@@ -106,6 +104,22 @@ def labels(raw: Mapping[str, Any]) -> list[str]:
     if isinstance(named, dict) and named:
         return [str(named[key]) for key in sorted(named, key=int)]
     return [f"LABEL_{i}" for i in range(raw.get("num_labels", 2))]
+
+
+def label_names(names: Sequence[str]) -> dict[str, Any]:
+    """The label names as a published `config.json` has them."""
+    return {
+        "id2label": {str(number): name for number, name in enumerate(names)},
+        "label2id": {name: number for number, name in enumerate(names)},
+    }
+
+
+def has_classifier(path: Path) -> bool:
+    return any(name.startswith("classifier.") for name in _read(path)[1])
+
+
+def has_reader(path: Path) -> bool:
+    return any(name.startswith("qa_outputs.") for name in _read(path)[1])
 
 
 def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:

@@ -56,6 +56,7 @@ def _add_commands() -> None:
         history.rate,
         models.models,
         train.train,
+        train.finetune(),
         doctor.doctor,
     ):
         genarium.add_command(command)

@@ -34,14 +34,23 @@ def train() -> None:
     """Train a model from scratch. Stopped at any moment, the same command goes on to the same weights."""
 
 
-def train_command(name: str, function: Callable[..., dict[str, Any]], summary: str) -> click.Command:
+def finetune() -> click.Command:
+    """`finetune`, which has one family for all its tasks."""
+    from genarium.training import finetune as module
+
+    return train_command("finetune", module.finetune, "Teach an encoder a task from a file of examples.", group="")
+
+
+def train_command(
+    name: str, function: Callable[..., dict[str, Any]], summary: str, *, group: str = "train "
+) -> click.Command:
     """The command of one family."""
     wanted = parameters(function)
 
     def command(as_json: bool, **values: Any) -> None:
         from genarium.progress import listening
 
-        arguments = bind(f"train {name}", wanted, (), given(wanted, values))
+        arguments = bind(f"{group}{name}", wanted, (), given(wanted, values))
         with Display() as display, listening(display):
             figures = function(**arguments)
         if as_json:
@@ -51,7 +60,8 @@ def train_command(name: str, function: Callable[..., dict[str, Any]], summary: s
             click.echo(f"{key}: {f'{value:.4f}' if isinstance(value, float) else value}")
 
     as_json = click.Option(["--json", "as_json"], is_flag=True, help="print the figures as JSON")
-    help_text = f"{summary}\n\n{inspect.getdoc(function) or ''}"
+    description = inspect.getdoc(function) or ""
+    help_text = description if description.startswith(summary) else f"{summary}\n\n{description}"
     return click.Command(
         name, callback=command, params=[*click_parameters(wanted), as_json], help=help_text, short_help=summary
     )

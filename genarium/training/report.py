@@ -8,8 +8,8 @@ from typing import Any
 from genarium.files import write_atomically
 
 
-def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str) -> None:
-    """Training and validation loss (nats a token) against steps, as a PNG."""
+def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str, unit: str = "nats a token") -> None:
+    """Training and validation loss against steps, as a PNG."""
     import io
 
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str) -> None:
     else:
         axes.set_title(title)
     axes.set_xlabel("optimiser steps")
-    axes.set_ylabel("loss (nats a token)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.legend()
     axes.grid(alpha=0.3)
     out = io.BytesIO()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ def write(
     optimizers: Sequence[torch.optim.Optimizer],
     facts: dict[str, Any],
 ) -> None:
-    """Replace the folder's state. A kill or a full disk at any moment leaves the one before."""
-    tensors: dict[str, Tensor] = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
+    """Replace the folder's state. A kill or a full disk at any moment leaves the one before.
+
+    Frozen weights are left out: they are the base's, which the run's identity names.
+    """
+    tensors: dict[str, Tensor] = {f"model.{name}": p.detach() for name, p in _trained(model)}
     tensors["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random_cuda"] = torch.cuda.get_rng_state()
@@ -55,7 +58,7 @@ def restore(folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Opt
     """Put weights, optimiser state and the random number generators back as `write` found them."""
     with safe_open(folder / FILE, framework="pt") as opened, torch.no_grad():
         names = list(opened.keys())
-        for name, parameter in model.named_parameters():
+        for name, parameter in _trained(model):
             parameter.copy_(opened.get_tensor(f"model.{name}"))
         for number, optimizer in enumerate(optimizers):
             whole = optimizer.state_dict()
@@ -69,3 +72,7 @@ def restore(folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Opt
         torch.set_rng_state(opened.get_tensor("random"))
         if "random_cuda" in names and torch.cuda.is_available():
             torch.cuda.set_rng_state(opened.get_tensor("random_cuda"))
+
+
+def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)

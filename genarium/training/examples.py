@@ -1,0 +1,130 @@
+"""What a task learns from: its reader, its parts (learned, watched, held out), and the objective over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from genarium.data.labelled import (
+    LabelledText,
+    Pair,
+    Question,
+    draw,
+    hold_out,
+    read_labelled,
+    read_pairs,
+    read_questions,
+)
+from genarium.errors import BadInput
+from genarium.training.answer import Answer, Windows
+from genarium.training.classify import Classify, Rank
+from genarium.training.inputs import Inputs
+
+STRIDE = 128
+"""Tokens by which the windows of a long context overlap (BERT's for SQuAD)."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Examples to learn from, to watch while learning, and to measure once at the end."""
+
+    train: list[Any]
+    watched: list[Any]
+    held: list[Any]
+
+
+def reader(
+    task: str, *, text: str | None, label: str | None, header: bool, names: Sequence[str]
+) -> Callable[[Path], list[Any]]:
+    """What reads a file of this task's examples. `names` are `LABEL=NAME`: a label is called NAME from then on."""
+    if task != "classify":
+        for option, value in (("--text-column", text), ("--label-column", label), ("--name", names or None)):
+            if value is not None:
+                raise BadInput(f"{option} is for --task classify; {task} has its columns' names fixed")
+        return read_questions if task == "answer" else read_pairs
+    called: dict[str, str] = {}
+    for entry in names:
+        before, equals, after = entry.partition("=")
+        if not equals or not before or not after:
+            raise BadInput(f"--name must be LABEL=NAME, as in 1=positive, got {entry!r}")
+        called[before] = after
+    return partial(_renamed, partial(read_labelled, text=text, label=label, header=header), called)
+
+
+def _renamed(read: Callable[[Path], list[LabelledText]], called: dict[str, str], path: Path) -> list[LabelledText]:
+    found = read(path)
+    if missing := called.keys() - {example.label for example in found}:
+        raise BadInput(f"{path} has no label {sorted(missing)[0]!r} to call {called[sorted(missing)[0]]!r}")
+    return [replace(example, label=called.get(example.label, example.label)) for example in found]
+
+
+def split(
+    read: Callable[[Path], list[Any]],
+    data: Path,
+    *,
+    validation: float,
+    validation_data: Path | None,
+    holdout: Path | None,
+    examples: int | None,
+    seed: int,
+) -> Parts:
+    """The parts of a run. Equal texts, contexts or queries are on one side. Raises BadInput."""
+    found = read(data)
+    if validation_data is not None:
+        train, watched = found, read(validation_data)
+    else:
+        learned, kept_out = hold_out([_key(example) for example in found], validation, seed)
+        train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
+    if examples is not None:
+        train = [train[place] for place in draw([str(getattr(e, "label", "")) for e in train], examples, seed)]
+    if not train:
+        raise BadInput(f"{data} has too few rows to keep some out to watch; give it more, or --validation 0")
+    return Parts(train, watched, read(holdout) if holdout else [])
+
+
+def _key(example: LabelledText | Question | Pair) -> str:
+    match example:
+        case LabelledText():
+            return example.text
+        case Question():
+            return example.context
+    return example.query
+
+
+def labels_of(parts: Parts, data: Path) -> list[str]:
+    """The labels to learn, in order. Raises BadInput where there is only one, or one that is measured but unknown."""
+    labels = sorted({example.label for example in parts.train})
+    if len(labels) < 2:
+        raise BadInput(f"{data} has only one label to learn, {labels[0]!r}; classifying needs two or more")
+    if unknown := {example.label for example in (*parts.watched, *parts.held)} - set(labels):
+        raise BadInput(f"no example to learn from has the label {sorted(unknown)[0]!r}; add some to {data}")
+    return labels
+
+
+def objective(
+    task: str, model: Any, tokenizer: Tokenizer, parts: Parts, labels: list[str], *, max_length: int, **more: Any
+) -> tuple[Answer | Classify | Rank, Callable[[], dict[str, float]]]:
+    """The objective, and what measures the part held out. `more` is the objectives' own."""
+
+    def encode(examples: Sequence[Any]) -> tuple[Any, Any]:
+        match task:
+            case "classify":
+                return examples, Inputs.encode(tokenizer, [example.text for example in examples], max_length)
+            case "rank":
+                return examples, Inputs.encode(tokenizer, [(e.query, e.passage) for e in examples], max_length)
+        return examples, Windows(tokenizer, examples, max_length, min(STRIDE, max_length // 3))
+
+    train, watched = encode(parts.train), encode(parts.watched)
+    made: Answer | Classify | Rank
+    if task == "classify":
+        made = Classify(model, labels, train, watched, **more)
+    elif task == "rank":
+        made = Rank(model, train, watched, **more)
+    else:
+        made = Answer(model, train, watched, **more)
+    return made, lambda: made.measure(*encode(parts.held))

@@ -1,0 +1,195 @@
+"""`genarium finetune`: a published encoder learns a task from a file of examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval, Le
+
+from genarium import files
+from genarium.errors import BadInput
+from genarium.progress import emit
+
+if TYPE_CHECKING:
+    from genarium.checkpoints.find import Found
+    from genarium.models.encoder import SpanReader, TextClassifier
+
+# What is learned with when nothing else is said: the peak learning rate of each way.
+LEARNING_RATES = {"lora": 7e-4, "head-only": 2e-3, "full": 5e-5}
+FIGURES = ("loss", "accuracy", "f1", "exact_match", "mrr")
+TARGETS = ("qkv", "out", "up", "down")
+MAX_LENGTHS = {"classify": 256, "rank": 256, "answer": 384}
+
+
+def finetune(
+    *,
+    data: Annotated[Path, Doc("examples to learn from: CSV, TSV or JSON Lines")],
+    task: Annotated[Literal["classify", "answer", "rank"], Doc("what is learned")] = "classify",
+    from_: Annotated[str, Doc("what it begins with: encoder, a folder or a hub id")] = "encoder",
+    lora: Annotated[bool, Doc("learn small adapters beside the layers, and the head (this is the default)")] = False,
+    head_only: Annotated[bool, Doc("learn the head alone")] = False,
+    full: Annotated[bool, Doc("learn every weight, and write a whole checkpoint")] = False,
+    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    text_column: Annotated[str | None, Doc("classify: the column with the texts [default: text]")] = None,
+    label_column: Annotated[str | None, Doc("classify: the column with the labels [default: label]")] = None,
+    no_header: Annotated[bool, Doc("the first line is a row already; columns are called 1, 2, …")] = False,
+    name: Annotated[
+        list[str] | None, Doc("call a label of the data something else, as in 1=positive; may be repeated")
+    ] = None,
+    examples: Annotated[int | None, Doc("learn from this many rows only, drawn evenly over the labels"), Ge(2)] = None,
+    validation: Annotated[float, Doc("share of the data to watch, not learn"), Ge(0.0), Le(0.5)] = 0.1,
+    validation_data: Annotated[Path | None, Doc("watch this file instead of a share of the data")] = None,
+    holdout: Annotated[Path | None, Doc("file to measure once, at the end")] = None,
+    epochs: Annotated[float, Doc("how often each example is seen"), Gt(0)] = 3.0,
+    batch_size: Annotated[int, Doc("examples for one update"), Ge(1)] = 32,
+    learning_rate: Annotated[float | None, Doc("peak learning rate [default: by the way it learns]"), Gt(0)] = None,
+    rank: Annotated[int, Doc("width of the adapters"), Interval(ge=1, le=256)] = 8,
+    alpha: Annotated[
+        float | None, Doc("adapters are scaled by this over their rank [default: twice it]"), Gt(0)
+    ] = None,
+    targets: Annotated[
+        list[Literal["qkv", "out", "up", "down"]] | None,
+        Doc("layers that get an adapter; may be repeated [default: all four]"),
+    ] = None,
+    pool: Annotated[Literal["first", "mean"], Doc("what is judged: the first token or the mean of all")] = "first",
+    max_length: Annotated[int | None, Doc("tokens read of a text [default: 256; 384 for answer]"), Ge(8)] = None,
+    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
+    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
+    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+) -> dict[str, Any]:
+    """Teach an encoder a task from a file of examples.
+
+    classify reads columns text and label; answer reads SQuAD's question, context, answer_start and text (an empty
+    text where there is no answer); rank reads query, passage and label 0 or 1, or query, positive and negatives.
+    Writes a PEFT adapter of the base, or with --full a whole checkpoint; others open both. Returns the figures.
+    """
+    import torch
+
+    from genarium.checkpoints import tokenizer
+    from genarium.checkpoints.find import find
+    from genarium.training import examples as parts_of
+    from genarium.training import report, start
+    from genarium.training.loop import fit
+    from genarium.training.settings import Settings, pick_device
+
+    way = _way(lora=lora, head_only=head_only, full=full)
+    found = find("starter/encoder" if from_ == "encoder" else from_, default="encoder")
+    base = _base(found, from_, way, pool)
+    emit("reading", preview=data.name)
+    read = parts_of.reader(task, text=text_column, label=label_column, header=not no_header, names=name or ())
+    parts = parts_of.split(
+        read,
+        data,
+        validation=validation,
+        validation_data=validation_data,
+        holdout=holdout,
+        examples=examples,
+        seed=seed,
+    )
+    labels = parts_of.labels_of(parts, data) if task == "classify" else []
+
+    torch.manual_seed(seed)
+    model: TextClassifier | SpanReader
+    model = start.reader(base) if task == "answer" else start.classifier(base, labels, pool=pool)
+    adapters: dict[str, Any] = {"rank": rank, "alpha": alpha or 2.0 * rank, "targets": list(targets or TARGETS)}
+    trained = start.choose_trained(model, way, **adapters)
+    device = pick_device(device)
+    objective, measure_holdout = parts_of.objective(
+        task,
+        model.to(device),
+        tokenizer.load(base),
+        parts,
+        labels,
+        max_length=min(max_length or MAX_LENGTHS[task], model.config.context_length),
+        batch_size=batch_size,
+        seed=seed,
+        identity={
+            "task": task,
+            "way": way,
+            "base": found.digest,
+            "network": asdict(model.config),
+            "adapters": adapters if way == "lora" else None,
+        },
+    )
+    steps = max(1, round(objective.batches.per_epoch * epochs))
+    peak = learning_rate or LEARNING_RATES[way]
+    settings = Settings(
+        steps=steps,
+        learning_rate=peak,
+        min_learning_rate=peak / 50,
+        warmup_steps=steps // 16,
+        weight_decay=0.01,
+        beta2=0.98,
+        evaluate_every=max(objective.batches.per_epoch, -(-steps // 20)),
+        checkpoint_minutes=checkpoint_minutes,
+        precision=precision,
+        compile="off",  # batches differ in length, and each length would be compiled anew
+        device=device,
+        seed=seed,
+    )
+    folder = Path(out) if out else Path("runs") / f"{task}-{data.stem}"
+    log = fit(objective, settings, folder)
+
+    figures: dict[str, Any] = {k: v for k, v in log[-1].items() if k in FIGURES}
+    if holdout is not None:
+        emit("measuring", preview=holdout.name)
+        model.eval()
+        with torch.inference_mode():
+            figures |= {f"{key} on {holdout.name}": value for key, value in measure_holdout().items()}
+    _save(model, folder, found, way, labels)
+    recipe = {
+        "family": "finetune",
+        "from": found.reference,
+        "data": {"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
+        "identity": objective.identity,
+        "settings": asdict(settings),
+        "trained_weights": trained,
+        "figures": figures,
+    }
+    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.plot_losses(log, folder / "loss.png", title=f"{task} on {data.stem}", unit="nats an example")
+    return figures | {"trained_weights": trained, "folder": str(folder)}
+
+
+def _way(*, lora: bool, head_only: bool, full: bool) -> Literal["lora", "head-only", "full"]:
+    if lora + head_only + full > 1:
+        raise BadInput("choose one of --lora, --head-only and --full")
+    return "full" if full else "head-only" if head_only else "lora"
+
+
+def _base(found: Found, asked: str, way: str, pool: str) -> Path:
+    """The folder to begin with, where it can be begun with this way."""
+    from genarium.checkpoints import adapter
+    from genarium.checkpoints import encoder as layout
+    from genarium.checkpoints.folder import read_config
+
+    if found.path is None:
+        raise BadInput(f"{asked} is behind an endpoint; name an encoder that is on this machine")
+    if adapter.is_adapter(found.path) and way != "full":
+        raise BadInput(f"{asked} is an adapter itself, and another can't stand on it; name its base, or use --full")
+    if way == "full" and pool == "mean":
+        raise BadInput("no published layout has a head over the mean of all tokens; use --pool first, or --lora")
+    layout.read_config(read_config(found.path), asked)  # the kinds of network that can be
+    return found.path
+
+
+def _save(model: TextClassifier | SpanReader, folder: Path, found: Found, way: str, labels: list[str]) -> None:
+    """The adapter, or the whole checkpoint with its tokenizer."""
+    from genarium.checkpoints import adapter, find
+    from genarium.checkpoints import encoder as layout
+    from genarium.checkpoints.folder import copy_tokenizer, read_config
+    from genarium.training.adapters import save_adapter
+
+    assert found.path is not None
+    raw = read_config(found.path)
+    named = layout.label_names(labels) if labels else {}
+    if way == "full":
+        layout.save(model, folder, layout=raw["model_type"], extra=named)
+        copy_tokenizer(find.base_of(found.path) if adapter.is_adapter(found.path) else found.path, folder)
+    else:
+        save_adapter(model, folder, base=found.reference, base_path=found.path, config=raw | named)

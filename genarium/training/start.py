@@ -1,0 +1,69 @@
+"""The network a task begins with: a published encoder, or one with a head already, and what of it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from genarium.checkpoints import encoder as layout
+from genarium.checkpoints import folder
+from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, initialise
+from genarium.training.adapters import add_lora, head_names
+
+Way = Literal["lora", "head-only", "full"]
+
+
+def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mean"]) -> TextClassifier:
+    """A classifier over the encoder in `path`, with one output where there are no labels, to rank.
+
+    One that is a classifier already keeps its head where its labels are these. With others it gets a new last
+    layer and keeps the rest: a 1,000-way head becomes a 3-way one.
+    """
+    n_outputs = len(labels) or 1
+    raw = folder.read_config(path)
+    kind = raw["model_type"]
+    if layout.has_classifier(path):
+        model = layout.load_classifier(path)
+        if layout.labels(raw) != list(labels) and (labels or model.head.n_outputs != 1):
+            head = HeadConfig(n_outputs, model.head.pool, model.head.activation, model.head.dropout)
+            fresh = nn.Linear(model.config.d_model, n_outputs)
+            initialise(fresh)
+            model.head, model.out = head, fresh
+        return model
+    encoder = layout.load_encoder(path)
+    model = TextClassifier(
+        encoder.config, HeadConfig(n_outputs, pool=pool, activation="relu" if kind == "distilbert" else "tanh")
+    )
+    _take_weights(model.encoder, encoder)
+    if encoder.config.pooler:  # BERT's own dense layer, trained with it, rather than a random one
+        model.dense.load_state_dict(encoder.pooler.state_dict())
+    return model
+
+
+def reader(path: Path) -> SpanReader:
+    """A reader over the encoder in `path`, with its span layer where it has one."""
+    if layout.has_reader(path):
+        return layout.load_reader(path)
+    encoder = layout.load_encoder(path)
+    model = SpanReader(encoder.config)
+    _take_weights(model.encoder, encoder)
+    return model
+
+
+def _take_weights(target: nn.Module, source: nn.Module) -> None:
+    target.load_state_dict({k: v for k, v in source.state_dict().items() if not k.startswith("pooler.")})
+
+
+def choose_trained(
+    model: TextClassifier | SpanReader, way: Way, *, rank: int, alpha: float, targets: Sequence[str]
+) -> int:
+    """Freeze what is not trained, put adapters in where they are; how many weights are trained."""
+    model.requires_grad_(way == "full")
+    for name in head_names(model):
+        model.get_submodule(name).requires_grad_(True)
+    if way == "lora":
+        add_lora(model.encoder, rank=rank, alpha=alpha, targets=targets)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
