@@ -137,7 +137,7 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def hold_out(keys: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Places to learn from and places to watch: about `share` of them, equal keys on one side.
+    """Places to learn from and places to watch: at most `share` of them, equal keys on one side.
 
     A text that is there twice, or a passage with five questions, would be known beforehand otherwise.
     """
@@ -147,9 +147,8 @@ def hold_out(keys: Sequence[str], share: float, seed: int) -> tuple[list[int], l
     groups = list(places.values())
     watched: list[int] = []
     for number in np.random.default_rng([seed, 1]).permutation(len(groups)):
-        if len(watched) >= round(share * len(keys)):
-            break
-        watched += groups[number]
+        if len(watched) + len(groups[number]) <= round(share * len(keys)):
+            watched += groups[number]
     chosen = set(watched)
     return [place for place in range(len(keys)) if place not in chosen], sorted(watched)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from genarium.checkpoints import encoder as layout
 from genarium.checkpoints.folder import weight_files
 from genarium.models.encoder import SpanReader, TextClassifier
 
+M = TypeVar("M", bound=nn.Module)
 Target = Literal["qkv", "out", "up", "down"]
 TARGETS: tuple[Target, ...] = ("qkv", "out", "up", "down")
 NO_MODULES = "dummy-target-modules"
@@ -79,6 +81,24 @@ def merge_lora(model: nn.Module) -> None:
                 setattr(module, name, child.merged())
 
 
+def average(models: Sequence[M]) -> M:
+    """One network whose weights are the mean of the models' (Wortsman et al. 2022, arXiv:2203.05482).
+
+    Adapters are put side by side: the mean of n changes of rank r is one change of rank n · r, exactly.
+    """
+    whole = copy.deepcopy(models[0])
+    with torch.no_grad():
+        for name, parameter in whole.named_parameters():
+            if parameter.requires_grad and ".lora_" not in name:
+                parameter.copy_(torch.stack([model.get_parameter(name) for model in models]).mean(0))
+        for name, module in whole.named_modules():
+            if isinstance(module, LoRALinear):
+                each: list[Any] = [model.get_submodule(name) for model in models]
+                module.lora_a = nn.Parameter(torch.cat([one.lora_a for one in each], dim=1))
+                module.lora_b = nn.Parameter(torch.cat([one.lora_b for one in each], dim=2) / len(models))
+    return whole
+
+
 def head_names(model: TextClassifier | SpanReader) -> tuple[str, ...]:
     """The modules that are new for the task, trained whole."""
     return ("spans",) if isinstance(model, SpanReader) else ("dense", "out")
@@ -97,8 +117,13 @@ def save_adapter(
 
     `base` is the reference the base is found by, `base_path` where it is now, and `config` the base's `config.json`
     with the label names.
+
+    A head over the mean of all tokens is in no published network. Its adapters carry the names of the plain encoder
+    (`BertModel`), so that peft opens them over that one and not over a classifier that would judge the first token.
     """
     kind = config["model_type"]
+    mean = isinstance(model, TextClassifier) and model.head.pool == "mean"
+    stem = "" if mean else f"{kind}."
     tensors: dict[str, Tensor] = {}
     adapted: list[str] = []
     lora: list[LoRALinear] = []
@@ -106,7 +131,7 @@ def save_adapter(
     def published(name: str) -> list[str]:
         names = layout.published_names(name, kind)
         heads = ("classifier.", "pre_classifier.", "qa_outputs.")
-        return [adapter.PREFIX + (part if part.startswith(heads) else f"{kind}.{part}") for part in names]
+        return [adapter.PREFIX + (part if part.startswith(heads) else stem + part) for part in names]
 
     def keep(name: str, tensor: Tensor) -> None:
         tensors[name] = tensor.detach().to("cpu", dtype).contiguous().clone()
@@ -116,10 +141,10 @@ def save_adapter(
             continue
         lora.append(module)
         for part, a, b in zip(published(f"{name}.weight"), module.lora_a, module.lora_b, strict=True):
-            stem = part.removesuffix(".weight")
-            adapted.append(stem.removeprefix(adapter.PREFIX))
-            keep(f"{stem}.lora_A.weight", a)
-            keep(f"{stem}.lora_B.weight", b)
+            layer = part.removesuffix(".weight")
+            adapted.append(layer.removeprefix(adapter.PREFIX))
+            keep(f"{layer}.lora_A.weight", a)
+            keep(f"{layer}.lora_B.weight", b)
     heads = []
     for head in head_names(model):
         for leaf, tensor in model.get_submodule(head).named_parameters():
@@ -132,11 +157,11 @@ def save_adapter(
         path,
         base=base,
         base_sha256={file.name: digest.of_file(file) for file in weight_files(base_path)},
-        config=config,
-        task_type="QUESTION_ANS" if isinstance(model, SpanReader) else "SEQ_CLS",
+        config=dict(config) | ({"classifier_pooling": "mean"} if mean else {}),
+        task_type="FEATURE_EXTRACTION" if mean else "QUESTION_ANS" if isinstance(model, SpanReader) else "SEQ_CLS",
         rank=lora[0].lora_a.shape[1] if lora else 1,
         alpha=lora[0].scale * lora[0].lora_a.shape[1] if lora else 1,
         target_modules=adapted or NO_MODULES,
-        modules_to_save=list(dict.fromkeys(heads)),
+        modules_to_save=[] if mean else list(dict.fromkeys(heads)),
         tensors=tensors,
     )

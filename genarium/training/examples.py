@@ -82,8 +82,6 @@ def split(
         train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
     if examples is not None:
         train = [train[place] for place in draw([str(getattr(e, "label", "")) for e in train], examples, seed)]
-    if not train:
-        raise BadInput(f"{data} has too few rows to keep some out to watch; give it more, or --validation 0")
     return Parts(train, watched, read(holdout) if holdout else [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -60,6 +60,7 @@ def finetune(
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
     device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
+    runs: Annotated[int, Doc("learn this many times from other seeds, and average the weights"), Ge(1)] = 1,
     seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
 ) -> dict[str, Any]:
     """Teach an encoder a task from a file of examples.
@@ -74,6 +75,7 @@ def finetune(
     from genarium.checkpoints.find import find
     from genarium.training import examples as parts_of
     from genarium.training import report, start
+    from genarium.training.adapters import average
     from genarium.training.loop import fit
     from genarium.training.settings import Settings, pick_device
 
@@ -93,66 +95,75 @@ def finetune(
     )
     labels = parts_of.labels_of(parts, data) if task == "classify" else []
 
-    torch.manual_seed(seed)
-    model: TextClassifier | SpanReader
-    model = start.reader(base) if task == "answer" else start.classifier(base, labels, pool=pool)
     adapters: dict[str, Any] = {"rank": rank, "alpha": alpha or 2.0 * rank, "targets": list(targets or TARGETS)}
-    trained = start.choose_trained(model, way, **adapters)
-    device = pick_device(device)
-    objective, measure_holdout = parts_of.objective(
-        task,
-        model.to(device),
-        tokenizer.load(base),
-        parts,
-        labels,
-        max_length=min(max_length or MAX_LENGTHS[task], model.config.context_length),
-        batch_size=batch_size,
-        seed=seed,
-        identity={
-            "task": task,
-            "way": way,
-            "base": found.digest,
-            "network": asdict(model.config),
-            "adapters": adapters if way == "lora" else None,
-        },
-    )
-    steps = max(1, round(objective.batches.per_epoch * epochs))
     peak = learning_rate or LEARNING_RATES[way]
     settings = Settings(
-        steps=steps,
         learning_rate=peak,
         min_learning_rate=peak / 50,
-        warmup_steps=steps // 16,
         weight_decay=0.01,
         beta2=0.98,
-        evaluate_every=max(objective.batches.per_epoch, -(-steps // 20)),
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
         compile="off",  # batches differ in length, and each length would be compiled anew
-        device=device,
-        seed=seed,
+        device=pick_device(device),
     )
     folder = Path(out) if out else Path("runs") / f"{task}-{data.stem}"
-    log = fit(objective, settings, folder)
+    learned = []
+    for run in range(runs):
+        torch.manual_seed(seed + run)
+        model = start.reader(base) if task == "answer" else start.classifier(base, labels, pool=pool)
+        trained = start.choose_trained(model, way, **adapters)
+        objective, measure_holdout = parts_of.objective(
+            task,
+            model.to(settings.device),
+            tokenizer.load(base),
+            parts,
+            labels,
+            max_length=min(max_length or MAX_LENGTHS[task], model.config.context_length),
+            batch_size=batch_size,
+            seed=seed + run,
+            identity={
+                "task": task,
+                "way": way,
+                "base": found.digest,
+                "network": asdict(model.config),
+                "adapters": adapters if way == "lora" else None,
+            },
+        )
+        steps = max(1, round(objective.batches.per_epoch * epochs))
+        settings = replace(
+            settings,
+            steps=steps,
+            warmup_steps=steps // 16,
+            evaluate_every=max(objective.batches.per_epoch, -(-steps // 20)),
+            seed=seed + run,
+        )
+        place = folder if runs == 1 else folder / f"run-{run}"
+        log = fit(objective, settings, place)
+        report.plot_losses(log, place / "loss.png", title=f"{task} on {data.stem}", unit="nats an example")
+        learned.append(model)
 
+    model = objective.model = average(learned) if runs > 1 else model
+    model.eval()
     figures: dict[str, Any] = {k: v for k, v in log[-1].items() if k in FIGURES}
-    if holdout is not None:
-        emit("measuring", preview=holdout.name)
-        model.eval()
-        with torch.inference_mode():
+    with torch.inference_mode():
+        if runs > 1:
+            figures = objective.evaluate()
+        if holdout is not None:
+            emit("measuring", preview=holdout.name)
             figures |= {f"{key} on {holdout.name}": value for key, value in measure_holdout().items()}
     _save(model, folder, found, way, labels)
     recipe = {
         "family": "finetune",
         "from": found.reference,
         "data": {"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
+        "runs": runs,
         "identity": objective.identity,
         "settings": asdict(settings),
         "trained_weights": trained,
         "figures": figures,
     }
     files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
-    report.plot_losses(log, folder / "loss.png", title=f"{task} on {data.stem}", unit="nats an example")
     return figures | {"trained_weights": trained, "folder": str(folder)}
 
 

@@ -17,7 +17,7 @@ from genarium.checkpoints import encoder as layout
 from genarium.checkpoints.find import find
 from genarium.errors import BadCheckpoint, ModelNotFound
 from genarium.models.encoder import SpanReader, TextClassifier
-from genarium.training.adapters import LoRALinear, add_lora, merge_lora, save_adapter
+from genarium.training.adapters import LoRALinear, add_lora, average, merge_lora, save_adapter
 
 BERT = {
     "vocab_size": 99,
@@ -216,3 +216,35 @@ def test_an_adapter_of_another_shape_or_kind_is_refused(tmp_path: Path) -> None:
     config.write_text(plain.replace(str(base), str(folder)))
     with pytest.raises(BadCheckpoint, match="must be a whole checkpoint"):
         layout.load_reader(folder)
+
+
+def test_the_average_of_runs_is_the_mean_of_their_weights(tmp_path: Path) -> None:
+    base = base_folder("bert", tmp_path)
+    runs = [trained("bert", "classify", base, rank=rank, alpha=6) for rank in (3, 3)]
+    with torch.no_grad():
+        for parameter in (p for p in runs[1].parameters() if p.requires_grad):
+            parameter.add_(torch.randn_like(parameter) / 5)
+    whole = average(runs)
+    for model in (*runs, whole):
+        merge_lora(model)
+    for name, tensor in whole.state_dict().items():
+        expected = torch.stack([run.state_dict()[name] for run in runs]).mean(0)
+        torch.testing.assert_close(tensor, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_adapter_under_a_head_over_the_mean_opens_over_the_plain_encoder(tmp_path: Path) -> None:
+    base = base_folder("bert", tmp_path / "base")
+    model = trained("bert", "classify", base, rank=3, alpha=5)
+    assert isinstance(model, TextClassifier)
+    model.head = layout.HeadConfig(n_outputs=3, pool="mean")
+    labels = {"id2label": {"0": "a", "1": "b", "2": "c"}}
+    config = layout.folders.read_config(base) | labels
+    save_adapter(model, tmp_path / "adapter", base=str(base), base_path=base, config=config)
+    tokens, lengths, mask = batch("bert")
+    again = layout.load_classifier(tmp_path / "adapter")
+    torch.testing.assert_close(again(tokens, lengths=lengths), model(tokens, lengths=lengths), atol=1e-5, rtol=1e-5)
+    theirs = PeftModel.from_pretrained(transformers.BertModel.from_pretrained(base), tmp_path / "adapter").eval()
+    with torch.inference_mode():
+        hidden = theirs(input_ids=tokens, attention_mask=mask).last_hidden_state
+    ours = model.encoder(tokens, lengths=lengths)
+    torch.testing.assert_close(hidden[mask.bool()], ours[mask.bool()], atol=1e-5, rtol=1e-5)
