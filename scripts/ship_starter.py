@@ -1,4 +1,4 @@
-"""Put a trained checkpoint folder among the starters: half precision, its card kept, its sha256s recorded.
+"""Put a trained folder among the starters: half precision, its card kept, its sha256s recorded.
 
 python scripts/ship_starter.py runs/starter-text text
 """
@@ -10,16 +10,23 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save
 
 from genarium import files
-from genarium.checkpoints import catalogue, folder, gpt
+from genarium.checkpoints import adapter, catalogue, folder, gpt
 
 
 def main(source: Path, name: str) -> None:
     target = catalogue.FOLDER / name
-    kept = {k: v for k, v in folder.read_config(source).items() if k in ("bos_token_id", "eos_token_id")}
-    gpt.save(gpt.load(source), target, dtype=torch.float16, extra=kept)
-    folder.copy_tokenizer(source, target)
+    if adapter.is_adapter(source):
+        half = {key: tensor.half() for key, tensor in load_file(source / adapter.WEIGHTS).items()}
+        files.write_atomically(target / adapter.WEIGHTS, save(half, metadata={"format": "pt"}))
+        for described in (adapter.CONFIG, "config.json"):
+            files.write_atomically(target / described, (source / described).read_bytes())
+    else:
+        kept = {k: v for k, v in folder.read_config(source).items() if k in ("bos_token_id", "eos_token_id")}
+        gpt.save(gpt.load(source), target, dtype=torch.float16, extra=kept)
+        folder.copy_tokenizer(source, target)
     if (source / "training.json").exists():
         files.write_atomically(target / "training.json", (source / "training.json").read_bytes())
     listed = json.loads((catalogue.FOLDER / "catalogue.json").read_text("utf-8"))
