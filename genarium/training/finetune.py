@@ -73,11 +73,12 @@ def finetune(
 
     from genarium.checkpoints import tokenizer
     from genarium.checkpoints.find import find
+    from genarium.devices import pick_device
     from genarium.training import examples as parts_of
     from genarium.training import report, start
     from genarium.training.adapters import average
     from genarium.training.loop import fit
-    from genarium.training.settings import Settings, pick_device
+    from genarium.training.settings import Settings
 
     way = _way(lora=lora, head_only=head_only, full=full)
     found = find("starter/encoder" if from_ == "encoder" else from_, default="encoder")
