@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,19 +47,21 @@ class Pair:
 
 
 def read_rows(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
-    """The file's rows by column name. Without a header the columns are called 1, 2, …
+    """The file's rows by column name: CSV and JSON Lines by their endings, any other has tabs between its values.
 
-    Raises BadInput, also where the file has no rows.
+    Without a header the columns are called 1, 2, … Raises BadInput, also where the file has no rows.
     """
-    if header:
+    kind = path.suffix.lower()
+    if kind in (".jsonl", ".ndjson") or (kind == ".csv" and header):
         rows = read_table(path)
     else:
         text = read(path).removeprefix("\ufeff")
-        lines = [line for line in text.split("\n") if line.strip()]
         # Quotes mean something in CSV; between tabs they are part of the text.
-        comma = path.suffix.lower() == ".csv"
-        split = csv.reader(lines) if comma else csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        rows = [{str(n): value for n, value in enumerate(row, 1)} for row in split]
+        split = csv.reader(io.StringIO(text)) if kind == ".csv" else (line.split("\t") for line in text.split("\n"))
+        values = [row for row in split if any(value.strip() for value in row)]
+        widest = max(map(len, values), default=0)
+        columns = values.pop(0) if header and values else [str(number) for number in range(1, widest + 1)]
+        rows = [dict(zip(columns, row, strict=False)) for row in values]
     if not rows:
         raise BadInput(f"{path} has no rows; name a file with some")
     return rows

@@ -259,6 +259,8 @@ def test_an_adapter_is_no_base_for_another_but_for_a_whole_checkpoint(base: Path
 
 def test_tables_without_a_header_are_read_by_number(tmp_path: Path) -> None:
     plain, tabs, commas = tmp_path / "SMS", tmp_path / "a.tsv", tmp_path / "a.csv"
+    plain.write_text('kind\tsms\nham\tsaid "go\n')
+    assert [(e.text, e.label) for e in read_labelled(plain, text="sms", label="kind")] == [('said "go', "ham")]
     plain.write_text('ham\tshe said "go\nspam\tWIN now, "free"\n')
     tabs.write_text('"Go" she said\t1\nno\t0\n')
     commas.write_text('"a, b",x\nc,y\n')
