@@ -44,7 +44,7 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show_model(reference: str, as_json: bool) -> None:
     """A model's card, or what its folder says of it."""
-    from genarium.checkpoints import catalogue
+    from genarium.checkpoints import adapter, catalogue
     from genarium.checkpoints.find import find
     from genarium.checkpoints.folder import read_config
     from genarium.errors import BadInput
@@ -59,7 +59,10 @@ def show_model(reference: str, as_json: bool) -> None:
     elif found.reference.startswith("starter/"):
         click.echo(catalogue.starter(found.reference.removeprefix("starter/")).card())
     else:
-        click.echo(f"{found.reference}: {config['model_type']}, in {found.path}\nsha256 {found.digest}")
+        over = ""
+        if adapter.is_adapter(found.path):
+            over = f", an adapter over {adapter.read_config(found.path)['base_model_name_or_path']}"
+        click.echo(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
         card = found.path / "README.md"
         if card.exists():
             click.echo("\n" + card.read_text("utf-8", errors="replace"))

@@ -78,6 +78,8 @@ def read_labelled(
         _require(rows, name, path, f"name the right one with {option}" + ", or say --no-header" * header)
     found = [LabelledText(str(row[text]).strip(), str(row[label]).strip()) for row in rows]
     kept = [example for example in found if example.text and example.label]
+    if not kept:
+        raise BadInput(f"{path} has no row with both a {text!r} and a {label!r}; fill some in")
     if empty := len(found) - len(kept):
         note(f"{empty} of {len(found)} rows in {path.name} have no text or no label and were left out")
     return kept

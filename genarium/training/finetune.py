@@ -136,7 +136,7 @@ def finetune(
             settings,
             steps=steps,
             warmup_steps=steps // 16,
-            evaluate_every=max(objective.batches.per_epoch, -(-steps // 20)),
+            evaluate_every=max(objective.batches.per_epoch, -(-steps // 5)),
             seed=seed + run,
         )
         place = folder if runs == 1 else folder / f"run-{run}"

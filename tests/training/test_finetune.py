@@ -217,6 +217,11 @@ BAD_DATA = {
         r"no column 'label'; its columns are text, kind; .*--label-column",
     ),
     "one-label": ('{"text": "a", "label": 1}\n' * 20, {}, "only one label to learn, '1'"),
+    "blank": (
+        '{"text": "a", "label": ""}\n{"text": " ", "label": "b"}\n',
+        {},
+        "no row with both a 'text' and a 'label'",
+    ),
     "empty": ("\n\n", {}, "has no rows"),
     "not-json": ("text\n", {}, "line 1: not JSON"),
     "name": ('{"text": "a", "label": 1}\n', {"name": ["2=two"]}, "no label '2' to call 'two'"),
