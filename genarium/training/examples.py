@@ -100,9 +100,8 @@ def labels_of(parts: Parts, data: Path) -> list[str]:
     if len(labels) < 2:
         raise BadInput(f"{data} has only one label to learn, {labels[0]!r}; classifying needs two or more")
     if unknown := {example.label for example in (*parts.watched, *parts.held)} - set(labels):
-        raise BadInput(
-            f"no example to learn from has the label {sorted(unknown)[0]!r}; add some to {data.name}, or keep less out"
-        )
+        missing = sorted(unknown)[0]
+        raise BadInput(f"no example to learn from has the label {missing!r}; add some to {data}, or keep less out")
     return labels
 
 

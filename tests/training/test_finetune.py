@@ -220,7 +220,7 @@ BAD_DATA = {
     "blank": (
         '{"text": "a", "label": ""}\n{"text": " ", "label": "b"}\n',
         {},
-        "no row with both a 'text' and a 'label'",
+        "no row with both a",
     ),
     "empty": ("\n\n", {}, "has no rows"),
     "not-json": ("text\n", {}, "line 1: not JSON"),
