@@ -157,7 +157,9 @@ def save_adapter(
         path,
         base=base,
         base_sha256={file.name: digest.of_file(file) for file in weight_files(base_path)},
-        config=dict(config) | ({"classifier_pooling": "mean"} if mean else {}),
+        config=dict(config)
+        | {"architectures": [layout.CLASS_NAMES[kind] + layout.HEAD_NAMES[type(model)]]}
+        | ({"classifier_pooling": "mean"} if mean else {}),
         task_type="FEATURE_EXTRACTION" if mean else "QUESTION_ANS" if isinstance(model, SpanReader) else "SEQ_CLS",
         rank=lora[0].lora_a.shape[1] if lora else 1,
         alpha=lora[0].scale * lora[0].lora_a.shape[1] if lora else 1,

@@ -1,0 +1,56 @@
+"""The starters `sentiment` and `spam` are small adapters over `encoder` that do what their cards say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import transformers
+from peft import PeftModel
+
+from genarium.checkpoints import catalogue, digest, folder, tokenizer
+from genarium.checkpoints import encoder as layout
+from genarium.checkpoints.find import find
+
+SAID = {
+    "sentiment": {
+        "negative": ["a dull, lifeless film that wastes a fine cast", "I want my two hours back."],
+        "positive": ["a warm, funny and moving picture", "One of the best performances of the year."],
+    },
+    "spam": {
+        "ham": ["Are you coming home for dinner tonight?", "sorry, I'll call you later"],
+        "spam": [
+            "URGENT! You have won a £2000 prize. Call 09061701461 now to claim.",
+            "FREE entry in a weekly competition, txt WIN to 80086",
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("name", list(SAID))
+def test_the_shipped_adapter_says_what_peft_makes_of_it(name: str) -> None:
+    path = catalogue.starter(name).path
+    base = catalogue.starter("encoder").path
+    model, read = layout.load_classifier(path), tokenizer.load(path)
+    labels = layout.labels(folder.read_config(path))
+    config = transformers.AutoConfig.from_pretrained(path)
+    whole = transformers.AutoModelForSequenceClassification.from_pretrained(base, config=config)
+    theirs = PeftModel.from_pretrained(whole, path).float().eval()
+    for label, texts in SAID[name].items():
+        for text in texts:
+            tokens = torch.tensor([read.encode(text).ids])
+            with torch.inference_mode():
+                scores = model(tokens)
+                torch.testing.assert_close(theirs(input_ids=tokens).logits, scores, atol=1e-4, rtol=1e-4)
+            assert labels[int(scores.argmax())] == label, text
+
+
+@pytest.mark.parametrize("name", list(SAID))
+def test_it_is_small_and_its_card_gives_the_figures_of_its_recipe(name: str) -> None:
+    starter = catalogue.starter(name)
+    assert starter.size < 3 * 2**20
+    assert find(f"starter/{name}", default="encoder").digest != digest.of_folder(starter.path)  # its base's counts too
+    figures = json.loads((starter.path / "training.json").read_text())["figures"]
+    measured = figures["accuracy on dev.tsv"] if name == "sentiment" else figures["f1"]
+    assert f"{100 * measured:.1f}" in starter.card()
