@@ -69,6 +69,7 @@ def finetune(
     text where there is no answer); rank reads query, passage and label 0 or 1, or query, positive and negatives.
     Writes a PEFT adapter of the base, or with --full a whole checkpoint; others open both. Returns the figures.
     """
+    asked = {key: value.name if isinstance(value, Path) else value for key, value in locals().items()}
     import torch
 
     from genarium.checkpoints import tokenizer
@@ -113,7 +114,7 @@ def finetune(
     for run in range(runs):
         torch.manual_seed(seed + run)
         model = start.reader(base) if task == "answer" else start.classifier(base, labels, pool=pool)
-        trained = start.choose_trained(model, way, **adapters)
+        start.choose_trained(model, way, **adapters)
         objective, measure_holdout = parts_of.objective(
             task,
             model.to(settings.device),
@@ -154,13 +155,14 @@ def finetune(
             emit("measuring", preview=holdout.name)
             figures |= {f"{key} on {holdout.name}": value for key, value in measure_holdout().items()}
     _save(model, folder, found, way, labels)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     recipe = {
         "family": "finetune",
         "from": found.reference,
         "data": {"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
-        "runs": runs,
+        "options": {key: value for key, value in asked.items() if value is not None and key != "out"},
         "identity": objective.identity,
-        "settings": asdict(settings),
+        "settings": asdict(settings) | {"seed": seed},
         "trained_weights": trained,
         "figures": figures,
     }

@@ -59,11 +59,10 @@ def _take_weights(target: nn.Module, source: nn.Module) -> None:
 
 def choose_trained(
     model: TextClassifier | SpanReader, way: Way, *, rank: int, alpha: float, targets: Sequence[str]
-) -> int:
-    """Freeze what is not trained, put adapters in where they are; how many weights are trained."""
+) -> None:
+    """Freeze what is not trained, and put adapters in where they are."""
     model.requires_grad_(way == "full")
     for name in head_names(model):
         model.get_submodule(name).requires_grad_(True)
     if way == "lora":
         add_lora(model.encoder, rank=rank, alpha=alpha, targets=targets)
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
