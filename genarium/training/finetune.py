@@ -197,11 +197,12 @@ def _save(model: TextClassifier | SpanReader, folder: Path, found: Found, way: s
     from genarium.checkpoints import adapter, find
     from genarium.checkpoints import encoder as layout
     from genarium.checkpoints.folder import copy_tokenizer, read_config
+    from genarium.models.encoder import TextClassifier
     from genarium.training.adapters import save_adapter
 
     assert found.path is not None
     raw = read_config(found.path)
-    named = layout.label_names(labels) if labels else {}
+    named = layout.label_names(labels or ["LABEL_0"]) if isinstance(model, TextClassifier) else {}
     if way == "full":
         layout.save(model, folder, layout=raw["model_type"], extra=named)
         copy_tokenizer(find.base_of(found.path) if adapter.is_adapter(found.path) else found.path, folder)

@@ -181,6 +181,7 @@ def test_it_learns_to_rank(base: Path, tmp_path: Path) -> None:
     figures = finetune(**options(base, data, tmp_path / "out", task="rank", epochs=4, validation=0.2))
     assert figures["mrr"] >= 0.9
     assert layout.load_classifier(tmp_path / "out").out.weight.shape == (1, 32)
+    assert layout.labels(folders.read_config(tmp_path / "out")) == ["LABEL_0"]
 
 
 def command(arguments: dict[str, Any]) -> list[str]:
