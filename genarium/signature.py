@@ -52,6 +52,8 @@ class Parameter:
         if value is None and (self.optional or self.default is None):
             return None
         if self.repeated:
+            if isinstance(value, str) and self.positional:
+                value = [value]  # genarium.answer("Who?", …), as on the command line
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise BadInput(f"{self.name} must be a list, got {value!r}")
             if self.needs_content and not value:

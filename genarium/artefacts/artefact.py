@@ -20,7 +20,7 @@ class Artefact(ABC):
     media_type: ClassVar[str]
 
     item: int = 0
-    stats: dict[str, float] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     id: str = ""
     path: Path | None = None

@@ -65,7 +65,8 @@ def _option(parameter: Parameter) -> click.Parameter:
 def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, Any]:
     """What was given on the command line, by name: words of an argument joined, `-` read from standard input.
 
-    A repeatable argument keeps its words apart; from standard input it takes one item a line.
+    A repeatable argument keeps its words apart; from standard input it takes one item a line. An option that needs
+    text reads it from there too.
     """
     found: dict[str, Any] = {}
     for parameter in parameters:
@@ -82,6 +83,8 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
                 value = read_standard_input() if words == ("-",) else " ".join(words)
         elif parameter.repeated:
             value = list(value)
+        elif value == "-" and parameter.needs_content:
+            value = read_standard_input()
         found[parameter.name] = value
     return found
 

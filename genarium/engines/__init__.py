@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genarium.engines.heads import NativeHead
     from genarium.engines.rank import Ranker
     from genarium.engines.summary import Summarizer
+    from genarium.engines.reader import NativeReader
 
 
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
@@ -188,3 +189,25 @@ def _open_head(found: Found) -> NativeHead:
     assert found.path is not None
     emit("loading", preview=found.reference)
     return NativeHead(found.path)
+
+
+def open_reader(reference: str, *, default: str = "answer", dtype: str = "auto") -> NativeReader:
+    """The engine that finds answers in texts with this model. Raises ModelNotFound, BadCheckpoint."""
+    return _open_reader(find(reference, default=default), dtype)
+
+
+@lru_cache(maxsize=2)
+def _open_reader(found: Found, dtype: str) -> NativeReader:
+    if found.path is None:
+        raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a reader that is on this machine")
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.reader import NativeReader
+
+    emit("loading", preview=found.reference)
+    config = read_config(found.path)
+    if not NativeReader.opens(config):
+        raise BadCheckpoint(
+            f"{found.reference} is a {config['model_type']!r} model, which finds no answers here; "
+            "name a BERT, RoBERTa or DistilBERT trained on SQuAD, or starter/answer"
+        )
+    return NativeReader(found.path, dtype=dtype)

@@ -90,7 +90,7 @@ class Entry:
     sha256: str
     title: str
     facts: dict[str, Any]
-    stats: dict[str, float]
+    stats: dict[str, Any]
     notes: list[str]
     created: str
     ratings: list[Rating]
