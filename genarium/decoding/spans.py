@@ -10,8 +10,10 @@ Sums of logarithms stand here in the place of products: the same order, and noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,11 +29,26 @@ class Span:
 
 @dataclass(frozen=True)
 class WindowSpans:
-    """The best spans of one window, best first, what "no answer" scores there, and how far its scores spread."""
+    """The best spans of one window, best first, and as many that came next; what "no answer" scores there.
+
+    `spread` says how far the window's scores lie apart: the root of the variances of its starts and its ends.
+    """
 
     spans: list[Span]
+    next: list[Span]
     null_log_score: float
     spread: float
+
+    def at_the_edge(self, margin: float) -> list[Span]:
+        """The spans within `margin` of being counted or not."""
+        if not self.next:
+            return []
+        cut = (self.spans[-1].log_score + self.next[0].log_score) / 2
+        return [span for span in (*self.spans, *self.next) if abs(span.log_score - cut) <= margin]
+
+    def is_level(self, margin: float) -> bool:
+        """Whether so many spans are at the edge that those not kept here may be as well."""
+        return len(self.next) == len(self.spans) and self.next[-1] in self.at_the_edge(margin)
 
 
 @dataclass(frozen=True)
@@ -58,8 +75,8 @@ def window_spans(scores: np.ndarray, words: np.ndarray, *, n: int, max_answer_le
     # (T, longest): row i holds the spans that start at i, by length; those past the end of the window score -inf.
     behind = np.concatenate([ends, np.full(longest - 1, -np.inf)])
     table = (starts[:, None] + np.lib.stride_tricks.sliding_window_view(behind, longest)[:tokens]).ravel()
-    n = min(n, int(np.isfinite(table).sum()))
-    best = np.argpartition(-table, n - 1)[:n]
+    both = min(2 * n, int(np.isfinite(table).sum()))
+    best = np.argpartition(-table, both - 1)[:both]
     best = best[np.lexsort((best, -table[best]))]
     first, length = np.divmod(best, longest)
     spans = [
@@ -67,7 +84,7 @@ def window_spans(scores: np.ndarray, words: np.ndarray, *, n: int, max_answer_le
         for place, i, more in zip(best, first, length, strict=True)
     ]
     spread = float(np.hypot(*scores[1:].std(axis=0)))
-    return WindowSpans(spans, float(logs[0].sum()), spread)
+    return WindowSpans(spans[:n], spans[n:], float(logs[0].sum()), spread)
 
 
 def spans_wanted(top_k: int) -> int:
@@ -95,9 +112,31 @@ def merge(windows: Iterable[WindowSpans], context: str, *, no_answer: bool) -> l
     return sorted(found.values(), key=lambda answer: -answer.score)
 
 
-def closest(answers: Sequence[Answer], top_k: int) -> float:
-    """The smallest difference of log scores between neighbours that decides which answers are given, in which order."""
-    scores = np.array([answer.score for answer in answers[: top_k + 1]])
-    if len(scores) < 2 or scores[-1] <= 0:
-        return float("inf") if len(scores) < 2 else 0.0
-    return float(-np.diff(np.log(scores)).max())
+def contenders(
+    windows: Sequence[WindowSpans], answers: Sequence[Answer], context: str, *, top_k: int, margin: float
+) -> list[int]:
+    """Which windows to read again, more exactly, if log scores may be off by up to `margin` against each other.
+
+    None, where that could change neither the `top_k` answers nor their order. It could where neighbours among them
+    and the next are closer than that; and where a span that only just counts, or only just does not, has the text of
+    one of them and would be added to it. Then they are the windows that have a say in it.
+    """
+    least = answers[min(top_k, len(answers)) - 1].score * math.exp(-margin)
+    decisive = {answer.text.lower() for place, answer in enumerate(answers) if place < top_k or answer.score >= least}
+    close = any(after.score >= before.score * math.exp(-margin) for before, after in pairwise(answers[: top_k + 1]))
+
+    def texts(spans: Iterable[Span]) -> set[str]:
+        return {context[span.start : span.end].lower() for span in spans}
+
+    if not close and not any(
+        window.is_level(margin) or decisive & texts(window.at_the_edge(margin)) for window in windows
+    ):
+        return []
+    null = min(window.null_log_score for window in windows)
+    return [
+        place
+        for place, window in enumerate(windows)
+        if window.is_level(margin)
+        or decisive & texts([*window.spans, *window.next])
+        or ("" in decisive and window.null_log_score <= null + margin)
+    ]

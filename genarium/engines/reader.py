@@ -21,15 +21,19 @@ import torch
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
-from genarium.decoding.spans import Answer, WindowSpans, closest, merge, spans_wanted, window_spans
+from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
 from genarium.engines.packed import PackedEncoder, native_bfloat16
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit
 
 GROUP_TOKENS = 768  # windows read in one go: beyond this nothing gets faster, and progress is told less often
 NARROW = 256  # widths below gain nothing from bfloat16
-CLOSE = (
-    0.02  # four times bfloat16's error in the difference of two spans of a six-layer reader, in spreads of its scores
+CLOSE = 4.0  # standard deviations of bfloat16's error within which an order of answers is not trusted
+PROBE = (
+    "What did the keeper write down every evening? The lighthouse on the northern point was built of grey stone in "
+    "1862 and is thirty-one metres high. Its keeper, a former sailor called Duncan Reid, lived there for twelve years "
+    "with his wife and two goats. Every evening, after he had lit the lamp, he wrote down the weather and the names of "
+    "the ships that passed. When the light became automatic, the books were given to the museum in the harbour."
 )
 
 
@@ -93,6 +97,7 @@ class NativeReader:
         self.tokenizer = tokenizer.load(path)
         self.frame = self._frame(path)
         self._last: tuple[str, Tokens] = ("", self._tokens(""))
+        self.error = 0.0 if self.fast is self.exact else self._error()
 
     @staticmethod
     def opens(config: Mapping[str, Any]) -> bool:
@@ -172,20 +177,21 @@ class NativeReader:
                 emit("reading", len(found), len(windows))
         return found
 
+    @torch.inference_mode()
+    def _error(self) -> float:
+        """bfloat16's error in this network's scores, in units of their spread: measured on a text, not assumed."""
+        before, _, behind, _ = self.frame
+        room = self.config.context_length - len(before) - len(behind)
+        probe = [[*before, *self._tokens(PROBE).ids[:room], *behind]]
+        fast, exact = (self.head(read(probe)[0]) for read in (self.fast, self.exact))
+        return float(((fast - exact).std(dim=0) / exact.std(dim=0)).max())
+
     def _contenders(self, spans: Sequence[WindowSpans], context: str, how: Reading) -> list[int]:
         """The windows to read again: those that could change which answers come out, where it is a close call."""
         answers = merge(spans, context, no_answer=how.no_answer)
-        margin = CLOSE * math.sqrt(self.config.n_layers / 6) * max(window.spread for window in spans)
-        if closest(answers, how.top_k) > margin:
-            return []
-        least = math.log(max(answers[: how.top_k + 1][-1].score, 1e-300)) - margin
-        null = min(window.null_log_score for window in spans)
-        return [
-            place
-            for place, window in enumerate(spans)
-            if window.spans[0].log_score >= least
-            or (how.no_answer and window.null_log_score <= null + margin and null >= least)
-        ]
+        # Two spans differ by two scores each, whose errors add up.
+        margin = CLOSE * math.sqrt(2) * self.error * max(window.spread for window in spans)
+        return contenders(spans, answers, context, top_k=how.top_k, margin=margin)
 
     def _tokens(self, text: str) -> Tokens:
         encoding = self.tokenizer.encode(text, add_special_tokens=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genarium.decoding.spans import Answer, closest, merge, spans_wanted, window_spans
+from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
 
 
 @dataclass
@@ -135,8 +135,36 @@ def test_no_answer_wins_where_the_first_token_does() -> None:
     assert "" not in [answer.text for answer in merge(both, "one two", no_answer=False)]
 
 
-def test_the_closest_call_is_between_neighbours_that_are_given() -> None:
-    answers = [Answer("a", 0.8, 0, 1), Answer("b", 0.1, 2, 3), Answer("c", 0.09, 4, 5)]
-    assert closest(answers, 1) == pytest.approx(np.log(8))
-    assert closest(answers, 2) == pytest.approx(np.log(0.1 / 0.09))
-    assert closest(answers[:1], 1) == float("inf")
+@settings(max_examples=200, deadline=None)
+@given(asked(), st.integers(1, 3), st.booleans(), st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 0.02, 0.3]))
+def test_scores_that_are_a_little_off_are_found_out(
+    case: tuple[list[Window], str], top_k: int, no_answer: bool, seed: int, error: float
+) -> None:
+    windows, context = case
+    random = np.random.default_rng(seed)
+
+    def spans(window: Window, error: float) -> WindowSpans:
+        scores = np.concatenate([window.scores[:1], window.scores[window.context_at]])
+        off = random.uniform(-error, error, scores.shape)
+        return window_spans(scores + off, window.words, n=spans_wanted(top_k), max_answer_len=15)
+
+    exact = [spans(window, 0.0) for window in windows]
+    rough = [spans(window, error) for window in windows]
+    # Each of the two scores of a span is off by an error, and so is each of the two sums it is divided by.
+    margin = 8 * error
+    found = merge(rough, context, no_answer=no_answer)
+    for place in contenders(rough, found, context, top_k=top_k, margin=margin):
+        rough[place] = exact[place]
+    found = merge(rough, context, no_answer=no_answer)[:top_k]
+    assert [a.text.lower() for a in found] == [
+        a.text.lower() for a in merge(exact, context, no_answer=no_answer)[:top_k]
+    ]
+
+
+def test_a_clear_case_is_read_once() -> None:
+    words = np.array([[0, 3], [4, 7]])
+    clear = window_spans(np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]]), words, n=12, max_answer_len=15)
+    close = window_spans(np.array([[0.0, 0.0], [9.0, 9.0], [0.0, 8.99]]), words, n=12, max_answer_len=15)
+    for window, expected in ((clear, []), (close, [0])):
+        answers = merge([window], "one two", no_answer=True)
+        assert contenders([window], answers, "one two", top_k=1, margin=0.1) == expected
