@@ -59,7 +59,7 @@ class PackedBlock:
 
     def __init__(self, block: EncoderBlock, dtype: torch.dtype):
         self.n_heads = block.attention.n_heads
-        self.qkv = PackedLinear(block.attention.qkv, dtype)
+        self.qkv = PackedLinear(with_scaled_queries(block.attention.qkv, self.n_heads), dtype)
         self.out = PackedLinear(block.attention.out, dtype)
         self.attention_norm, self.mlp_norm = block.attention_norm, block.mlp_norm
         self.up = PackedLinear(block.mlp.up, dtype, block.mlp.activation)
@@ -73,16 +73,23 @@ class PackedBlock:
 
 
 def attend(qkv: Tensor, n_heads: int) -> Tensor:
-    """Attention of one text, (T, 3C) to (T, C), every token to every token."""
+    """Attention of one text, (T, 3C) to (T, C), every token to every token; queries come scaled."""
     T, width = qkv.shape
-    q, k, v = qkv.view(T, 3, n_heads, width // (3 * n_heads)).permute(1, 2, 0, 3)
+    q, k, v = qkv.view(T, 3, n_heads, width // (3 * n_heads)).permute(1, 2, 0, 3).contiguous()
     if T < LONG or qkv.dtype != torch.bfloat16 or qkv.device.type != "cpu":
-        y = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+        y = F.scaled_dot_product_attention(q[None], k[None], v[None], scale=1.0)[0]
     else:
-        scale = q.shape[-1] ** -0.5
-        weights = torch.baddbmm(q.new_zeros(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=scale).softmax(-1)
-        y = torch.bmm(weights, v)
+        y = torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(-1), v)
     return y.transpose(0, 1).reshape(T, width // 3)
+
+
+def with_scaled_queries(qkv: nn.Linear, n_heads: int) -> nn.Linear:
+    """The layer with 1 / sqrt(head width) in its query rows, so that no product has to be scaled later."""
+    scaled = nn.Linear(qkv.in_features, qkv.out_features, device="meta")
+    scale = torch.ones(qkv.out_features, 1, device=qkv.weight.device)
+    scale[: qkv.in_features] = (qkv.in_features / n_heads) ** -0.5
+    scaled.weight, scaled.bias = nn.Parameter(qkv.weight * scale), nn.Parameter(qkv.bias * scale[:, 0])
+    return scaled
 
 
 class PackedEncoder:

@@ -28,7 +28,7 @@ from genarium.progress import emit
 
 GROUP_TOKENS = 768  # windows read in one go: beyond this nothing gets faster, and progress is told less often
 NARROW = 256  # widths below gain nothing from bfloat16
-CLOSE = 4.0  # standard deviations of bfloat16's error within which an order of answers is not trusted
+CLOSE = 3.0  # standard deviations of bfloat16's error within which an order of answers is not trusted
 PROBE = (
     "What did the keeper write down every evening? The lighthouse on the northern point was built of grey stone in "
     "1862 and is thirty-one metres high. Its keeper, a former sailor called Duncan Reid, lived there for twelve years "
