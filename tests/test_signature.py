@@ -71,7 +71,7 @@ def test_what_the_checks_take_the_schema_takes_and_no_more(given_values: dict[st
         ({"strength": 1}, "strength must be less than 1, got 1"),
         ({"strength": math.nan}, "strength must be a number, got nan"),
         ({"style": "chalk"}, "style must be one of oil, ink; got 'chalk'"),
-        ({"words": "one"}, "words must be a list, got 'one'"),
+        ({"words": 3}, "words must be a list, got 3"),
         ({"m": 1}, "paint has no 'm'; it takes prompt, words, n, strength, steps, style, signed"),
     ],
 )
