@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from genarium.engines.encoder import NativeEncoder
     from genarium.engines.heads import NativeHead
     from genarium.engines.rank import Ranker
-    from genarium.engines.summary import Summarizer
     from genarium.engines.reader import NativeReader
+    from genarium.engines.summary import Summarizer
 
 
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
