@@ -57,7 +57,7 @@ def prepare(task: str, *args: Any, **kwargs: Any) -> Recipe:
     seed = values.pop("seed", None)
     if draws and seed is None:
         seed = secrets.randbelow(2**31)  # short enough to be read out and typed again
-    return Recipe.of(task, _with_files(asked, values, _pinned), model, seed or 0)
+    return Recipe.of(task, _pinned(asked, values), model, seed or 0)
 
 
 def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | None = None, keep: bool = True) -> Result:
@@ -67,7 +67,7 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     its preview. An interrupt leaves the artefacts finished so far, whole. Raises GenariumError.
     """
     asked = tasks.find(recipe.task)
-    values = _with_files(asked, recipe.arguments, _opened)
+    values = _opened(asked, recipe.arguments)
     if recipe.model is not None:
         _require_same_model(recipe.model, asked.starter or "")
         values["model"] = recipe.model.reference
@@ -129,7 +129,17 @@ def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = No
     return Reproduction(entry, equal, result)
 
 
-def _with_files(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+def _pinned(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
+    """`values` as a recipe names them: files and the task's own pins by content."""
+    return _changed(asked, values, _file_pin) | {name: pin.write(values[name]) for name, pin in asked.pins.items()}
+
+
+def _opened(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that a recipe's values stand for. Raises BadInput where one changed since."""
+    return _changed(asked, values, _file_of) | {name: pin.open(values[name]) for name, pin in asked.pins.items()}
+
+
+def _changed(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
     """`values` with `change` made to every file argument that is given."""
     changed = dict(values)
     for parameter in asked.parameters:
@@ -139,12 +149,12 @@ def _with_files(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any
     return changed
 
 
-def _pinned(file: Path) -> dict[str, str]:
+def _file_pin(file: Path) -> dict[str, str]:
     """A file in a recipe: where it is, and what was in it."""
     return {"path": str(file.resolve()), "sha256": files.sha256(file)}
 
 
-def _opened(pin: dict[str, str]) -> Path:
+def _file_of(pin: dict[str, str]) -> Path:
     file = Path(pin["path"])
     if files.sha256(file) != pin["sha256"]:
         raise BadInput(f"{file} changed since this recipe was written; put the earlier file back, or ask anew")

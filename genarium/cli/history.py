@@ -60,7 +60,7 @@ def show(identifier: str, as_json: bool) -> None:
     if entry.kind == "chat":
         click.echo()
         click.echo(transcript(chat.said(entry)))
-    elif entry.kind in ("text", "records", "summary"):
+    elif entry.kind in ("text", "records", "summary", "answer"):
         click.echo()
         click.echo(_read(entry))
 
@@ -119,7 +119,7 @@ def _described(entry: Entry) -> list[tuple[str, Any]]:
     model = f"{recipe.model.reference} (sha256 {recipe.model.digest[:16] or 'unknown'}…)" if recipe.model else "none"
     shown_below = ("prompt", "message", "messages", "text")
     arguments = {k: v for k, v in recipe.arguments.items() if k not in shown_below and v is not None}
-    facts = {k: v for k, v in entry.facts.items() if k not in ("prompt", "text")}
+    facts = {k: v for k, v in entry.facts.items() if k not in ("prompt", "text", "citations")}
     return [
         ("id", entry.id),
         ("made", f"{entry.created} by {recipe.task}, item {entry.item + 1}, by a model (AI-generated)"),

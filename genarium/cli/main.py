@@ -47,13 +47,14 @@ def genarium() -> None:
 
 
 def _add_commands() -> None:
-    from genarium.cli import doctor, history, models, train
+    from genarium.cli import doctor, history, index, models, train
 
     for command in (
         history.history,
         history.show,
         history.reproduce,
         history.rate,
+        index.index,
         models.models,
         train.train,
         train.finetune(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
@@ -13,12 +13,26 @@ from genarium.signature import Parameter, parameters
 
 
 @dataclass(frozen=True)
+class Pin:
+    """How an argument that names something on this machine stands in a recipe: `write` puts down what it is and a
+    digest of its content, as JSON; `open` turns that into the argument again, or raises BadInput where it changed.
+    """
+
+    write: Callable[[Any], Any]
+    open: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
 class Task:
-    """`function` yields artefacts one by one, as each is finished; `starter` is the model `--model starter` means."""
+    """`function` yields artefacts one by one, as each is finished; `starter` is the model `--model starter` means.
+
+    `pins` are of the arguments that a recipe names by content, beside files.
+    """
 
     name: str
     function: Callable[..., Iterator[Artefact]]
     starter: str | None
+    pins: Mapping[str, Pin] = field(default_factory=dict)
 
     @cached_property
     def parameters(self) -> list[Parameter]:
@@ -48,10 +62,12 @@ class Task:
         }
 
 
-def task(*, starter: str | None = None) -> Callable[[Callable[..., Iterator[Any]]], Task]:
+def task(
+    *, starter: str | None = None, pins: Mapping[str, Pin] | None = None
+) -> Callable[[Callable[..., Iterator[Any]]], Task]:
     """Make the decorated function a task. A task with a `model` argument names the starter it defaults to."""
 
     def decorate(function: Callable[..., Iterator[Any]]) -> Task:
-        return Task(function.__name__, function, starter)
+        return Task(function.__name__, function, starter, pins or {})
 
     return decorate

@@ -1,0 +1,60 @@
+"""An answer to a question about documents, with the places that it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from genarium.artefacts.artefact import Artefact
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What `[number]` in an answer points at: characters `start` to `end` of the file's text are `quote`.
+
+    `file` is relative to the index's folder; `page` counts from 1, None where the file has no pages.
+    """
+
+    number: int
+    file: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+
+    def __str__(self) -> str:
+        page = f"page {self.page}, " if self.page is not None else ""
+        return (
+            f"[{self.number}] {self.file}, {page}characters {self.start}-{self.end}: “{' '.join(self.quote.split())}”"
+        )
+
+
+@dataclass(kw_only=True)
+class Answer(Artefact):
+    """`text` has a number such as [1] behind every sentence; `supported` is false where there is no answer."""
+
+    kind: ClassVar[str] = "answer"
+    suffix: ClassVar[str] = ".md"
+    media_type: ClassVar[str] = "text/markdown; charset=utf-8"
+
+    question: str
+    text: str
+    citations: list[Citation]
+    supported: bool
+
+    def content(self) -> bytes:
+        return f"# {' '.join(self.question.split())}\n\n{self}\n".encode("utf-8", errors="replace")
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "question": self.question,
+            "text": self.text,
+            "supported": self.supported,
+            "citations": [asdict(citation) for citation in self.citations],
+        }
+
+    def title(self) -> str:
+        return " ".join(f"{self.question} {self.text}".split())
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.text, *map(str, self.citations)])

@@ -1,0 +1,1 @@
+"""Your own documents, asked: documents -> passages -> index; then retrieve, rank and generate, each on its own."""

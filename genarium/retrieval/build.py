@@ -1,0 +1,229 @@
+"""A folder into an index: only what is new or changed is read, what is gone is dropped, each step is kept at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from genarium import files, progress
+from genarium.errors import BadInput
+from genarium.retrieval import documents, store
+from genarium.retrieval.passages import Passage, passages
+from genarium.retrieval.store import Index, Kept
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+BATCH = 256
+"""Passages that are embedded and committed together: what a kill can cost, some seconds of work."""
+NEVER = frozenset(("__pycache__", "node_modules"))
+
+
+@dataclass
+class Report:
+    """What an indexing did, by path relative to the folder. `skipped` maps each to the reason."""
+
+    name: str
+    folder: str
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    files: int = 0
+    passages: int = 0
+    new_passages: int = 0
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file's passages, waiting to be embedded with others."""
+
+    file: Kept
+    found: list[Passage]
+
+    @property
+    def context(self) -> list[str]:
+        return [about(self.file.path, passage.heading) for passage in self.found]
+
+
+def about(path: str, heading: str) -> str:
+    """What stands over a passage when it is searched: the file's name in words, and the heading."""
+    name = re.sub(r"[\W_]+", " ", Path(path).stem).strip()
+    return f"{name} › {heading}" if heading else name
+
+
+def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name: str | None = None) -> Report:
+    """Bring the index of `folder` up to date, making it where there is none; `embed` gives passages their vectors.
+
+    A stopped or killed call loses at most the batch in hand; the next one goes on. Raises BadInput where the folder
+    is not there or holds nothing that can be read, StorageError where another process is at it.
+    """
+    where = folder.expanduser()
+    if not where.is_dir():
+        raise BadInput(f"{folder} is {'a file' if where.exists() else 'not there'}; name a folder of documents")
+    where = where.resolve()
+    name = _name(where, name)
+    fresh = name not in store.names()
+    report = Report(name, str(where))
+    found = list(_walk(where, report))
+    if found:
+        made_with = {
+            "folder": str(where),
+            "encoder": encoder,
+            "encoder_digest": encoder_digest,
+            "format": str(store.FORMAT),
+        }
+        with store.writing(name), _opened(name, made_with) as index:
+            _update(index, where, found, embed, report)
+            with index.transaction():
+                index.set_meta(updated=datetime.now(UTC).isoformat(timespec="seconds"))
+            report.files = sum(not file.problem for file in index.files().values())
+            report.passages = index.count()
+    if not report.files and fresh:
+        if found:
+            store.remove(name)
+        listed = "".join(f"\n  {path}: {why}" for path, why in list(report.skipped.items())[:5])
+        raise BadInput(f"{folder} holds nothing that can be read; put text, PDF or Word files there{listed}")
+    if not found:
+        # An empty folder is more often a drive that is not there than a wish to forget everything.
+        raise BadInput(f"{folder} is empty now; the index {name} stays as it was (genarium index --remove {name})")
+    return report
+
+
+def state(folder: Path, kept: Mapping[str, Kept]) -> str:
+    """Whether the folder is still as it was indexed, in words; only sizes and times are looked at."""
+    if not folder.is_dir():
+        return "its folder is gone"
+    now = {path: (status.st_size, status.st_mtime_ns) for path, status in _walk(folder, Report("", ""))}
+    then = {path: (file.size, file.mtime) for path, file in kept.items()}
+    new, gone = len(now.keys() - then.keys()), len(then.keys() - now.keys())
+    changed = sum(now[path] != then[path] for path in now.keys() & then.keys())
+    words = [f"{count} {what}" for count, what in ((new, "new"), (changed, "changed"), (gone, "gone")) if count]
+    return f"out of date ({', '.join(words)})" if words else "up to date"
+
+
+def _name(folder: Path, name: str | None) -> str:
+    """The name asked for, the one the folder's index has, or the folder's own. Raises BadInput where it is taken."""
+    there = store.of_folder(folder)
+    if name is None:
+        name = there or re.sub(r"[^\w.-]+", "-", folder.name).strip("-._") or "documents"
+    store.checked(name)
+    if name in store.names():
+        with Index(name) as index:
+            other = index.meta()["folder"]
+        if other != str(folder):
+            raise BadInput(f"the index {name} is of {other}; give this one another name with --name")
+    return name
+
+
+def _opened(name: str, made_with: dict[str, str]) -> Index:
+    """The index, made where it is not there; made with something else before, it is emptied."""
+    if name not in store.names():
+        store.create(name, made_with)
+    index = Index(name)
+    meta = index.meta()
+    if any(meta[key] != value for key, value in made_with.items()):
+        progress.note("the index was made by another encoder or version; every file is read again")
+        with index.transaction():
+            index.clear()
+            index.set_meta(**made_with)
+    return index
+
+
+def _update(index: Index, folder: Path, found: list[tuple[str, os.stat_result]], embed: Embed, report: Report) -> None:
+    before = index.files()
+    report.removed = sorted(before.keys() - {path for path, _ in found})
+    with index.transaction():
+        for path in report.removed:
+            index.drop(path)
+    waiting: list[_Read] = []
+    for done, (path, status) in enumerate(found):
+        progress.emit("indexing", done, len(found), preview=path)
+        known = before.get(path)
+        if known and (known.size, known.mtime) == (status.st_size, status.st_mtime_ns):
+            read = _Read(known, [])
+        else:
+            read = _read(folder / path, path, status)
+            if known and known.sha256 and known.sha256 == read.file.sha256:
+                with index.transaction():
+                    index.touch(read.file)
+            else:
+                waiting.append(read)
+                known = None
+        if read.file.problem:
+            report.skipped[path] = read.file.problem
+        else:
+            (report.unchanged if known else report.changed if path in before else report.added).append(path)
+        if sum(len(read.found) for read in waiting) >= BATCH:
+            _keep(index, waiting, embed, report)
+            waiting = []
+    _keep(index, waiting, embed, report)
+
+
+def _walk(folder: Path, report: Report) -> Iterator[tuple[str, os.stat_result]]:
+    """Every ordinary file in the folder, by its path in it, sorted. Hidden ones are passed over in silence.
+
+    Symbolic links are never followed: what they point to may be outside, or above.
+    """
+
+    def unlisted(error: OSError) -> None:
+        report.skipped[os.path.relpath(error.filename, folder)] = f"can't be listed: {files.reason(error)}"
+
+    for where, folders, names in os.walk(folder, onerror=unlisted):
+        for name in folders:
+            if (Path(where) / name).is_symlink() and not name.startswith("."):
+                report.skipped[(Path(where) / name).relative_to(folder).as_posix()] = "a symbolic link, not followed"
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NEVER)
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            path = (Path(where) / name).relative_to(folder).as_posix()
+            try:
+                path.encode()
+                status = (Path(where) / name).lstat()
+            except UnicodeEncodeError:
+                report.skipped[path.encode("utf-8", "replace").decode()] = "its name is not UTF-8; rename it"
+            except OSError as error:
+                report.skipped[path] = f"can't be read: {files.reason(error)}"
+            else:
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status
+                else:
+                    link = stat.S_ISLNK(status.st_mode)
+                    report.skipped[path] = "a symbolic link, not followed" if link else "not an ordinary file"
+
+
+def _read(file: Path, path: str, status: os.stat_result) -> _Read:
+    """The file in passages, or without any and the reason. Its size and time are from before it was opened, so that
+    what changes behind them is seen the next time.
+    """
+    digest, found, problem = "", [], ""
+    try:
+        content = documents.load(file)
+        digest = hashlib.sha256(content).hexdigest()
+        found = list(passages(documents.parse(path, content)))
+    except documents.Unreadable as error:
+        problem = str(error)
+    return _Read(Kept(path, status.st_size, status.st_mtime_ns, digest, problem), found)
+
+
+def _keep(index: Index, waiting: list[_Read], embed: Embed, report: Report) -> None:
+    """Embed what waits, all together, and commit it."""
+    texts = [
+        f"{about}\n{passage.text}" for read in waiting for about, passage in zip(read.context, read.found, strict=True)
+    ]
+    with progress.listening(None):  # the bar counts files; a passage that is cut is cut for its vector only
+        vectors = embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)
+    first = 0
+    with index.transaction():
+        for read in waiting:
+            index.put(read.file, read.found, read.context, vectors[first : first + len(read.found)])
+            first += len(read.found)
+    report.new_passages += len(texts)

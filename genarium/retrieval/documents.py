@@ -1,0 +1,221 @@
+"""Files as text: what they say, where their sections begin and where their pages do.
+
+For plain text, Markdown and source code the text is the file's own, so that character ranges are the file's (line
+ends counted as one). For HTML, PDF, Word and CSV it is what a reader sees, without the markup.
+"""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import csv
+import io
+import itertools
+import os
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genarium import files
+from genarium.errors import BadInput
+
+MAX_FILE = 256 * 2**20
+"""Bytes. A longer file is skipped, as is one that unpacks to more text than MAX_TEXT characters."""
+MAX_TEXT = 50_000_000
+SOURCE = frozenset(
+    ".c .cc .cpp .cs .css .cu .dart .go .h .hpp .java .jl .js .json .jsx .kt .lua .m .php .pl .pyx .r .rb .rs .scala "
+    ".sh .sql .swift .toml .ts .tsx .yaml .yml .zig".split()
+)
+HEADING_LEVELS = 6
+
+
+class Unreadable(BadInput):
+    """A file that can't be indexed; the message says why, and is listed beside its name."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Where it begins, in characters, and its heading with those above it: `Install › From source`."""
+
+    start: int
+    heading: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """`sections` and `pages` are in order; `pages` holds where each page begins, and is empty where there are none."""
+
+    text: str
+    sections: list[Section] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
+
+    def page(self, place: int) -> int | None:
+        """The page, from 1, that the character at `place` stands on."""
+        return bisect.bisect_right(self.pages, place) if self.pages else None
+
+    def heading(self, place: int) -> str:
+        """The heading that the character at `place` stands under."""
+        number = bisect.bisect_right(self.sections, place, key=lambda section: section.start)
+        return self.sections[number - 1].heading if number else ""
+
+
+def load(path: Path) -> bytes:
+    """The file's bytes, all from one moment. Raises Unreadable where it changed meanwhile or can't be read."""
+    try:
+        # Not blocking: a pipe under a document's name would wait for ever.
+        opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(opened, "rb") as file:
+            before = os.fstat(opened)
+            if not stat.S_ISREG(before.st_mode):
+                raise Unreadable("not an ordinary file")
+            if before.st_size > MAX_FILE:
+                raise Unreadable(f"larger than {MAX_FILE // 2**20} MiB; split it")
+            content = file.read(MAX_FILE + 1)
+            after = os.fstat(opened)
+    except OSError as error:
+        raise Unreadable(f"can't be read: {files.reason(error)}") from None
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(content) != after.st_size:
+        raise Unreadable("changed while it was read; index again when it is finished")
+    return content
+
+
+def parse(name: str, content: bytes) -> Document:
+    """The document in these bytes; the ending of `name` says how to read them. Raises Unreadable."""
+    document = _reader(Path(name).suffix.lower())(content)
+    if len(document.text) > MAX_TEXT:
+        raise Unreadable(f"more than {MAX_TEXT // 10**6} million characters of text; split it")
+    if not document.text.strip():
+        raise Unreadable("nothing to read in it")
+    return document
+
+
+def _reader(suffix: str) -> Callable[[bytes], Document]:
+    if suffix in (".pdf", ".docx", ".html", ".htm", ".xhtml"):
+        from genarium.retrieval import formats
+
+        return {".pdf": formats.pdf, ".docx": formats.docx}.get(suffix, formats.html)
+    own: dict[str, Callable[[str], Document]] = {
+        ".md": markdown,
+        ".markdown": markdown,
+        ".csv": lambda text: table(text, ","),
+        ".tsv": lambda text: table(text, "\t"),
+        ".py": python,
+        ".pyi": python,
+    }
+    read = own.get(suffix, source if suffix in SOURCE else plain)
+    return lambda content: read(decode(content))
+
+
+def decode(content: bytes) -> str:
+    """Bytes as text: UTF-8, UTF-16 with its mark, else the encoding they look like. Raises Unreadable if binary."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        if b"\x00" in content:
+            raise Unreadable("binary, not text")
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = _guessed(content)
+    controls = sum(map(text.count, map(chr, [*range(1, 9), *range(14, 27), *range(28, 32), 127])))
+    if controls > len(text) / 100:
+        raise Unreadable("binary, not text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _guessed(content: bytes) -> str:
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        raise Unreadable("not UTF-8; to guess its encoding: pip install 'genarium[documents]'") from None
+    best = from_bytes(content[: 2**18]).best()
+    if best is None:
+        raise Unreadable("binary, or in an unknown encoding; save it as UTF-8")
+    return content.decode(best.encoding, errors="replace")
+
+
+# CHAPTER and a number behind an empty line, or a line of capitals between two: how plain books head their chapters.
+BOOK_HEADING = re.compile(
+    r"(?:\A|\n\s*\n)[ \t]*((?:(?i:chapter|book|part|act|scene)[ \t]+(?:[IVXLC]+|\d+)\b[^\n]{0,70})|"
+    r"(?:[^\n\W\d_a-z][^\na-z]{2,69}(?=\n\s*\n)))(?=\n)"
+)
+# A line with a rule of one sign under it: reStructuredText and many READMEs.
+UNDERLINED = re.compile(r"^(\S[^\n]{0,98})\n([=~^\"'#*+-])\2{2,}[ \t]*$", re.MULTILINE)
+
+
+def plain(text: str) -> Document:
+    """Plain text: chapters of a book, or headings with a rule under them."""
+    found = [(m.start(1), " ".join(m[1].split())) for m in (*BOOK_HEADING.finditer(text), *UNDERLINED.finditer(text))]
+    headings = [(start, heading) for start, heading in sorted(found) if any(c.isalpha() for c in heading)]
+    return Document(text, [Section(start, heading) for start, heading in headings])
+
+
+def markdown(text: str) -> Document:
+    """Markdown: a section a heading, each under those of a higher level."""
+    from markdown_it import MarkdownIt
+
+    starts = _line_starts(text)
+    above: list[str] = [""] * HEADING_LEVELS
+    sections = []
+    tokens = MarkdownIt("commonmark").parse(text)
+    for opened, inline in itertools.pairwise(tokens):
+        if opened.type == "heading_open" and opened.map is not None:
+            level = int(opened.tag[1])
+            above[level - 1 :] = [" ".join(inline.content.split()), *[""] * (HEADING_LEVELS - level)]
+            sections.append(Section(starts[opened.map[0]], joined(above)))
+    return Document(text, sections)
+
+
+def python(text: str) -> Document:
+    """Python: a section a class and a function, headed `Class.method`."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source(text)  # another Python's, or a piece of one
+    starts = _line_starts(text)
+    sections: list[Section] = []
+
+    def visit(body: list[ast.stmt], outer: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                sections.append(Section(starts[first - 1], outer + node.name))
+                if isinstance(node, ast.ClassDef):
+                    visit(node.body, f"{outer}{node.name}.")
+
+    visit(tree.body, "")
+    return Document(text, sections)
+
+
+BLOCK = re.compile(r"(?:\A|\n[ \t]*\n)([\w#/@\"'<\[{*-][^\n]*)")
+
+
+def source(text: str) -> Document:
+    """Source code in any language: a section a block that begins at the margin behind an empty line."""
+    return Document(text, [Section(m.start(1), m[1].strip()[:80]) for m in BLOCK.finditer(text)])
+
+
+def table(text: str, separator: str) -> Document:
+    """CSV with a header: a paragraph a row, `name: value` in each line."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(map(str.strip, row))]
+    except csv.Error:
+        return plain(text)
+    header, *rest = rows or [[]]
+    written = [
+        "\n".join(f"{name.strip()}: {value.strip()}" for name, value in zip(header, row, strict=False) if value.strip())
+        for row in rest
+    ]
+    return Document("\n\n".join(written) or text)
+
+
+def joined(headings: list[str]) -> str:
+    """A heading with those above it."""
+    return " › ".join(heading for heading in headings if heading)
+
+
+def _line_starts(text: str) -> list[int]:
+    # Lines as Markdown and Python count them: str.splitlines knows more line ends.
+    return [0, *(match.end() for match in re.finditer("\n", text))]

@@ -1,0 +1,165 @@
+"""Generate: an answer from the passages that were found, every sentence of it with the passage that says so.
+
+`extract` takes sentences of the passages as they stand. `write` lets a language model write, then keeps only those
+of its sentences that name a passage in which they can be found again. Neither answers where nothing does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genarium.retrieval.passages import SENTENCE
+from genarium.retrieval.store import Hit
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+Read = Callable[[str, Sequence[str]], "list[Span]"]
+Complete = Callable[[str], str]
+
+SAME = 0.50
+"""The least cosine of a written sentence with one of the passage it cites."""
+CLOSE = 0.05
+"""A second sentence stands in an extracted answer if it is no further behind the first."""
+NO_ANSWER = "The documents do not say."
+
+
+@dataclass(frozen=True)
+class Span:
+    """The words `text[start:end]` of one of the texts that answer best; a higher score is a better answer."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a sentence of the answer stands on: characters `start` to `end` of the passage's text."""
+
+    hit: Hit
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.hit.text[self.start : self.end]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the answer, without the numbers behind it, and its quotes."""
+
+    text: str
+    quotes: list[Quote]
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """The ranges of the sentences in a text, in order, without white space around them."""
+    bounds = [0, *(match.end() for match in SENTENCE.finditer(text)), len(text)]
+    ranges = []
+    for start, end in itertools.pairwise(bounds):
+        piece = text[start:end]
+        if shown := piece.strip():
+            first = start + piece.index(shown)
+            ranges.append((first, first + len(shown)))
+    return ranges
+
+
+def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) -> list[Sentence]:
+    """The sentences of the passages that come closest to the question, at most `most`, best first."""
+    quotes = _sentences_of(hits)
+    if not quotes:
+        return []
+    vectors = embed([question, *(quote.text for quote in quotes)])
+    closeness = vectors[1:] @ vectors[0]
+    order = np.argsort(-closeness, kind="stable")
+    chosen = [place for place in order[:most] if closeness[place] >= closeness[order[0]] - CLOSE]
+    return [Sentence(quotes[place].text, [quotes[place]]) for place in chosen]
+
+
+def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:
+    """The sentence that holds the words a reader takes for the answer."""
+    spans = reader(question, [hit.text for hit in hits])
+    best = max(range(len(spans)), key=lambda place: spans[place].score, default=None)
+    if best is None:
+        return []
+    hit, span = hits[best], spans[best]
+    inside = [(start, end) for start, end in sentences(hit.text) if start < span.end and span.start < end]
+    if not inside:
+        return []
+    quote = Quote(hit, inside[0][0], inside[-1][1])
+    return [Sentence(quote.text, [quote])]
+
+
+def prompt(question: str, hits: Sequence[Hit]) -> str:
+    """What a language model is asked."""
+    passages = "\n\n".join(f"[{number}] {hit.context}\n{hit.text}" for number, hit in enumerate(hits, 1))
+    return (
+        "Answer the question from the passages below and from nothing else. Behind every sentence put the number of "
+        f'the passage that says it, as in [1]. If the passages do not answer it, write only: "{NO_ANSWER}"\n\n'
+        f"{passages}\n\nQuestion: {question}\nAnswer:"
+    )
+
+
+CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+
+
+def write(question: str, hits: Sequence[Hit], complete: Complete, embed: Embed) -> tuple[list[Sentence], list[str]]:
+    """What a model writes: the sentences that stand the check, and those that were left out.
+
+    A sentence stands if it cites passages that were given, each number in it is in one of them, and a sentence of
+    each says nearly the same (cosine `SAME`); the passages of which none does are no longer cited.
+    """
+    written = complete(prompt(question, hits)).partition("\nQuestion:")[0].strip()
+    kept, left_out = [], []
+    for text, numbers in _cited(written):
+        quotes = _supporting(text, [hits[n - 1] for n in numbers if 1 <= n <= len(hits)], embed)
+        if quotes:
+            kept.append(Sentence(text, quotes))
+        elif NO_ANSWER not in text:
+            left_out.append(text)
+    return kept, left_out
+
+
+def _cited(written: str) -> list[tuple[str, list[int]]]:
+    """Sentences and the numbers they cite; those behind the full stop belong to the sentence before."""
+    moved = re.sub(r"([.!?])((?:\s*\[[\d\s,]+\])+)", r"\2\1", written)
+    found = []
+    for start, end in sentences(moved):
+        numbers = [int(n) for match in CITATION.finditer(moved, start, end) for n in match[1].split(",")]
+        text = " ".join(re.sub(r"\s*\[[\d\s,]+\]", "", moved[start:end]).split())
+        if re.search(r"\w", text):
+            found.append((text, list(dict.fromkeys(numbers))))
+    return found
+
+
+def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
+    numbers = re.findall(r"\d+(?:[.,]\d+)*", text)
+    if any(all(number not in hit.text for hit in hits) for number in numbers):
+        return []
+    quotes = _sentences_of(hits)
+    if not quotes:
+        return []
+    vectors = embed([text, *(quote.text for quote in quotes)])
+    closeness = vectors[1:] @ vectors[0]
+    best: dict[int, tuple[float, Quote]] = {}
+    for quote, close in zip(quotes, closeness, strict=True):
+        if close >= SAME and (quote.hit.id not in best or close > best[quote.hit.id][0]):
+            best[quote.hit.id] = (float(close), quote)
+    return [quote for _, quote in best.values()]
+
+
+def _sentences_of(hits: Sequence[Hit]) -> list[Quote]:
+    """Every sentence of the passages once, though neighbouring passages share some."""
+    seen: set[tuple[str, int]] = set()
+    quotes = []
+    for hit in hits:
+        for start, end in sentences(hit.text):
+            if (hit.file, hit.start + start) not in seen and re.search(r"\w", hit.text[start:end]):
+                seen.add((hit.file, hit.start + start))
+                quotes.append(Quote(hit, start, end))
+    return quotes

@@ -1,0 +1,17 @@
+"""Rank: the passages that were retrieved, in a new order by a closer look at each with the question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from genarium.retrieval.store import Hit
+
+Score = Callable[[str, Sequence[str]], Sequence[float]]
+"""How well each text answers the question; higher is better. A cross-encoder reads both together."""
+
+
+def rank(question: str, hits: Sequence[Hit], score: Score) -> list[Hit]:
+    """`hits` by their scores, best first; those of equal score stay in the order they came in."""
+    scores = score(question, [hit.text for hit in hits])
+    order = sorted(range(len(hits)), key=lambda place: (-scores[place], place))
+    return [hits[place] for place in order]

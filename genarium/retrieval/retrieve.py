@@ -1,0 +1,79 @@
+"""Retrieve: the passages that may hold an answer, by meaning and by words, both lists made one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from genarium.retrieval.store import Index
+
+DEPTH = 50
+"""How many each search gives to the fusion."""
+K = 60
+"""The constant of reciprocal rank fusion that its authors found good on every collection they tried."""
+
+# Words that stand in nearly every passage. Searching for them finds nothing and costs most of the time.
+COMMON = frozenset(
+    "a about after all also am an and any are as at be because been before being but by can could did do does doing "
+    "for from had has have having he her here hers him his how i if in into is it its just me more most my no not now "
+    "of on one only or other our out over own said same she should so some such than that the their them then there "
+    "these they this those to too up us very was we were what when where which while who whom whose why will with "
+    "would you your".split()
+)
+
+
+def fuse(rankings: Sequence[Sequence[int]], *, k: int = K) -> list[int]:
+    """Several rankings as one: an item's score is the sum of 1 / (k + its rank) over those it is in.
+
+    Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009). Equal scores stay in order of number.
+    """
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, item in enumerate(ranking, 1):
+            scores[item] = scores.get(item, 0.0) + 1.0 / (k + rank)
+    return sorted(scores, key=lambda item: (-scores[item], item))
+
+
+def keywords(question: str) -> list[str]:
+    """The words of a question worth searching for; all of them where each is a common one."""
+    words = list(dict.fromkeys(re.findall(r"\w+", question.lower())))
+    return [word for word in words if word not in COMMON] or words
+
+
+def by_words(index: Index, question: str, limit: int = DEPTH) -> list[int]:
+    """Passages that share words with the question, best first (BM25)."""
+    words = keywords(question)
+    return index.search_words(words, limit) if words else []
+
+
+class Vectors:
+    """Every passage's vector in memory: `numbers` (N,) and `matrix` (N, C)."""
+
+    def __init__(self, index: Index):
+        self.numbers, self.matrix = index.vectors()
+
+    def nearest(self, vector: np.ndarray, limit: int = DEPTH) -> list[tuple[int, float]]:
+        """Passages by the cosine with `vector` (C,), which has length 1; best first. Exact: all are compared."""
+        if not len(self.numbers):
+            return []
+        cosines = self.matrix @ vector
+        limit = min(limit, len(cosines))
+        best = np.argpartition(-cosines, limit - 1)[:limit]
+        best = best[np.lexsort((self.numbers[best], -cosines[best]))]
+        return [(int(self.numbers[place]), float(cosines[place])) for place in best]
+
+
+@lru_cache(maxsize=2)
+def vectors(name: str, digest: str) -> Vectors:
+    """The vectors of an index with this digest, read once."""
+    with Index(name) as index:
+        return Vectors(index)
+
+
+def retrieve(index: Index, known: Vectors, question: str, vector: np.ndarray, limit: int = DEPTH) -> list[int]:
+    """Passages for the question, best first, by both searches."""
+    dense = [number for number, _ in known.nearest(vector, limit)]
+    return fuse([dense, by_words(index, question, limit)])[:limit]

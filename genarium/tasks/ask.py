@@ -1,0 +1,156 @@
+"""`ask`: a question to your own documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_doc import Doc
+from annotated_types import Interval, MinLen
+
+from genarium import engines
+from genarium.artefacts import Answer, Citation
+from genarium.errors import BadInput
+from genarium.progress import note
+from genarium.recipe import MAX_SEED
+from genarium.tasks.task import Pin, task
+
+if TYPE_CHECKING:
+    from genarium.engines.encoder import NativeEncoder
+    from genarium.retrieval.generate import Sentence
+    from genarium.retrieval.store import Hit
+
+Generate = Callable[[str, "Sequence[Hit]"], "list[Sentence]"]
+
+
+def _pin_index(asked: str | None) -> dict[str, str]:
+    from genarium.retrieval.store import Index, named
+
+    name = named(asked)
+    with Index(name) as index:
+        return {"name": name, "sha256": index.digest()}
+
+
+def _open_index(pin: dict[str, str]) -> str:
+    from genarium.retrieval.store import Index
+
+    with Index(pin["name"]) as index:
+        if index.digest() != pin["sha256"]:
+            folder = index.meta()["folder"]
+            raise BadInput(
+                f"the index {pin['name']} changed since this recipe was written; put {folder} back as it was and give "
+                f"genarium index {folder}, or ask anew"
+            )
+    return pin["name"]
+
+
+@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index)})
+def ask(
+    question: Annotated[str, Doc("what you want to know; - reads it from standard input"), MinLen(1)],
+    *,
+    index: Annotated[
+        str | None, Doc("which documents: an index's name or its folder; may be left out where there is only one")
+    ] = None,
+    top_k: Annotated[int, Doc("how many passages to answer from"), Interval(ge=1, le=50)] = 5,
+    min_support: Annotated[
+        float,
+        Doc("how close a passage must come to the question (cosine) for there to be an answer"),
+        Interval(ge=-1, le=1),
+    ] = 0.40,
+    max_new_tokens: Annotated[
+        int, Doc("longest answer of a model that writes, in tokens"), Interval(ge=1, le=4096)
+    ] = 200,
+    model: Annotated[
+        str, Doc("starter quotes sentences; a text model (a folder, a hub id, openai:NAME) writes the answer")
+    ] = "starter",
+    seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
+) -> Iterator[Answer]:
+    """Answer a question from your own documents, with the file, page and characters behind every sentence.
+
+    Make an index first: genarium index DIR.
+    """
+    from genarium.retrieval import generate
+    from genarium.retrieval.retrieve import retrieve, vectors
+    from genarium.retrieval.store import Index
+
+    began = time.perf_counter()
+    with Index(index or "") as opened:
+        encoder = _encoder(opened)
+        known = vectors(opened.name, opened.digest())
+        vector = encoder.embed([question])[0]
+        found = opened.hits(retrieve(opened, known, question, vector)[:top_k])
+        nearest = known.nearest(vector, 1)
+    closest = nearest[0][1] if nearest else -1.0
+    retrieved = time.perf_counter() - began
+    sentences: list[Sentence] = []
+    if closest >= min_support:
+        sentences = _generator(model, encoder, max_new_tokens, seed or 0)(question, found)
+    else:
+        note(f"the closest passage has cosine {closest:.2f} with the question, below min_support {min_support:g}")
+    text, citations = _with_citations(sentences)
+    yield Answer(
+        question=question,
+        text=text or generate.NO_ANSWER,
+        citations=citations,
+        supported=bool(citations),
+        stats={"retrieval_seconds": retrieved, "seconds": time.perf_counter() - began},
+    )
+
+
+def _encoder(index: Any) -> NativeEncoder:
+    """The encoder that made the index's vectors. Raises BadInput where it is another one now."""
+    from genarium.checkpoints.find import find
+
+    meta = index.meta()
+    if find(meta["encoder"], default="encoder").digest != meta["encoder_digest"]:
+        raise BadInput(
+            f"the encoder {meta['encoder']} is another one now than when {index.name} was made; "
+            f"make the index anew: genarium index {meta['folder']}"
+        )
+    return engines.open_encoder(meta["encoder"])
+
+
+def _generator(model: str, encoder: NativeEncoder, max_new_tokens: int, seed: int) -> Generate:
+    """How this model answers: an encoder quotes, a model of text writes."""
+    from genarium.checkpoints.find import find
+    from genarium.checkpoints.folder import read_config
+    from genarium.engines.encoder import NativeEncoder
+    from genarium.engines.text import TextRequest
+    from genarium.retrieval import generate
+
+    found = find(model, default="encoder")
+    if found.path is not None and NativeEncoder.opens(read_config(found.path)):
+        return lambda question, hits: generate.extract(question, hits, encoder.embed)
+    engine = engines.open_text(model)
+
+    def complete(prompt: str) -> str:
+        # Taking the likeliest token: an answer from documents is no place for invention.
+        request = TextRequest(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
+        [completion] = engine.write([prompt], request)
+        return completion.text
+
+    def write(question: str, hits: Sequence[Hit]) -> list[Sentence]:
+        kept, left_out = generate.write(question, hits, complete, encoder.embed)
+        if left_out:
+            note(f"{len(left_out)} written sentences stood on no passage and were left out: {left_out[0][:80]!r}")
+        return kept
+
+    return write
+
+
+def _with_citations(sentences: Sequence[Sentence]) -> tuple[str, list[Citation]]:
+    """The answer with a number behind each sentence, and what the numbers stand for, in order."""
+    numbers: dict[tuple[str, int, int], Citation] = {}
+    written = []
+    for sentence in sentences:
+        marks = []
+        for quote in sentence.quotes:
+            start = quote.hit.start + quote.start
+            place = (quote.hit.file, start, quote.hit.start + quote.end)
+            citation = numbers.setdefault(
+                place, Citation(len(numbers) + 1, place[0], quote.hit.page, place[1], place[2], quote.text)
+            )
+            marks.append(f"[{citation.number}]")
+        written.append(f"{' '.join(sentence.text.split())} {''.join(marks)}")
+    return " ".join(written), list(numbers.values())
