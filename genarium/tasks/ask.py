@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_doc import Doc
 from annotated_types import Interval, MinLen
 
-from genarium import engines
 from genarium.artefacts import Answer, Citation
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -17,19 +16,14 @@ from genarium.recipe import MAX_SEED
 from genarium.tasks.task import Pin, task
 
 if TYPE_CHECKING:
-    from genarium.engines.encoder import NativeEncoder
     from genarium.retrieval.generate import Sentence
-    from genarium.retrieval.store import Hit
-
-Generate = Callable[[str, "Sequence[Hit]"], "list[Sentence]"]
 
 
 def _pin_index(asked: str | None) -> dict[str, str]:
     from genarium.retrieval.store import Index, named
 
-    name = named(asked)
-    with Index(name) as index:
-        return {"name": name, "sha256": index.digest()}
+    with Index(named(asked)) as index:
+        return {"name": index.name, "sha256": index.digest()}
 
 
 def _open_index(pin: dict[str, str]) -> str:
@@ -70,13 +64,14 @@ def ask(
 
     Make an index first: genarium index DIR.
     """
-    from genarium.retrieval import generate
+    from genarium.retrieval.asking import encoder_of, generator
+    from genarium.retrieval.generate import NO_ANSWER
     from genarium.retrieval.retrieve import retrieve, vectors
     from genarium.retrieval.store import Index
 
     began = time.perf_counter()
     with Index(index or "") as opened:
-        encoder = _encoder(opened)
+        encoder = encoder_of(opened)
         known = vectors(opened.name, opened.digest())
         vector = encoder.embed([question])[0]
         found = opened.hits(retrieve(opened, known, question, vector)[:top_k])
@@ -85,58 +80,18 @@ def ask(
     retrieved = time.perf_counter() - began
     sentences: list[Sentence] = []
     if closest >= min_support:
-        sentences = _generator(model, encoder, max_new_tokens, seed or 0)(question, found)
+        answer = generator(model, encoder, max_new_tokens=max_new_tokens, seed=seed or 0)
+        sentences = answer(question, found)
     else:
         note(f"the closest passage has cosine {closest:.2f} with the question, below min_support {min_support:g}")
     text, citations = _with_citations(sentences)
     yield Answer(
         question=question,
-        text=text or generate.NO_ANSWER,
+        text=text or NO_ANSWER,
         citations=citations,
         supported=bool(citations),
         stats={"retrieval_seconds": retrieved, "seconds": time.perf_counter() - began},
     )
-
-
-def _encoder(index: Any) -> NativeEncoder:
-    """The encoder that made the index's vectors. Raises BadInput where it is another one now."""
-    from genarium.checkpoints.find import find
-
-    meta = index.meta()
-    if find(meta["encoder"], default="encoder").digest != meta["encoder_digest"]:
-        raise BadInput(
-            f"the encoder {meta['encoder']} is another one now than when {index.name} was made; "
-            f"make the index anew: genarium index {meta['folder']}"
-        )
-    return engines.open_encoder(meta["encoder"])
-
-
-def _generator(model: str, encoder: NativeEncoder, max_new_tokens: int, seed: int) -> Generate:
-    """How this model answers: an encoder quotes, a model of text writes."""
-    from genarium.checkpoints.find import find
-    from genarium.checkpoints.folder import read_config
-    from genarium.engines.encoder import NativeEncoder
-    from genarium.engines.text import TextRequest
-    from genarium.retrieval import generate
-
-    found = find(model, default="encoder")
-    if found.path is not None and NativeEncoder.opens(read_config(found.path)):
-        return lambda question, hits: generate.extract(question, hits, encoder.embed)
-    engine = engines.open_text(model)
-
-    def complete(prompt: str) -> str:
-        # Taking the likeliest token: an answer from documents is no place for invention.
-        request = TextRequest(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
-        [completion] = engine.write([prompt], request)
-        return completion.text
-
-    def write(question: str, hits: Sequence[Hit]) -> list[Sentence]:
-        kept, left_out = generate.write(question, hits, complete, encoder.embed)
-        if left_out:
-            note(f"{len(left_out)} written sentences stood on no passage and were left out: {left_out[0][:80]!r}")
-        return kept
-
-    return write
 
 
 def _with_citations(sentences: Sequence[Sentence]) -> tuple[str, list[Citation]]:

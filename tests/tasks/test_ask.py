@@ -1,0 +1,121 @@
+"""`index` and `ask` as a person uses them, with the starter encoder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from genarium.artefacts import Answer
+from genarium.errors import BadInput
+from genarium.ledger import Ledger
+from genarium.retrieval import documents
+from genarium.run import prepare, reproduce, run
+
+FACTS = {
+    "lighthouse.md": "# Keeper\n\nThe keeper is called Marta Vogel. She lights the lamp at dusk.\n\n# Lamp\n\nThe lamp "
+    "burns whale oil, forty litres a week. Its beam is seen from nine miles away.\n",
+    "ferry.txt": "The ferry to the mainland leaves at noon. A ticket costs three crowns, and children ride free.\n",
+    "prices.csv": "dish,price\nherring soup,4 crowns\nrye bread,1 crown\n",
+}
+
+
+@pytest.fixture
+def island(tmp_path: Path) -> Path:
+    folder = tmp_path / "island"
+    folder.mkdir()
+    for name, text in FACTS.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def genarium(*arguments: str | Path) -> str:
+    """What the command prints. Raises what it raises."""
+    from genarium.cli.main import genarium as command
+
+    return CliRunner().invoke(command, [str(argument) for argument in arguments], catch_exceptions=False).stdout
+
+
+def test_index_ask_show_and_reproduce(island: Path) -> None:
+    assert genarium("index", island).startswith("island: 3 files, ")
+    assert "unchanged" in genarium("index", island)
+    asked = json.loads(genarium("ask", "--json", "When does the boat", "to the mainland go?"))
+    [answer] = asked["artefacts"]
+    assert "leaves at noon. [1]" in answer["text"]
+    [citation, *_] = answer["citations"]
+    assert citation["file"] == "ferry.txt"
+    assert FACTS["ferry.txt"][citation["start"] : citation["end"]] == citation["quote"]
+    shown = genarium("show", answer["id"])
+    assert f"[1] ferry.txt, characters {citation['start']}-{citation['end']}: “{citation['quote']}”" in shown
+    assert "equal, byte for byte" in genarium("reproduce", answer["id"])
+    (island / "ferry.txt").write_text("The ferry leaves at two.")
+    assert "out of date (1 changed)" in genarium("index", "--list")
+    assert "(1 changed, 2 unchanged)" in genarium("index", island)
+    with pytest.raises(BadInput, match="the index island changed since this recipe was written"):
+        genarium("reproduce", answer["id"])
+    assert "removed" in genarium("index", "--remove", "island")
+    assert json.loads(genarium("index", "--list", "--json")) == []
+    assert (island / "ferry.txt").exists()
+
+
+def test_every_sentence_cites_a_place_that_says_it(island: Path) -> None:
+    indexed(island)
+    for question in (
+        "What does the lamp burn?",
+        "How far does the light reach?",
+        "What does soup cost?",
+        "Who rides free?",
+    ):
+        [answer] = run(prepare("ask", question), keep=False)
+        assert isinstance(answer, Answer)
+        assert answer.supported
+        for citation in answer.citations:
+            text = documents.parse(citation.file, (island / citation.file).read_bytes()).text
+            assert text[citation.start : citation.end] == citation.quote
+            assert f"{' '.join(citation.quote.split())} [{citation.number}]" in answer.text
+        assert re.fullmatch(r"([^\[\]]+ (\[\d\])+ ?)+", answer.text), "a sentence without a citation"
+
+
+def test_a_question_without_an_answer_is_told_so(island: Path) -> None:
+    indexed(island)
+    result = run(prepare("ask", "Which crypto currency won the football world cup?"), keep=False)
+    [answer] = result
+    assert isinstance(answer, Answer)
+    assert (answer.supported, answer.citations) == (False, [])
+    assert answer.text == "The documents do not say."
+    assert "below min_support" in result.notes[0]
+
+
+def test_questions_that_cannot_be_asked(island: Path) -> None:
+    with pytest.raises(BadInput, match="genarium index DIR"):
+        prepare("ask", "When does the ferry leave?")
+    with pytest.raises(BadInput, match="not indexed yet"):
+        prepare("ask", "When does the ferry leave?", index=str(island))
+    indexed(island)
+    with pytest.raises(BadInput, match="question is empty"):
+        prepare("ask", "  ")
+    with pytest.raises(BadInput, match="no index called 'peninsula'; there are island"):
+        prepare("ask", "When does the ferry leave?", index="peninsula")
+
+
+def test_an_answer_is_kept_with_its_citations(island: Path, tmp_path: Path) -> None:
+    indexed(island)
+    with Ledger(tmp_path / "kept") as ledger:
+        [answer] = run(prepare("ask", "Who lights the lamp?", index=str(island)), ledger=ledger)
+        entry = ledger.find(answer.id)
+        assert entry.facts["citations"][0]["file"] == "lighthouse.md"
+        assert entry.recipe.arguments["index"]["name"] == "island"
+        assert reproduce(answer.id, ledger=ledger).equal
+
+
+def indexed(folder: Path) -> None:
+    from genarium import engines
+    from genarium.checkpoints.find import find
+    from genarium.retrieval.build import build
+
+    found = find("starter/encoder", default="encoder")
+    embed = engines.open_encoder(found.reference).embed
+    build(folder, embed, encoder=found.reference, encoder_digest=found.digest)
