@@ -15,6 +15,7 @@ import numpy as np
 
 from genarium.retrieval.passages import SENTENCE
 from genarium.retrieval.store import Hit
+from genarium.retrieval.words import keywords
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 Read = Callable[[str, Sequence[str]], "list[Span]"]
@@ -22,8 +23,10 @@ Complete = Callable[[str], str]
 
 SAME = 0.50
 """The least cosine of a written sentence with one of the passage it cites."""
+WORD = 0.02
+"""What each word of the question adds to the cosine of a sentence that has it."""
 CLOSE = 0.05
-"""A second sentence stands in an extracted answer if it is no further behind the first."""
+"""A second sentence stands in an extracted answer if its score is no further behind the first's."""
 NO_ANSWER = "The documents do not say."
 
 
@@ -70,12 +73,16 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) -> list[Sentence]:
-    """The sentences of the passages that come closest to the question, at most `most`, best first."""
+    """The sentences of the passages that come closest to the question, at most `most`, best first.
+
+    By meaning and by words, as passages are found: the cosine of both vectors, and `WORD` for each word in common.
+    """
     quotes = _sentences_of(hits)
     if not quotes:
         return []
     vectors = embed([question, *(quote.text for quote in quotes)])
-    closeness = vectors[1:] @ vectors[0]
+    asked = set(keywords(question))
+    closeness = vectors[1:] @ vectors[0] + WORD * np.array([len(asked & set(keywords(q.text))) for q in quotes])
     order = np.argsort(-closeness, kind="stable")
     chosen = [place for place in order[:most] if closeness[place] >= closeness[order[0]] - CLOSE]
     return [Sentence(quotes[place].text, [quotes[place]]) for place in chosen]

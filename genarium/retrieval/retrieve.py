@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from genarium.retrieval.store import Index
+from genarium.retrieval.words import keywords
 
 DEPTH = 50
 """How many each search gives to the fusion."""
 K = 60
 """The constant of reciprocal rank fusion that its authors found good on every collection they tried."""
-
-# Words that stand in nearly every passage. Searching for them finds nothing and costs most of the time.
-COMMON = frozenset(
-    "a about after all also am an and any are as at be because been before being but by can could did do does doing "
-    "for from had has have having he her here hers him his how i if in into is it its just me more most my no not now "
-    "of on one only or other our out over own said same she should so some such than that the their them then there "
-    "these they this those to too up us very was we were what when where which while who whom whose why will with "
-    "would you your".split()
-)
 
 
 def fuse(rankings: Sequence[Sequence[int]], *, k: int = K) -> list[int]:
@@ -35,12 +26,6 @@ def fuse(rankings: Sequence[Sequence[int]], *, k: int = K) -> list[int]:
         for rank, item in enumerate(ranking, 1):
             scores[item] = scores.get(item, 0.0) + 1.0 / (k + rank)
     return sorted(scores, key=lambda item: (-scores[item], item))
-
-
-def keywords(question: str) -> list[str]:
-    """The words of a question worth searching for; all of them where each is a common one."""
-    words = list(dict.fromkeys(re.findall(r"\w+", question.lower())))
-    return [word for word in words if word not in COMMON] or words
 
 
 def by_words(index: Index, question: str, limit: int = DEPTH) -> list[int]:

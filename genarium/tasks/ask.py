@@ -51,7 +51,7 @@ def ask(
         float,
         Doc("how close a passage must come to the question (cosine) for there to be an answer"),
         Interval(ge=-1, le=1),
-    ] = 0.40,
+    ] = 0.36,
     max_new_tokens: Annotated[
         int, Doc("longest answer of a model that writes, in tokens"), Interval(ge=1, le=4096)
     ] = 200,

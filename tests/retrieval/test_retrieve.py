@@ -13,8 +13,9 @@ from hypothesis import given
 
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import Vectors, by_words, fuse, keywords, retrieve
+from genarium.retrieval.retrieve import Vectors, by_words, fuse, retrieve
 from genarium.retrieval.store import Hit, Index, Kept, create, writing
+from genarium.retrieval.words import keywords
 
 RANKINGS = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), max_size=4)
 
