@@ -6,14 +6,13 @@ of its sentences that name a passage in which they can be found again. Neither a
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from genarium.retrieval.passages import SENTENCE
+from genarium.data.sentences import sentences
 from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
@@ -58,18 +57,6 @@ class Sentence:
 
     text: str
     quotes: list[Quote]
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """The ranges of the sentences in a text, in order, without white space around them."""
-    bounds = [0, *(match.end() for match in SENTENCE.finditer(text)), len(text)]
-    ranges = []
-    for start, end in itertools.pairwise(bounds):
-        piece = text[start:end]
-        if shown := piece.strip():
-            first = start + piece.index(shown)
-            ranges.append((first, first + len(shown)))
-    return ranges
 
 
 def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) -> list[Sentence]:
