@@ -11,6 +11,7 @@ from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.retrieval import generate
 from genarium.retrieval.generate import Sentence
+from genarium.retrieval.rank import Score
 from genarium.retrieval.store import Hit, Index
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ def encoder_of(index: Index) -> NativeEncoder:
             f"make the index anew: genarium index {meta['folder']}"
         )
     return engines.open_encoder(meta["encoder"])
+
+
+def digest_of(reference: str) -> str:
+    """The sha256 of a model's files."""
+    return find(reference, default="rank").digest
+
+
+def ranker_of(reference: str) -> Score:
+    """What scores passages for a question: a cross-encoder reads both together. Raises BadCheckpoint."""
+    return engines.open_ranker(reference).scores
 
 
 def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: int) -> Generate:

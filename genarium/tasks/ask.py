@@ -39,7 +39,23 @@ def _open_index(pin: dict[str, str]) -> str:
     return pin["name"]
 
 
-@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index)})
+def _pin_ranker(reference: str | None) -> dict[str, str] | None:
+    from genarium.retrieval.asking import digest_of
+
+    return None if reference is None else {"reference": reference, "sha256": digest_of(reference)}
+
+
+def _open_ranker(pin: dict[str, str] | None) -> str | None:
+    from genarium.retrieval.asking import digest_of
+
+    if pin is None:
+        return None
+    if digest_of(pin["reference"]) != pin["sha256"]:
+        raise BadInput(f"{pin['reference']} changed since this recipe was written; put it back as it was, or ask anew")
+    return pin["reference"]
+
+
+@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": Pin(_pin_ranker, _open_ranker)})
 def ask(
     question: Annotated[str, Doc("what you want to know; - reads it from standard input"), MinLen(1)],
     *,
@@ -52,6 +68,9 @@ def ask(
         Doc("how close a passage must come to the question (cosine) for there to be an answer"),
         Interval(ge=-1, le=1),
     ] = 0.36,
+    ranker: Annotated[
+        str | None, Doc("a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank")
+    ] = None,
     max_new_tokens: Annotated[
         int, Doc("longest answer of a model that writes, in tokens"), Interval(ge=1, le=4096)
     ] = 200,
@@ -64,8 +83,9 @@ def ask(
 
     Make an index first: genarium index DIR.
     """
-    from genarium.retrieval.asking import encoder_of, generator
+    from genarium.retrieval.asking import encoder_of, generator, ranker_of
     from genarium.retrieval.generate import NO_ANSWER
+    from genarium.retrieval.rank import DEPTH, rank
     from genarium.retrieval.retrieve import retrieve, vectors
     from genarium.retrieval.store import Index
 
@@ -74,14 +94,18 @@ def ask(
         encoder = encoder_of(opened)
         known = vectors(opened.name, opened.digest())
         vector = encoder.embed([question])[0]
-        found = opened.hits(retrieve(opened, known, question, vector)[:top_k])
+        found = retrieve(opened, known, question, vector)
+        if ranker is None:
+            hits = opened.hits(found[:top_k])
+        else:
+            hits = rank(question, opened.hits(found[:DEPTH]), ranker_of(ranker))[:top_k]
         nearest = known.nearest(vector, 1)
     closest = nearest[0][1] if nearest else -1.0
     retrieved = time.perf_counter() - began
     sentences: list[Sentence] = []
     if closest >= min_support:
         answer = generator(model, encoder, max_new_tokens=max_new_tokens, seed=seed or 0)
-        sentences = answer(question, found)
+        sentences = answer(question, hits)
     else:
         note(f"the closest passage has cosine {closest:.2f} with the question, below min_support {min_support:g}")
     text, citations = _with_citations(sentences)

@@ -119,3 +119,39 @@ def indexed(folder: Path) -> None:
     found = find("starter/encoder", default="encoder")
     embed = engines.open_encoder(found.reference).embed
     build(folder, embed, encoder=found.reference, encoder_digest=found.digest)
+
+
+def test_a_ranker_decides_which_passages_are_answered_from(
+    island: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import torch
+
+    from genarium import engines
+    from genarium.checkpoints import encoder as layout
+    from genarium.checkpoints.find import find
+    from genarium.models.encoder import EncoderConfig, HeadConfig, TextClassifier
+    from genarium.retrieval.store import Index
+
+    torch.manual_seed(1)
+    model = TextClassifier(EncoderConfig(n_layers=1, n_heads=2, d_model=32, d_ff=64), HeadConfig(n_outputs=1))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    starter = find("starter/encoder", default="encoder").path
+    assert starter is not None
+    ranker = tmp_path_factory.mktemp("ranker")
+    layout.save(model, ranker)
+    (ranker / "tokenizer.json").write_bytes((starter / "tokenizer.json").read_bytes())
+    indexed(island)
+    question = "When does the ferry leave?"
+    with Index("island") as index:
+        every = index.hits([int(number) for number in index.vectors()[0]])
+    scores = engines.open_ranker(str(ranker)).scores(question, [hit.text for hit in every])
+    first = every[int(scores.argmax())]
+    recipe = prepare("ask", question, ranker=str(ranker), top_k=1, min_support=-1.0)
+    [answer] = run(recipe, keep=False)
+    assert isinstance(answer, Answer)
+    assert {citation.file for citation in answer.citations} == {first.file}
+    assert all(first.start <= citation.start < citation.end <= first.end for citation in answer.citations)
+    (ranker / "config.json").write_text((ranker / "config.json").read_text() + " ")
+    with pytest.raises(BadInput, match="changed since this recipe was written"):
+        run(recipe, keep=False)
