@@ -30,6 +30,7 @@ from genarium import engines, files
 from genarium.artefacts import Answer
 from genarium.checkpoints.find import find
 from genarium.retrieval import documents
+from genarium.retrieval.asking import embedder
 from genarium.retrieval.build import build
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.rank import rank
@@ -79,11 +80,12 @@ def load(name: str, folders: dict[str, Path]) -> list[Question]:
 
 def made(folders: dict[str, Path]) -> None:
     """Make the indexes that are not there."""
-    encoder = engines.open_encoder("starter/encoder")
     found = find("starter/encoder", default="encoder")
     for body, folder in folders.items():
         began = time.perf_counter()
-        report = build(folder, encoder.embed, encoder=found.reference, encoder_digest=found.digest, name=body)
+        report = build(
+            folder, embedder(found.reference), encoder=found.reference, encoder_digest=found.digest, name=body
+        )
         if report.new_passages:
             seconds = time.perf_counter() - began
             print(f"{body}: {report.new_passages} passages in {seconds:.0f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,21 @@ def index(
 
 
 def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> None:
-    from genarium import engines
     from genarium.checkpoints.find import find
     from genarium.progress import listening
+    from genarium.retrieval.asking import embedder
     from genarium.retrieval.build import build
 
     found = find(reference, default="encoder")
+
+    def embed(texts: Sequence[str]) -> Any:
+        # Opened when the first passage is there: with nothing new, the command answers at once.
+        return embedder(reference)(texts)
+
     with Display() as display, listening(display):
-        # The encoder is opened when the first passage is there: with nothing new, the command answers at once.
         report = build(
             folder,
-            lambda texts: engines.open_encoder(reference).embed(texts),
+            embed,
             encoder=found.reference,
             encoder_digest=found.digest,
             name=name,

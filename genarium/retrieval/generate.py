@@ -17,6 +17,7 @@ from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
 Embed = Callable[[Sequence[str]], np.ndarray]
+Read = Callable[[str, Sequence[str]], "list[Span]"]
 Complete = Callable[[str], str]
 
 SAME = 0.50
@@ -26,6 +27,15 @@ WORD = 0.02
 CLOSE = 0.05
 """A second sentence stands in an extracted answer if its score is no further behind the first's."""
 NO_ANSWER = "The documents do not say."
+
+
+@dataclass(frozen=True)
+class Span:
+    """The words `text[start:end]` that answer best; a higher score is a better answer, below 0 rather none."""
+
+    start: int
+    end: int
+    score: float
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,20 @@ def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) 
     order = np.argsort(-closeness, kind="stable")
     chosen = [place for place in order[:most] if closeness[place] >= closeness[order[0]] - CLOSE]
     return [Sentence(quotes[place].text, [quotes[place]]) for place in chosen]
+
+
+def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:
+    """The sentence that holds the words a reader takes for the answer; none where it finds none likelier."""
+    spans = reader(question, [hit.text for hit in hits])
+    best = max(range(len(spans)), key=lambda place: spans[place].score, default=None)
+    if best is None or spans[best].score <= 0:
+        return []
+    hit, span = hits[best], spans[best]
+    inside = [(start, end) for start, end in sentences(hit.text) if start < span.end and span.start < end]
+    if not inside:
+        return []
+    quote = Quote(hit, inside[0][0], inside[-1][1])
+    return [Sentence(quote.text, [quote])]
 
 
 def prompt(question: str, hits: Sequence[Hit]) -> str:

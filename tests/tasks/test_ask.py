@@ -121,37 +121,67 @@ def indexed(folder: Path) -> None:
     build(folder, embed, encoder=found.reference, encoder_digest=found.digest)
 
 
-def test_a_ranker_decides_which_passages_are_answered_from(
-    island: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folders with a reader's head and a ranker's over small encoders of random weights."""
     import torch
 
-    from genarium import engines
     from genarium.checkpoints import encoder as layout
     from genarium.checkpoints.find import find
-    from genarium.models.encoder import EncoderConfig, HeadConfig, TextClassifier
-    from genarium.retrieval.store import Index
+    from genarium.models.encoder import EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
     torch.manual_seed(1)
-    model = TextClassifier(EncoderConfig(n_layers=1, n_heads=2, d_model=32, d_ff=64), HeadConfig(n_outputs=1))
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+    config = EncoderConfig(n_layers=1, n_heads=2, d_model=32, d_ff=64)
     starter = find("starter/encoder", default="encoder").path
     assert starter is not None
-    ranker = tmp_path_factory.mktemp("ranker")
-    layout.save(model, ranker)
-    (ranker / "tokenizer.json").write_bytes((starter / "tokenizer.json").read_bytes())
+    made = []
+    for name, model in (
+        ("reader", SpanReader(config)),
+        ("ranker", TextClassifier(config, HeadConfig(n_outputs=1))),
+    ):
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        folder = tmp_path_factory.mktemp(name)
+        layout.save(model, folder)
+        (folder / "tokenizer.json").write_bytes((starter / "tokenizer.json").read_bytes())
+        made.append(folder)
+    return made[0], made[1]
+
+
+def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
+    island: Path, heads: tuple[Path, Path]
+) -> None:
+    from genarium import engines
+    from genarium.engines.reader import Reading
+    from genarium.retrieval.store import Index
+
+    reader, ranker = heads
     indexed(island)
     question = "When does the ferry leave?"
     with Index("island") as index:
         every = index.hits([int(number) for number in index.vectors()[0]])
     scores = engines.open_ranker(str(ranker)).scores(question, [hit.text for hit in every])
     first = every[int(scores.argmax())]
-    recipe = prepare("ask", question, ranker=str(ranker), top_k=1, min_support=-1.0)
+    recipe = prepare("ask", question, ranker=str(ranker), model=str(reader), top_k=1, min_support=-1.0)
+    assert recipe.arguments["ranker"]["sha256"]
     [answer] = run(recipe, keep=False)
     assert isinstance(answer, Answer)
-    assert {citation.file for citation in answer.citations} == {first.file}
-    assert all(first.start <= citation.start < citation.end <= first.end for citation in answer.citations)
+    [read] = engines.open_reader(str(reader)).read([(question, first.text)], Reading(top_k=2, no_answer=True))
+    if read.answers[0].text:
+        [citation] = answer.citations
+        assert citation.file == first.file
+        assert read.answers[0].text in first.text[citation.start - first.start : citation.end - first.start]
+    else:
+        assert not answer.supported
     (ranker / "config.json").write_text((ranker / "config.json").read_text() + " ")
     with pytest.raises(BadInput, match="changed since this recipe was written"):
         run(recipe, keep=False)
+
+
+def test_passages_are_embedded_faster_to_the_same_vectors() -> None:
+    from genarium import engines
+    from genarium.retrieval.asking import embedder
+
+    texts = [*FACTS.values(), "word " * 400, "x"]
+    fast, plain = embedder("starter/encoder")(texts), engines.open_encoder("starter/encoder").embed(texts)
+    assert (fast * plain).sum(axis=1).min() > 0.999
