@@ -15,7 +15,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { echo "python3 can't make a virtual environment: apt-get install python3-venv"; exit 1; }
