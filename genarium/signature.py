@@ -52,8 +52,6 @@ class Parameter:
         if value is None and (self.optional or self.default is None):
             return None
         if self.repeated:
-            if isinstance(value, str) and self.positional:
-                value = [value]  # genarium.answer("Who?", …), as on the command line
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise BadInput(f"{self.name} must be a list, got {value!r}")
             if self.needs_content and not value:
@@ -193,13 +191,14 @@ def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: boo
 def bind(name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter's checked value, defaults filled in. Raises BadInput, naming the parameter."""
     given = dict(kwargs)
-    places = [p.name for p in wanted if p.positional]
+    places = [p for p in wanted if p.positional]
     if len(args) > len(places):
         raise BadInput(f"{name} takes {len(places)} unnamed argument{'s' * (len(places) != 1)}, got {len(args)}")
     for place, value in zip(places, args, strict=False):
-        if place in given:
-            raise BadInput(f"{name} got {place} twice")
-        given[place] = value
+        if place.name in given:
+            raise BadInput(f"{name} got {place.name} twice")
+        # genarium.answer("Who?", …): one text given unnamed is a list of one, as on the command line.
+        given[place.name] = [value] if place.repeated and isinstance(value, str) else value
     if unknown := sorted(given.keys() - {p.name for p in wanted}):
         raise BadInput(f"{name} has no {unknown[0]!r}; it takes {', '.join(p.name for p in wanted)}")
     values = {}

@@ -71,7 +71,7 @@ def test_what_the_checks_take_the_schema_takes_and_no_more(given_values: dict[st
         ({"strength": 1}, "strength must be less than 1, got 1"),
         ({"strength": math.nan}, "strength must be a number, got nan"),
         ({"style": "chalk"}, "style must be one of oil, ink; got 'chalk'"),
-        ({"words": 3}, "words must be a list, got 3"),
+        ({"words": "one"}, "words must be a list, got 'one'"),
         ({"m": 1}, "paint has no 'm'; it takes prompt, words, n, strength, steps, style, signed"),
     ],
 )
@@ -88,6 +88,10 @@ def test_missing_twice_given_and_too_many_arguments_are_named() -> None:
         bind("paint", PARAMETERS, ("a tree",), {"prompt": "a tree"})
     with pytest.raises(BadInput, match="takes 2 unnamed arguments, got 3"):
         bind("paint", PARAMETERS, ("a tree", ["old"], 3), {})
+
+
+def test_one_text_given_unnamed_is_a_list_of_one() -> None:
+    assert bind("paint", PARAMETERS, ("a tree", "old"), {})["words"] == ["old"]
 
 
 def test_a_file_must_be_one_that_is_there(tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ def history(limit: int, task: str | None, search: str | None, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID|last")
 @json_option
 def show(identifier: str, as_json: bool) -> None:
-    """Show an artefact with its recipe. The beginning of its id is enough."""
+    """Show an artefact with its recipe. The beginning of its id is enough; `last` is the newest."""
     from genarium.cli import chat
     from genarium.ledger import Ledger
     from genarium.messages import transcript
@@ -66,7 +66,7 @@ def show(identifier: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID|last")
 @json_option
 @click.pass_context
 def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
@@ -97,7 +97,7 @@ def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID|last")
 @click.argument("verdict", metavar="up|down|1-5")
 @click.option("--note", default="", help="why")
 @json_option

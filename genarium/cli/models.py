@@ -35,7 +35,7 @@ def list_models(as_json: bool) -> None:
         return
     for row in rows:
         click.echo(
-            f"{row['reference']:<28} {row['bytes'] / 2**20:>8.1f} MiB  {', '.join(row['tasks']):<10} {row['summary']}"
+            f"{row['reference']:<28} {row['bytes'] / 2**20:>8.1f} MiB  {', '.join(row['tasks']):<26} {row['summary']}"
         )
 
 

@@ -258,7 +258,12 @@ class Ledger:
             return int(self.connection.execute("SELECT count(*) FROM artefacts").fetchone()[0])
 
     def find(self, identifier: str) -> Entry:
-        """The entry whose id is or begins with `identifier`; BadInput where that is none or several."""
+        """The entry whose id is or begins with `identifier`, or the newest for `last`. Raises BadInput."""
+        if identifier == "last":
+            newest = self.history(1)
+            if not newest:
+                raise BadInput("nothing was made yet, so there is no last artefact")
+            return newest[0]
         if not identifier or not set(identifier) <= set("0123456789abcdef"):
             raise BadInput(f"{identifier!r} is not an artefact's id; `genarium history` lists them")
         # Two are enough to know that the beginning is not enough.

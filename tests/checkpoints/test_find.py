@@ -181,7 +181,7 @@ def test_every_starter_is_as_shipped_and_small() -> None:
         assert starter.damaged() == []
         assert len(starter.card()) > 500
     assert catalogue.starter("text").size < 16 * 2**20
-    assert sum(starter.size for starter in catalogue.starters().values()) < 64 * 2**20
+    assert sum(starter.size for starter in catalogue.starters().values() if not starter.module) < 64 * 2**20
 
 
 def test_vocab_and_merges_read_as_tokenizer_json_does(checkpoint: Path, tmp_path: Path) -> None:

@@ -50,8 +50,11 @@ def writer(name: str, count: int) -> subprocess.Popen[str]:
 
 def test_what_is_kept_is_found_with_its_recipe_and_its_mark() -> None:
     with Ledger() as ledger:
+        with pytest.raises(BadInput, match="nothing was made yet"):
+            ledger.find("last")
         kept = ledger.keep(made(), RECIPE)
-        ledger.keep(made(" sang.", item=1), RECIPE)
+        newest = ledger.keep(made(" sang.", item=1), RECIPE)
+        assert ledger.find("last").id == newest.id
         entry = ledger.find(kept.id[:6])
         assert entry.recipe == RECIPE
         assert entry.path == kept.path

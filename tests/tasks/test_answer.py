@@ -157,11 +157,11 @@ def test_a_megabyte_of_text_is_read(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"question": "who?"}, "no text to answer from"),
+        ({"question": ["who?"]}, "no text to answer from"),
         ({"context": CONTEXT}, "answer needs a question"),
-        ({"question": "  ", "context": CONTEXT}, "question is empty"),
-        ({"question": "who?", "context": "  "}, "context is empty"),
-        ({"question": "the " * 70, "context": CONTEXT}, "question is 70 tokens long, and the model reads 64"),
+        ({"question": ["  "], "context": CONTEXT}, "question is empty"),
+        ({"question": ["who?"], "context": "  "}, "context is empty"),
+        ({"question": ["the " * 70], "context": CONTEXT}, "question is 70 tokens long, and the model reads 64"),
     ],
 )
 def test_what_is_missing_is_said(folder: Path, arguments: dict[str, Any], said: str) -> None:

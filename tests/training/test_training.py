@@ -128,16 +128,18 @@ def test_killed_at_any_moment_it_continues_to_the_same_weights(story: Path, tmp_
 
 
 def test_an_interrupt_keeps_the_step_it_was_in(story: Path, tmp_path: Path) -> None:
-    arguments = options(story, tmp_path, steps=5000, evaluate_every=5000)
+    arguments = options(story, tmp_path, steps=5000, evaluate_every=10)
     with subprocess.Popen(command(arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        time.sleep(4)
+        while not (tmp_path / "log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.01)
+        assert state.read_facts(tmp_path) is None  # the first checkpoint would come after five minutes
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in error
     facts = state.read_facts(tmp_path)
     assert facts is not None
-    assert 0 < facts["step"] < 5000
+    assert 10 <= facts["step"] < 5000
 
 
 def test_another_run_in_the_same_folder_is_refused_and_named(story: Path, tmp_path: Path) -> None:
