@@ -1,8 +1,7 @@
 """Matrix products as decoding on a CPU needs them: few rows, so that reading the weights is all the time.
 
-One row: torch's `linear` calls a general matrix product that reads weights at half the memory's speed; the
-matrix-vector product reads them at nearly all of it. A few rows: oneDNN multiplies weights laid out for it
-beforehand, the way torch.compile's freezing does, and keeps that pace up to 32 rows. More rows (reading a
+torch's `linear` reads weights for one row at about half the memory's speed. oneDNN multiplies weights laid out for it
+beforehand, the way torch.compile's freezing does, and keeps the memory's pace from 1 to 32 rows. More rows (reading a
 prompt) are bound by arithmetic, where `linear` is as good. Figures in `benchmarks/README.md`.
 """
 
@@ -25,13 +24,9 @@ class DecodingLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.numel() // x.shape[-1]
-        if rows == 1:
-            row = x.reshape(-1)
-            y = torch.mv(self.weight, row) if self.bias is None else torch.addmv(self.bias, self.weight, row)
-            return y.view(*x.shape[:-1], -1)
         if rows <= PACKED_ROWS:
             if self.packed is None:
-                # Costs a second copy of the weights, made when the first batch comes.
+                # Costs a second copy of the weights, made when the first token is decoded.
                 self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight, PACKED_ROWS)
             return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
         return F.linear(x, self.weight, self.bias)
