@@ -13,6 +13,7 @@ from tokenizers import Encoding
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
+from genarium.devices import pick_device
 from genarium.engines.batching import by_length, pad
 from genarium.models.encoder import mean_pool
 from genarium.progress import emit, note
@@ -25,7 +26,7 @@ class NativeEncoder:
     """
 
     def __init__(self, path: Path, *, device: str | None = None):
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or pick_device("auto")
         self.model = layout.load_encoder(path, device=self.device)
         self.tokenizer = tokenizer.load(path)
         self.context = min(self.model.config.context_length, _sentence_length(path))

@@ -11,6 +11,7 @@ import torch
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
 from genarium.checkpoints.folder import read_config, tensor_names
+from genarium.devices import pick_device
 from genarium.engines.batching import by_length, pad
 from genarium.progress import emit
 
@@ -23,7 +24,7 @@ class NativeHead:
     """
 
     def __init__(self, path: Path, *, device: str | None = None):
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or pick_device("auto")
         self.model = layout.load_classifier(path, device=self.device)
         config = read_config(path)
         self.labels = layout.labels(config)[: self.model.head.n_outputs]

@@ -15,6 +15,7 @@ from genarium.checkpoints import chat_template, gpt, tokenizer
 from genarium.checkpoints.chat_template import ChatTemplate
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.devices import pick_device
 from genarium.engines.linear import use_decoding_linears
 from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, tell
 from genarium.errors import BadInput
@@ -32,7 +33,7 @@ class NativeText:
 
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.path, self.name = path, name or str(path)
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or pick_device("auto")
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
         if dtype == "auto":
             dtype = "bfloat16" if self.device == "cuda" else "float32"

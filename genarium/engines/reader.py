@@ -22,6 +22,7 @@ import torch
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
 from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
+from genarium.devices import pick_device
 from genarium.engines.packed import PackedEncoder, native_bfloat16
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit
@@ -84,7 +85,7 @@ class NativeReader:
     """Raises BadCheckpoint where the folder has no question-answering head or its tokenizer frames no pairs."""
 
     def __init__(self, path: Path, *, dtype: str = "auto", device: str | None = None):
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or pick_device("auto")
         model = layout.load_reader(path, device=self.device)
         self.config, self.head = model.config, model.spans
         fast = native_bfloat16() if self.device == "cpu" else True
