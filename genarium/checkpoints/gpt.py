@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ ARCHITECTURES = {
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+}
+
+GELUS: dict[str, Literal["gelu", "gelu_tanh"]] = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": "gelu",
 }
 
 
@@ -85,7 +91,7 @@ def _require(condition: bool, where: str, what: str) -> None:
 
 def _read_gpt2(raw: Mapping[str, Any], where: str) -> GPTConfig:
     activation = raw.get("activation_function", "gelu_new")
-    _require(activation in ("gelu_new", "gelu_pytorch_tanh"), where, f"activation_function {activation!r}")
+    _require(activation in GELUS, where, f"activation_function {activation!r}")
     _require(not raw.get("scale_attn_by_inverse_layer_idx"), where, "scale_attn_by_inverse_layer_idx")
     _require(raw.get("scale_attn_weights", True), where, "unscaled attention")
     width, heads = raw["n_embd"], raw["n_head"]
@@ -142,7 +148,7 @@ def _read_llama(raw: Mapping[str, Any], kind: str, where: str) -> GPTConfig:
 def layout_of(config: GPTConfig) -> str:
     """The published model_type that describes this config."""
     biases = (config.qkv_bias, config.out_bias, config.mlp_bias)
-    gpt2 = (config.norm, config.positions, config.mlp) == ("layernorm", "learned", "gelu")
+    gpt2 = (config.norm, config.positions) == ("layernorm", "learned") and config.mlp != "swiglu"
     if gpt2 and all(biases) and not config.qk_norm and config.n_kv_heads == config.n_heads:
         return "gpt2"
     if (config.norm, config.positions, config.mlp) == ("rmsnorm", "rotary", "swiglu"):
@@ -171,7 +177,7 @@ def write_config(config: GPTConfig, kind: str) -> dict[str, Any]:
             "n_head": config.n_heads,
             "n_inner": config.d_ff,
             "layer_norm_epsilon": config.norm_eps,
-            "activation_function": "gelu_new",
+            "activation_function": "gelu" if config.mlp == "gelu" else "gelu_new",
         }
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
     if config.rope_scaling is not None:

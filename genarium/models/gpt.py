@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genarium.models.attention import attend
+
 
 @dataclass(frozen=True)
 class Llama3Scaling:
@@ -47,7 +49,7 @@ class GPTConfig:
     positions: Literal["learned", "rotary"] = "learned"
     rope_theta: float = 10_000.0
     rope_scaling: Llama3Scaling | None = None
-    mlp: Literal["gelu", "swiglu"] = "gelu"
+    mlp: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
     qkv_bias: bool = True
     out_bias: bool = True
     mlp_bias: bool = True
@@ -146,27 +148,21 @@ class Attention(nn.Module):
             q, k = rotate(q, *rotary), rotate(k, *rotary)
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
-        y = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            is_causal=mask is None and T > 1,
-            enable_gqa=c.n_kv_heads != c.n_heads,
-        )
+        y = attend(q, k, v, mask, causal=mask is None and T > 1)
         return self.out(y.transpose(1, 2).reshape(B, T, self.widths[0]))
 
 
 class GELUMLP(nn.Module):
-    """Two layers with the tanh-approximated GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    """Two layers, a GELU between (Hendrycks and Gimpel 2016, arXiv:1606.08415): exact, or by tanh as in GPT-2."""
 
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.up = nn.Linear(config.d_model, config.d_ff, bias=config.mlp_bias)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
+        self.approximate = "tanh" if config.mlp == "gelu_tanh" else "none"
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+        return self.down(F.gelu(self.up(x), approximate=self.approximate))
 
 
 class SwiGLUMLP(nn.Module):
@@ -196,7 +192,7 @@ class Block(nn.Module):
         self.attention_norm = make_norm(config)
         self.attention = Attention(config, layer)
         self.mlp_norm = make_norm(config)
-        self.mlp = GELUMLP(config) if config.mlp == "gelu" else SwiGLUMLP(config)
+        self.mlp = SwiGLUMLP(config) if config.mlp == "swiglu" else GELUMLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(

@@ -74,7 +74,7 @@ def likelihood(
     *,
     context: int,
     stride: int | None = None,
-    batch_size: int = 16,
+    batch_tokens: int = 8192,
 ) -> dict[str, float]:
     """Mean negative log-likelihood of `tokens` (N,): `loss` in nats a token, `bits_per_byte` of the UTF-8 text.
 
@@ -88,9 +88,10 @@ def likelihood(
     while starts[-1] + context < len(tokens) - 1:
         starts.append(starts[-1] + stride)
     nats, counted = 0.0, 0
-    for first in range(0, len(starts), batch_size):
-        group = starts[first : first + batch_size]
-        width = min(context, len(tokens) - 1)
+    width = min(context, len(tokens) - 1)
+    rows_at_once = max(1, batch_tokens // width)
+    for first in range(0, len(starts), rows_at_once):
+        group = starts[first : first + rows_at_once]
         rows = [tokens[s : s + width + 1] for s in group]
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0).to(device)
         logits = model(padded[:, :-1]).float()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from genarium.models.gpt import GPTConfig
 from genarium.training.settings import Settings
 
@@ -25,7 +27,14 @@ def llama(n_layers: int, d_model: int, n_heads: int, d_ff: int, context_length: 
     )
 
 
-def gpt2(n_layers: int, d_model: int, n_heads: int, context_length: int, dropout: float) -> GPTConfig:
+def gpt2(
+    n_layers: int,
+    d_model: int,
+    n_heads: int,
+    context_length: int,
+    dropout: float,
+    mlp: Literal["gelu", "gelu_tanh"] = "gelu_tanh",
+) -> GPTConfig:
     return GPTConfig(
         context_length=context_length,
         n_layers=n_layers,
@@ -34,6 +43,7 @@ def gpt2(n_layers: int, d_model: int, n_heads: int, context_length: int, dropout
         head_dim=d_model // n_heads,
         d_model=d_model,
         d_ff=4 * d_model,
+        mlp=mlp,
         dropout=dropout,
     )
 
@@ -42,7 +52,7 @@ def gpt2(n_layers: int, d_model: int, n_heads: int, context_length: int, dropout
 PRESETS: dict[str, tuple[GPTConfig, Settings, int]] = {
     # nanoGPT's published CPU setting: 4 layers, 4 heads, width 128, context 64, 12 rows, 2,000 steps.
     "tiny": (
-        gpt2(4, 128, 4, 64, 0.0),
+        gpt2(4, 128, 4, 64, 0.0, "gelu"),
         Settings(steps=2000, learning_rate=4e-3, min_learning_rate=4e-4, evaluate_every=500),
         12,
     ),

@@ -47,14 +47,16 @@ def resolve_precision(settings: Settings, model: nn.Module) -> torch.dtype:
     """bfloat16 on a GPU, and on a CPU that multiplies it natively where the matrices are large enough to gain.
 
     Measured on two cores with AMX: at width 128 casting costs more than it saves (33 against 25 ms a step),
-    at width 320 it is 2.8 times faster (`benchmarks/README.md`).
+    at width 320 it is 2.8 times faster; with AVX512_BF16 alone it gains at width 128 too, 27 against 36 ms
+    (`benchmarks/README.md`).
     """
     if settings.precision != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.precision]
     if settings.device != "cpu":
         return torch.bfloat16
     widest = max((min(p.shape) for p in model.parameters() if p.dim() == 2), default=0)
-    return torch.bfloat16 if cpu_multiplies_bfloat16() and widest >= 256 else torch.float32
+    enough = 256 if torch.cpu._is_amx_tile_supported() else 128
+    return torch.bfloat16 if cpu_multiplies_bfloat16() and widest >= enough else torch.float32
 
 
 def resolve_compile(settings: Settings, model: nn.Module) -> bool:
