@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -48,39 +47,43 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def weight_files(path: Path) -> list[Path]:
-    """The safetensors files of the folder, in order; BadCheckpoint where there are none."""
-    if (path / INDEX).exists() and not (path / WEIGHTS).exists():
+def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:
+    """The safetensors files of the folder, in order; BadCheckpoint where there are none.
+
+    `weights` is what the one file is called: diffusers has another name for it than transformers.
+    """
+    index = path / f"{weights}.index.json"
+    if index.exists() and not (path / weights).exists():
         try:
-            names = sorted(set(json.loads((path / INDEX).read_text("utf-8"))["weight_map"].values()))
+            names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         except (ValueError, KeyError, OSError) as error:
-            raise BadCheckpoint(f"{path / INDEX} can't be read ({error}); download the folder again") from None
+            raise BadCheckpoint(f"{index} can't be read ({error}); download the folder again") from None
         # A shard's name comes from the checkpoint: it must not lead out of its folder.
         files = [path / Path(name).name for name in names]
         for file in files:
             if not file.exists():
                 raise BadCheckpoint(f"{path}: the shard {file.name} is missing; download the folder again")
         return files
-    if (path / WEIGHTS).exists():
-        return [path / WEIGHTS]
+    if (path / weights).exists():
+        return [path / weights]
     pickled = sorted(found.name for pattern in PICKLED for found in path.glob(pattern))
     if pickled:
         raise BadCheckpoint(
             f"{path}: its weights are a pickle ({pickled[0]}), which can run any code when opened, so it is refused; "
             f'convert it where you trust it: python -c "import torch, safetensors.torch as s; '
             f"w = torch.load('{pickled[0]}', weights_only=True); "
-            f"s.save_file({{k: v.contiguous().clone() for k, v in w.items()}}, '{WEIGHTS}')\""
+            f"s.save_file({{k: v.contiguous().clone() for k, v in w.items()}}, '{weights}')\""
         )
-    raise BadCheckpoint(f"{path} has no {WEIGHTS}; download the folder again")
+    raise BadCheckpoint(f"{path} has no {weights}; download the folder again")
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, weights: str = WEIGHTS) -> dict[str, Tensor]:
     """Every tensor of the folder by its published name, as stored; BadCheckpoint where a file is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     tensors: dict[str, Tensor] = {}
-    for file in weight_files(path):
+    for file in weight_files(path, weights):
         try:
             tensors.update(load_file(file))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
@@ -148,7 +151,12 @@ def fill(
 
 
 def write(
-    path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, max_shard_bytes: int = 5_000_000_000
+    path: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    weights: str = WEIGHTS,
+    max_shard_bytes: int = 5_000_000_000,
 ) -> None:
     """Write config and weights; each file appears whole or not at all.
 
@@ -158,14 +166,17 @@ def write(
     from safetensors.torch import save
 
     path.mkdir(parents=True, exist_ok=True)
-    plan = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=max_shard_bytes)
+    stem, index = weights.removesuffix(".safetensors"), f"{weights}.index.json"
+    plan = split_torch_state_dict_into_shards(
+        dict(tensors), filename_pattern=f"{stem}{{suffix}}.safetensors", max_shard_size=max_shard_bytes
+    )
     for file, names in plan.filename_to_tensors.items():
         write_atomically(path / file, save({name: tensors[name] for name in names}, metadata={"format": "pt"}))
     if plan.is_sharded:
-        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        write_atomically(path / INDEX, json.dumps(index, indent=2).encode() + b"\n")
-    for stale in {path / WEIGHTS, path / INDEX, *path.glob("model-*-of-*.safetensors")}:
-        written = stale.name in plan.filename_to_tensors or (plan.is_sharded and stale.name == INDEX)
+        listed = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_atomically(path / index, json.dumps(listed, indent=2).encode() + b"\n")
+    for stale in {path / weights, path / index, *path.glob(f"{stem}-*-of-*.safetensors")}:
+        written = stale.name in plan.filename_to_tensors or (plan.is_sharded and stale.name == index)
         if not written:
             stale.unlink(missing_ok=True)
     write_atomically(path / "config.json", json.dumps(dict(config), indent=2).encode() + b"\n")

@@ -104,6 +104,7 @@ def _read_gpt2(raw: Mapping[str, Any], where: str) -> GPTConfig:
         head_dim=width // heads,
         d_model=width,
         d_ff=raw.get("n_inner") or 4 * width,
+        mlp=GELUS[activation],
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
         tie_embeddings=raw.get("tie_word_embeddings", True),
     )

@@ -27,6 +27,15 @@ from genarium.engines.linear import use_decoding_linears
 from genarium.models.gpt import GPT, GPTConfig, KeyValueCache
 
 VOCABULARY = 97
+GPT2_LIKE = {
+    "vocab_size": VOCABULARY,
+    "n_positions": 64,
+    "n_embd": 48,
+    "n_layer": 3,
+    "n_head": 4,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
 LLAMA_LIKE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 48,
@@ -50,11 +59,8 @@ LLAMA3_ROPE = {
 
 def references() -> dict[str, PreTrainedModel]:
     return {
-        "gpt2": GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=VOCABULARY, n_positions=64, n_embd=48, n_layer=3, n_head=4, bos_token_id=0, eos_token_id=1
-            )
-        ),
+        "gpt2": GPT2LMHeadModel(GPT2Config(**GPT2_LIKE)),
+        "gpt2, exact gelu": GPT2LMHeadModel(GPT2Config(**GPT2_LIKE, activation_function="gelu")),
         "llama": LlamaForCausalLM(LlamaConfig(**LLAMA_LIKE)),
         "llama3 rope": LlamaForCausalLM(LlamaConfig(**LLAMA_LIKE, rope_parameters=LLAMA3_ROPE)),
         "llama biases, tied": LlamaForCausalLM(
