@@ -1,0 +1,92 @@
+"""Sprites from Debian's colour emoji font: fitted to a square, tinted by luminance."""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from genarium.data.scenes.kinds import KINDS
+from genarium.errors import GenariumError
+
+FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+STRIKE = 109
+"""The one size the font's bitmaps come in."""
+
+_TINTS = {
+    "red": (226, 30, 36),
+    "orange": (250, 130, 10),
+    "yellow": (252, 214, 20),
+    "green": (40, 164, 50),
+    "blue": (36, 90, 230),
+    "purple": (134, 44, 176),
+    "pink": (252, 122, 186),
+}
+
+
+def missing() -> str | None:
+    """A sentence saying how to get the font, or None where it is there."""
+    if FONT.is_file():
+        return None
+    return (
+        f"scenes are drawn with the colour emoji font {FONT}, which isn't here; "
+        "install it with: apt-get install fonts-noto-color-emoji"
+    )
+
+
+@lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont:
+    if sentence := missing():
+        raise GenariumError(sentence)
+    return ImageFont.truetype(str(FONT), STRIKE)
+
+
+@cache
+def glyph(kind: str) -> Image.Image:
+    """The kind's drawing as the font has it, RGBA, cropped to what is visible."""
+    drawn = Image.new("RGBA", (180, 180), (0, 0, 0, 0))
+    ImageDraw.Draw(drawn).text((20, 20), KINDS[kind].glyph, font=_font(), embedded_color=True)
+    return drawn.crop(drawn.getbbox())
+
+
+def tint(drawn: Image.Image, colour: str) -> Image.Image:
+    """The drawing with its light and dark kept and its colours replaced by shades of one."""
+    pixels = np.asarray(drawn).astype(np.float32)
+    light = pixels[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    seen = light[pixels[..., 3] > 128]
+    low, middle, high = np.percentile(seen, [3, 50, 97])
+    level = np.clip((light - low) / max(1.0, high - low), 0, 1)
+    # The usual pixel takes the colour itself, however light the drawing was.
+    centre = float(np.clip((middle - low) / max(1.0, high - low), 0.15, 0.85))
+    level = (level ** (np.log(0.5) / np.log(centre)))[..., None]
+    if colour == "white":
+        shades = 150 + 105 * level**0.5 * np.ones(3)
+    elif colour == "black":
+        shades = 12 + 88 * level**2 * np.ones(3)
+    else:
+        pure = np.array(_TINTS[colour], dtype=np.float32)
+        dark, bright = pure * 0.42, pure + (255 - pure) * 0.4
+        shades = np.where(level < 0.5, dark + (pure - dark) * level * 2, pure + (bright - pure) * (level * 2 - 1))
+    return Image.fromarray(np.dstack([shades, pixels[..., 3]]).round().astype(np.uint8), "RGBA")
+
+
+@cache
+def sprite(kind: str, colour: str | None, size: int, flipped: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Premultiplied colour (size, size, 3) and what shines through (size, size, 1), both uint16 of 0 to 255.
+
+    Raises GenariumError where the font is missing.
+    """
+    drawn = glyph(kind)
+    if colour is not None and colour != KINDS[kind].natural:
+        drawn = tint(drawn, colour)
+    scale = size / max(drawn.size)
+    width, height = (max(1, round(side * scale)) for side in drawn.size)
+    square = Image.new("RGBA", (size, size), (0, 0, 0, 0))
+    square.paste(drawn.resize((width, height), Image.Resampling.LANCZOS), ((size - width) // 2, (size - height) // 2))
+    if flipped:
+        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    pixels = np.asarray(square).astype(np.uint16)
+    alpha = pixels[..., 3:]
+    return pixels[..., :3] * alpha // 255, 255 - alpha
