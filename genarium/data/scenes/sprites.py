@@ -59,15 +59,17 @@ def tint(drawn: Image.Image, colour: str) -> Image.Image:
     low, middle, high = np.percentile(seen, [3, 50, 97])
     level = np.clip((light - low) / max(1.0, high - low), 0, 1)
     # The usual pixel takes the colour itself, however light the drawing was.
-    centre = float(np.clip((middle - low) / max(1.0, high - low), 0.15, 0.85))
+    centre = float(np.clip((middle - low) / max(1.0, high - low), 0.15, 0.97))
     level = (level ** (np.log(0.5) / np.log(centre)))[..., None]
     if colour == "white":
         shades = 150 + 105 * level**0.5 * np.ones(3)
     elif colour == "black":
-        shades = 12 + 88 * level**2 * np.ones(3)
+        shades = 12 + 70 * level**2 * np.ones(3)
     else:
         pure = np.array(_TINTS[colour], dtype=np.float32)
-        dark, bright = pure * 0.42, pure + (255 - pure) * 0.4
+        # Where most of the drawing is near its lightest, there is little room for highlights above it.
+        highlight = 0.35 * min(1.0, (1 - centre) / 0.4)
+        dark, bright = pure * 0.42, pure + (255 - pure) * highlight
         shades = np.where(level < 0.5, dark + (pure - dark) * level * 2, pure + (bright - pure) * (level * 2 - 1))
     return Image.fromarray(np.dstack([shades, pixels[..., 3]]).round().astype(np.uint8), "RGBA")
 
