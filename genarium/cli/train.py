@@ -15,7 +15,10 @@ from genarium.cli.options import click_parameters, given
 from genarium.signature import bind, parameters
 
 # Family -> the function that trains it, and its line in the help; imported when asked for.
-FAMILIES = {"gpt": ("genarium.training.gpt", "train_gpt", "A GPT from text: next-token prediction.")}
+FAMILIES = {
+    "gpt": ("genarium.training.gpt", "train_gpt", "A GPT from text: next-token prediction."),
+    "vae": ("genarium.training.vae", "train_vae", "An autoencoder of pictures."),
+}
 
 
 class Families(click.Group):

@@ -55,6 +55,7 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
     torch.manual_seed(settings.seed)
     model = objective.model
     optimizers = make_optimizers(model, settings)
+    mean = RunningMean(model, settings.ema)
     identity = objective.identity | {
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "device")}
     }
@@ -65,7 +66,7 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
         _require_same_run(facts["identity"], identity, folder)
         if settings.device == "cpu":
             torch.set_num_threads(facts["threads"])
-        state.restore(folder, model, optimizers)
+        state.restore(folder, model, optimizers, mean.weights)
         log, first, seconds, running = facts["log"], facts["step"], facts["seconds"], facts.get("running", [])
     precision = resolve_precision(settings, model)
     autocast = (
@@ -79,7 +80,7 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
     def keep(step: int) -> None:
         elapsed = seconds + time.perf_counter() - began
         facts = {"identity": identity, "step": step, "seconds": elapsed, "log": log, "running": running}
-        state.write(folder, model, optimizers, facts | {"threads": torch.get_num_threads()})
+        state.write(folder, model, optimizers, facts | {"threads": torch.get_num_threads()}, mean.weights)
 
     began = kept = time.perf_counter()
     model.train()
@@ -100,6 +101,7 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
+            mean.update(step)
             value = float(total) / settings.grad_accumulation
             if not math.isfinite(value):
                 raise GenariumError(
@@ -110,7 +112,8 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
             emit("training", step + 1, settings.steps, preview=f"loss {value:.3f}")
             last = step + 1 == settings.steps
             if last or (step + 1) % settings.evaluate_every == 0:
-                log.append(_evaluate(objective, step + 1, running, rate, seconds + time.perf_counter() - began))
+                with mean.in_place():
+                    log.append(_evaluate(objective, step + 1, running, rate, seconds + time.perf_counter() - began))
                 _write_log(folder, log)
                 running.clear()
             if last or asked or time.perf_counter() - kept > settings.checkpoint_minutes * 60:
@@ -118,7 +121,45 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
                 kept = time.perf_counter()
             if asked:
                 raise KeyboardInterrupt
+    mean.take_place()
     return log
+
+
+class RunningMean:
+    """The exponential mean of a model's trained weights, which makes better pictures than the last ones do.
+
+    Song et al. 2020 (arXiv:2006.09011, technique 5). `decay` of 0 keeps none. In its first steps it forgets faster,
+    as (1 + step) / (10 + step), so that it does not remember the random beginning.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.weights = [p.detach().clone() for p in self.trained] if decay else []
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        if self.weights:
+            decay = min(self.decay, (1 + step) / (10 + step))
+            torch._foreach_lerp_(self.weights, self.trained, 1.0 - decay)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside the block the model has the mean's weights."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def take_place(self) -> None:
+        """The model keeps the mean's weights."""
+        self._swap()
+        self.weights = []
+
+    def _swap(self) -> None:
+        for parameter, weight in zip(self.trained, self.weights, strict=bool(self.weights)):
+            parameter.data, weight.data = weight.data, parameter.data
 
 
 @contextlib.contextmanager

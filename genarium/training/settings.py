@@ -27,6 +27,8 @@ class Settings:
     beta1: float = 0.9
     beta2: float = 0.99
     grad_clip: float = 1.0
+    ema: float = 0.0
+    """What is kept of the running mean of the weights at each step; 0 for no mean. The mean is the result."""
     evaluate_every: int = 250
     checkpoint_minutes: float = 5.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -23,12 +23,15 @@ def write(
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     facts: dict[str, Any],
+    mean: Sequence[Tensor] = (),
 ) -> None:
     """Replace the folder's state. A kill or a full disk at any moment leaves the one before.
 
     Frozen weights are left out: they are the base's, which the run's identity names.
     """
     tensors: dict[str, Tensor] = {f"model.{name}": p.detach() for name, p in _trained(model)}
+    for (name, _), tensor in zip(_trained(model), mean, strict=bool(mean)):
+        tensors[f"mean.{name}"] = tensor
     tensors["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random_cuda"] = torch.cuda.get_rng_state()
@@ -54,12 +57,16 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def restore(folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-    """Put weights, optimiser state and the random number generators back as `write` found them."""
+def restore(
+    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], mean: Sequence[Tensor] = ()
+) -> None:
+    """Put weights, optimiser state, running mean and the random number generators back as `write` found them."""
     with safe_open(folder / FILE, framework="pt") as opened, torch.no_grad():
         names = list(opened.keys())
         for name, parameter in _trained(model):
             parameter.copy_(opened.get_tensor(f"model.{name}"))
+        for (name, _), tensor in zip(_trained(model), mean, strict=bool(mean)):
+            tensor.copy_(opened.get_tensor(f"mean.{name}"))
         for number, optimizer in enumerate(optimizers):
             whole = optimizer.state_dict()
             entries: dict[int, dict[str, Tensor]] = {}

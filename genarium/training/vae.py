@@ -1,0 +1,103 @@
+"""`genarium train vae`: an autoencoder of pictures, from composed scenes or a folder of one's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval
+
+from genarium import files
+from genarium.progress import emit
+
+
+def train_vae(
+    *,
+    data: Annotated[str, Doc("`scenes`, or a folder of pictures")] = "scenes",
+    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    latents: Annotated[
+        Literal["map", "vector"], Doc("a small map, as latent diffusion needs it, or one vector")
+    ] = "map",
+    size: Annotated[int, Doc("height and width of the pictures, in pixels"), Interval(ge=16, le=512)] = 64,
+    channels: Annotated[int, Doc("channels of the map, or length of the vector"), Interval(ge=1, le=512)] = 8,
+    beta: Annotated[float, Doc("weight of the divergence from noise, a number of the latents"), Ge(0.0)] = 1e-3,
+    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 4000,
+    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 16,
+    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 1e-3,
+    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 500,
+    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
+    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
+    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+) -> dict[str, Any]:
+    """Train a variational autoencoder of pictures.
+
+    With --latents map it is written as diffusers' AutoencoderKL, ready for `genarium train diffusion`. Sheets of
+    pictures and what comes back are written along the way. Returns the figures: loss, PSNR in dB, seconds.
+    """
+    import torch
+
+    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.checkpoints import vae as vector_layout
+    from genarium.devices import pick_device
+    from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
+    from genarium.training import report
+    from genarium.training.autoencoder import Reconstruct, latent_moments
+    from genarium.training.loop import fit
+    from genarium.training.pictures import source_of
+    from genarium.training.settings import Settings
+
+    folder = Path(out) if out else Path("runs") / f"vae-{latents}-{Path(data).stem}"
+    settings = Settings(
+        steps=steps,
+        learning_rate=learning_rate,
+        min_learning_rate=learning_rate / 50,
+        warmup_steps=min(200, steps // 10),
+        weight_decay=0.0,
+        ema=0.998,
+        evaluate_every=evaluate_every,
+        checkpoint_minutes=checkpoint_minutes,
+        precision=precision,
+        compile="off",
+        device=pick_device(device),
+        seed=seed,
+    )
+    torch.manual_seed(seed)
+    model: VAE | Autoencoder
+    if latents == "vector":
+        model = VAE(VAEConfig(size=size, latent=channels))
+    else:
+        model = Autoencoder(
+            AutoencoderConfig(
+                latent_channels=channels,
+                block_out_channels=(24, 48, 96, 128),
+                layers_per_block=1,
+                norm_num_groups=8,
+                sample_size=size,
+            )
+        )
+    model = model.to(settings.device, memory_format=torch.channels_last)
+    source = source_of(data, size, seed=seed)
+    objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=seed)
+    log = fit(objective, settings, folder)
+    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "psnr", "seconds")}
+    model.eval()
+    if isinstance(model, Autoencoder):
+        emit("measuring", preview="latents")
+        mean, deviation = latent_moments(model, source)
+        model.config = replace(model.config, scaling_factor=1.0 / deviation, shift_factor=mean)
+        layout.save_autoencoder(model, folder)
+    else:
+        vector_layout.save(model, folder)
+    recipe = {
+        "family": "vae",
+        "identity": objective.identity,
+        "settings": asdict(settings),
+        "figures": figures,
+    }
+    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.plot_losses(log, folder / "loss.png", title=f"VAE of {Path(data).stem}", unit="distance and divergence")
+    return figures | {"folder": str(folder)}
