@@ -16,9 +16,11 @@ from torch import Tensor
 
 from genarium.checkpoints import folder as folders
 from genarium.errors import BadCheckpoint
+from genarium.files import write_atomically
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
+PIPELINE = "GenariumTextToImage"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 # Native name -> published name; the others are the same.
 UNET_NAMES = {"to_out": "to_out.0", "ff.up_gate": "ff.net.0.proj", "ff.down": "ff.net.2"}
@@ -81,6 +83,24 @@ def save_unet(model: UNet, path: Path, *, dtype: torch.dtype = torch.float32) ->
 
 def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = torch.float32) -> None:
     _save(model, path, write_autoencoder_config(model.config), VAE_NAMES, dtype)
+
+
+def write_pipeline(path: Path, *, text_encoder: str, context: int) -> None:
+    """What the parts are and how they go together, beside the folders `unet/` and `vae/`.
+
+    `text_encoder` is the reference of the encoder that prompts are read with, `context` how many tokens of them.
+    """
+    scheduler = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0}
+    write_atomically(path / "scheduler" / "scheduler_config.json", json.dumps(scheduler, indent=2).encode() + b"\n")
+    index = {
+        "_class_name": PIPELINE,
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": text_encoder,
+        "context": context,
+    }
+    write_atomically(path / "model_index.json", json.dumps(index, indent=2).encode() + b"\n")
 
 
 def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:

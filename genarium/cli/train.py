@@ -18,6 +18,11 @@ from genarium.signature import bind, parameters
 FAMILIES = {
     "gpt": ("genarium.training.gpt", "train_gpt", "A GPT from text: next-token prediction."),
     "vae": ("genarium.training.vae", "train_vae", "An autoencoder of pictures."),
+    "diffusion": (
+        "genarium.training.diffusion",
+        "train_diffusion",
+        "A latent diffusion model of pictures and captions.",
+    ),
 }
 
 

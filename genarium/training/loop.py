@@ -26,7 +26,9 @@ from genarium.training.settings import Settings, make_optimizers, resolve_compil
 class Objective(Protocol):
     """What a family gives the loop."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module: ...
+
     identity: dict[str, Any]
     """What must be the same for a run to be continued: the data's digest, the network's config."""
 
@@ -134,7 +136,7 @@ class RunningMean:
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
-        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.trained: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.weights = [p.detach().clone() for p in self.trained] if decay else []
 
     @torch.no_grad()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from genarium.errors import BadInput
 from genarium.files import write_atomically
@@ -18,6 +18,7 @@ from genarium.files import write_atomically
 if TYPE_CHECKING:
     from genarium.data.scenes import World
 
+M = TypeVar("M", bound=nn.Module)
 Pictures = tuple[np.ndarray, list[str]]
 
 
@@ -47,6 +48,12 @@ class Scenes:
 
     def heldout(self, first: int, n: int) -> Pictures:
         return self.world.arrays(self.seed, first, n, "heldout")
+
+
+def channels_last(model: M) -> M:
+    """The model with its convolutions' weights as its pictures are: channels last in memory."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:

@@ -47,7 +47,7 @@ def train_vae(
     from genarium.training import report
     from genarium.training.autoencoder import Reconstruct, latent_moments
     from genarium.training.loop import fit
-    from genarium.training.pictures import source_of
+    from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
 
     folder = Path(out) if out else Path("runs") / f"vae-{latents}-{Path(data).stem}"
@@ -79,7 +79,7 @@ def train_vae(
                 sample_size=size,
             )
         )
-    model = model.to(settings.device, memory_format=torch.channels_last)
+    channels_last(model.to(settings.device))
     source = source_of(data, size, seed=seed)
     objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=seed)
     log = fit(objective, settings, folder)

@@ -1,0 +1,120 @@
+"""The objective of latent diffusion: say of noisy latents and a caption which way the picture lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genarium.checkpoints.prompts import PromptEncoder
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.samplers import euler
+from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
+from genarium.diffusion.targets import draw_timesteps, target
+from genarium.models.unet import UNet
+from genarium.models.vae import Autoencoder
+from genarium.training.pictures import Source, to_pictures, to_tensor, write_sheet
+
+N_WATCHED = 256
+LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
+"""The shares of noise that held-out pictures are judged at."""
+DROPPED = 0.1
+"""Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
+
+
+class Denoise:
+    """Squared error of the flow, mean over the latents (Lipman et al. 2022, eq. 9; Rombach et al. 2022, eq. 2).
+
+    Autoencoder and text encoder are frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
+    """
+
+    def __init__(
+        self,
+        model: UNet,
+        autoencoder: Autoencoder,
+        prompts: PromptEncoder,
+        source: Source,
+        *,
+        batch_size: int,
+        folder: Path,
+        seed: int,
+        shown: Sequence[str],
+    ):
+        self.model = model
+        self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
+        self.batch_size, self.folder, self.seed, self.shown = batch_size, folder, seed, list(shown)
+        self.schedule = FlowSchedule()
+        self.identity: dict[str, Any] = {
+            "data": source.identity,
+            "network": asdict(model.config),
+            "objective": {"batch_size": batch_size, "dropped": DROPPED, "prediction": "flow"},
+        }
+        pictures, self.captions = source.heldout(0, N_WATCHED)
+        self.watched = self._latents(to_tensor(pictures))
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        pictures, captions = self.source.train(index * self.batch_size, self.batch_size)
+        random = np.random.default_rng([self.seed, index])
+        told = ["" if random.random() < DROPPED else caption for caption in captions]
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        t = draw_timesteps(self.schedule, len(told), how="logit_normal", generator=generator)
+        z, side = self.autoencoder.config.latent_channels, self.source.size // self.autoencoder.factor
+        noise = torch.randn(len(told), z, side, side, generator=generator)
+        return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
+
+    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        return self._error(self._latents(pictures), tokens, lengths, t, noise)
+
+    def _error(self, latents: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        states, real = self.prompts.states(tokens, lengths)
+        x = add_noise(self.schedule, latents, noise, t)
+        wanted = target("flow", latents, noise, *self.schedule.signal_noise(t))
+        return F.mse_loss(self.model(x, t, states, real).float(), wanted)
+
+    @torch.no_grad()
+    def _latents(self, pictures: Tensor) -> Tensor:
+        device = next(self.autoencoder.parameters()).device
+        parts = [self.autoencoder.encode(part).mean.float() for part in pictures.to(device).split(64)]
+        return self.autoencoder.scale(torch.cat(parts))
+
+    def evaluate(self) -> dict[str, float]:
+        """`loss` on held-out pictures, at the same levels and with the same noise each time."""
+        device = self.watched.device
+        losses = []
+        for first in range(0, len(self.watched), 64):
+            latents = self.watched[first : first + 64]
+            tokens, lengths = self.prompts.tokens(self.captions[first : first + 64])
+            noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=device)
+            for share in LEVELS_WATCHED:
+                t = torch.full((len(latents),), share * self.schedule.n_timesteps, device=device)
+                losses.append(float(self._error(latents, tokens, lengths, t, noise)))
+        return {"loss": sum(losses) / len(losses)}
+
+    def preview(self, step: int) -> str:
+        """The shown prompts, drawn in 20 steps at guidance 3, two of each."""
+        z, side = self.autoencoder.config.latent_channels, self.source.size // self.autoencoder.factor
+        rows = []
+        with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
+            for row in range(2):
+                x = draw_noise(
+                    generators(range(row * 100, row * 100 + len(self.shown))),
+                    (z, side, side),
+                    device=self.watched.device,
+                )
+                latents = self.draw(self.shown, x, steps=20, guidance=3.0)
+                rows.append(to_pictures(self.autoencoder.decode(self.autoencoder.unscale(latents))))
+        return write_sheet(self.folder, step, rows)
+
+    def draw(self, prompts: Sequence[str], x: Tensor, *, steps: int, guidance: float) -> Tensor:
+        """Latents of prompts from noise x (B, Z, h, w)."""
+        tokens, lengths = self.prompts.tokens([*prompts, *[""] * len(prompts)])
+        states, real = self.prompts.states(tokens, lengths)
+        half = len(prompts)
+        denoise = guided(self.model, (states[:half], real[:half]), (states[half:], real[half:]), guidance)
+        return euler(denoise, x, self.schedule.levels(steps), prediction="flow")

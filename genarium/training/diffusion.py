@@ -1,0 +1,124 @@
+"""`genarium train diffusion`: a latent diffusion model of pictures and captions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval
+
+from genarium import files
+from genarium.errors import BadInput
+from genarium.progress import emit
+
+SHOWN = (
+    "flying batman with colorful sky",
+    "flying animals with blue sky and white clouds",
+    "flying bird",
+    "two red balloons at night",
+    "a large eagle over the sea",
+    "a cat on the left and a blue car on the right in a room",
+    "three bees over a green field",
+    "an elephant",
+)
+CONTEXT = 32
+"""Tokens of a caption that are read."""
+
+
+def train_diffusion(
+    *,
+    autoencoder: Annotated[str, Doc("folder of the autoencoder that `genarium train vae` made")],
+    data: Annotated[str, Doc("`scenes`, or a folder of pictures with captions")] = "scenes",
+    text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
+    init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
+    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    width: Annotated[int, Doc("channels of the network, a multiple of 32"), Interval(ge=32, le=1280)] = 160,
+    layers: Annotated[int, Doc("blocks on the way down; one more on the way up"), Interval(ge=1, le=8)] = 2,
+    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
+    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 32,
+    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 5e-4,
+    ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
+    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 1000,
+    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
+    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
+    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+) -> dict[str, Any]:
+    """Train a latent diffusion model of pictures and captions.
+
+    Writes diffusers' parts: `unet/` and `vae/` (half precision), a scheduler's config, and which text encoder it
+    reads with. Sheets of samples are written along the way. Returns the figures.
+    """
+    import torch
+
+    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.checkpoints.find import find
+    from genarium.checkpoints.prompts import PromptEncoder
+    from genarium.devices import pick_device
+    from genarium.models.unet import UNet, UNetConfig
+    from genarium.training import report
+    from genarium.training.denoise import Denoise
+    from genarium.training.loop import fit
+    from genarium.training.pictures import channels_last, source_of
+    from genarium.training.settings import Settings
+
+    folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
+    settings = Settings(
+        steps=steps,
+        learning_rate=learning_rate,
+        min_learning_rate=learning_rate / 50,
+        warmup_steps=min(300, steps // 10),
+        weight_decay=0.0,
+        ema=ema,
+        evaluate_every=evaluate_every,
+        checkpoint_minutes=checkpoint_minutes,
+        precision=precision,
+        compile="off",
+        device=pick_device(device),
+        seed=seed,
+    )
+    pictures = layout.load_autoencoder(Path(autoencoder), device=settings.device)
+    channels_last(pictures)
+    reads = find(text_encoder, default="encoder")
+    if reads.path is None:
+        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
+    prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    torch.manual_seed(seed)
+    if init_from is not None:
+        model = layout.load_unet(Path(init_from) / "unet").requires_grad_(True)
+    else:
+        model = UNet(
+            UNetConfig(
+                in_channels=pictures.config.latent_channels,
+                out_channels=pictures.config.latent_channels,
+                sample_size=pictures.config.sample_size // pictures.factor,
+                block_out_channels=(width,),
+                attention=(True,),
+                layers_per_block=layers,
+                heads=(max(1, width // 32),),
+                cross_attention_dim=prompts.model.config.d_model,
+            )
+        )
+    model = channels_last(model.to(settings.device))
+    source = source_of(data, pictures.config.sample_size, seed=seed)
+    objective = Denoise(model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=SHOWN)
+    objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
+    log = fit(objective, settings, folder)
+    model.eval()
+    emit("saving")
+    layout.save_unet(model, folder / "unet", dtype=torch.float16)
+    layout.save_autoencoder(pictures, folder / "vae", dtype=torch.float16)
+    layout.write_pipeline(folder, text_encoder=text_encoder, context=CONTEXT)
+    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
+    recipe = {
+        "family": "diffusion",
+        "identity": objective.identity,
+        "settings": asdict(settings),
+        "figures": figures,
+    }
+    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")
+    return figures | {"folder": str(folder)}
