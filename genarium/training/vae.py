@@ -18,6 +18,7 @@ def train_vae(
     *,
     data: Annotated[str, Doc("`scenes`, or a folder of pictures")] = "scenes",
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
     latents: Annotated[
         Literal["map", "vector"], Doc("a small map, as latent diffusion needs it, or one vector")
     ] = "map",
@@ -25,7 +26,7 @@ def train_vae(
     channels: Annotated[int, Doc("channels of the map, or length of the vector"), Interval(ge=1, le=512)] = 8,
     beta: Annotated[float, Doc("weight of the divergence from noise, a number of the latents"), Ge(0.0)] = 1e-3,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 4000,
-    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 16,
+    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 8,
     learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 1e-3,
     evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 500,
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
@@ -67,7 +68,9 @@ def train_vae(
     )
     torch.manual_seed(seed)
     model: VAE | Autoencoder
-    if latents == "vector":
+    if init_from is not None:
+        model = layout.load_autoencoder(Path(init_from)).requires_grad_(True)
+    elif latents == "vector":
         model = VAE(VAEConfig(size=size, latent=channels))
     else:
         model = Autoencoder(
@@ -82,6 +85,8 @@ def train_vae(
     channels_last(model.to(settings.device))
     source = source_of(data, size, seed=seed)
     objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=seed)
+    if init_from is not None:
+        objective.identity["init_from"] = files.sha256(Path(init_from) / layout.WEIGHTS)
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "psnr", "seconds")}
     model.eval()
