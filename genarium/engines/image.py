@@ -26,7 +26,7 @@ class ImageRequest:
     """How to make pictures of `prompt`, one for each of `seeds`. None is the model's own choice.
 
     `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
-    (greyscale) says which part of it is painted anew: white. `sampler` is one of SAMPLERS.
+    (greyscale) says which part of it is painted anew: white.
     """
 
     prompt: str
@@ -88,19 +88,6 @@ class ImageEngine(Protocol):
 
     def generate(self, request: ImageRequest) -> Iterator[Picture]:
         """A picture for every seed of a settled request, as each is finished. Raises BadInput, BadCheckpoint."""
-
-
-# Our name for each sampler, and the one that AUTOMATIC1111's web UI and the tools that read its pictures use.
-SAMPLERS = {
-    "ddpm": "DDPM",
-    "ddim": "DDIM",
-    "pndm": "PLMS",
-    "euler": "Euler",
-    "euler-a": "Euler a",
-    "heun": "Heun",
-    "dpm++2m": "DPM++ 2M",
-    "unipc": "UniPC",
-}
 
 
 def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
