@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from genarium.checkpoints.pipeline import Part, Pipeline, is_pipeline, read_pipeline
 from genarium.devices import available_memory, cpu_multiplies_bfloat16, pick_device, total_memory
-from genarium.engines.image import ImageRequest, Limits, Picture, Size
+from genarium.engines.image import ImageRequest, Limits, Picture, Size, with_unmasked
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
@@ -48,6 +48,8 @@ SCHEDULERS = {
 REPLACED = {"DDIMScheduler", "DDPMScheduler", "LMSDiscreteScheduler", "PNDMScheduler"}
 FLOW_SCHEDULERS = {"euler": "FlowMatchEulerDiscreteScheduler", "heun": "FlowMatchHeunDiscreteScheduler"}
 DENOISERS = ("unet", "transformer")
+INPAINTING_CHANNELS = 9
+"""Latents, the mask, and the latents of what is kept: a denoiser trained for inpainting alone."""
 TEXT_IN_FLOAT32 = 500_000_000
 """The largest text encoder, in weights, that runs in float32: it runs once a picture, and the latents are its type."""
 # Latents of Stable Diffusion 1 and 2 to colours, by least squares: a preview, not a decoding.
@@ -92,7 +94,7 @@ class DiffusersImage:
         plain = samplers[0] == "dpm++2m" and self.folder.configs["scheduler"].get("_class_name") in REPLACED
         usual = self._asked["num_inference_steps"].default if "num_inference_steps" in self._asked else None
         guidance = self._asked["guidance_scale"].default if "guidance_scale" in self._asked else None
-        inpaints = self._denoiser.get("in_channels") == 9
+        inpaints = self._denoiser.get("in_channels") == INPAINTING_CHANNELS
         return Limits(
             size=self._usual_size(),
             multiple=self._scale * int(self._denoiser.get("patch_size") or 1),
@@ -109,6 +111,8 @@ class DiffusersImage:
 
     def generate(self, request: ImageRequest) -> Iterator[Picture]:
         """As the protocol says. Where memory runs out, what was loaded is let go. Raises BadInput, BadCheckpoint."""
+        if self._denoiser.get("in_channels") == INPAINTING_CHANNELS and request.mask is None:
+            raise BadInput(f"{self.name} only paints parts of a picture anew; give one with --init and --mask")
         plan = self._plan(request)
         try:
             self._load(plan)
@@ -228,6 +232,8 @@ class DiffusersImage:
             (self._loaded.vae.enable_tiling if plan.tiled else self._loaded.vae.disable_tiling)()
 
     def _open(self, plan: Plan) -> Any:
+        from genarium.engines.attention import use_sliced
+
         parts = self.folder.parts
         dtypes = {name: self._part_dtype(name, part.count()) for name, part in parts.items()}
         given: dict[str, Any] = dict.fromkeys(self.folder.absent)
@@ -259,6 +265,8 @@ class DiffusersImage:
                     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 if self.dtype != torch.float32:
                     compute_in(module, self.dtype)
+                if self.dtype == torch.bfloat16:
+                    use_sliced(module)
         elif plan.stream:
             note("the model is larger than the GPU's memory: its parts are moved there one after another")
             largest = max(self._weights_of((name,)) for name in parts)
@@ -301,7 +309,7 @@ class DiffusersImage:
             note(
                 f"picture {row + 1} is black: the checkpoint's own safety checker took it for indecent; try a new seed"
             )
-        return np.asarray(made.images[0].convert("RGB"))
+        return np.asarray(with_unmasked(made.images[0].convert("RGB"), request))
 
     def _sampler(self, name: str | None) -> Any:
         """A fresh scheduler of that name, at the noise levels of the folder's own."""

@@ -116,6 +116,10 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
         init=_covering(request.init, size),
         mask=_covering(request.mask, size),
     )
+    if settled.strength is not None and settled.steps is not None and settled.steps * settled.strength < 1:
+        raise BadInput(
+            f"strength {settled.strength:g} of {settled.steps} steps is less than one step; raise --strength or --steps"
+        )
     needed, there = engine.memory(settled), available_memory()
     if needed > there:
         raise BadInput(
@@ -123,6 +127,15 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
             f"{there / 2**30:.1f} GiB are free; choose a smaller --size or a smaller model"
         )
     return settled
+
+
+def with_unmasked(made: Image, request: ImageRequest) -> Image:
+    """What was painted inside the mask, and outside of it the picture that was given, to the bit."""
+    from PIL import Image as Pillow
+
+    if request.mask is None or request.init is None:
+        return made
+    return Pillow.composite(made, request.init, request.mask)
 
 
 def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:
