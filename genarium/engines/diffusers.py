@@ -367,7 +367,7 @@ def _streamed(part: Part, dtype: torch.dtype) -> nn.Module:
 
     kind = getattr(diffusers, part.config["_class_name"])
     with accelerate.init_empty_weights():
-        network = kind.from_config(part.config)
+        network = kind.from_config(part.config).to(dtype)
     index = {}
     for file in part.files:
         with safe_open(file, "pt") as opened:

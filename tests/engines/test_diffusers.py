@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from image_models import stable_diffusion
 from PIL import Image
 
 from genarium.engines import diffusers as engine_module
@@ -20,6 +19,7 @@ from genarium.engines.diffusers import DiffusersImage
 from genarium.engines.image import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
+from tests.image_models import stable_diffusion
 
 PROMPT = "flying batman with colorful sky"
 
@@ -124,7 +124,8 @@ def test_layers_from_disk_change_no_byte(folder: Path, monkeypatch: pytest.Monke
     [expected] = paint(DiffusersImage(folder, device="cpu"))
     engine = DiffusersImage(folder, device="cpu")
     request = settle(ImageRequest(PROMPT, (1,), steps=3), engine)
-    monkeypatch.setattr(engine_module, "available_memory", lambda: engine.memory(request) - 1)
+    short = engine.memory(request) - 1
+    monkeypatch.setattr(engine_module, "available_memory", lambda: short)
     found: list[Any] = []
     notes = notes_of(lambda: found.extend(engine.generate(request)))
     assert any("read from disk" in one for one in notes)
