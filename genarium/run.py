@@ -41,6 +41,13 @@ class Result(Sequence[Artefact]):
     def __str__(self) -> str:
         return "\n\n".join(str(artefact) for artefact in self.artefacts)
 
+    def shown(self) -> list[Artefact]:
+        """What shows all of it: the overview where there is one."""
+        return [artefact for artefact in self.artefacts if artefact.overview] or self.artefacts
+
+    def _repr_html_(self) -> str:
+        return "\n".join(artefact.as_html() for artefact in self.shown())
+
 
 def prepare(task: str, *args: Any, **kwargs: Any) -> Recipe:
     """The complete recipe of a call: arguments checked and filled in, the model found and pinned, a seed drawn.
@@ -88,8 +95,9 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
         with progress.listening(listen), rows.keeping(recipe.digest if keep else None) as finished:
             for artefact in asked.function(**arguments):
                 artefact.notes = list(result.notes)
+                artefact.recipe = artefact.own_recipe(recipe)
                 if keep and opened is not None:
-                    opened.keep(artefact, recipe)
+                    opened.keep(artefact, artefact.recipe, item=artefact.item if artefact.recipe == recipe else 0)
                 result.artefacts.append(artefact)
                 progress.emit("made", len(result.artefacts), None, preview=artefact, item=artefact.item)
             finished.forget()

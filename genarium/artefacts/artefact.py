@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import html
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+
+from genarium.recipe import Recipe
 
 
 @dataclass(kw_only=True)
 class Artefact(ABC):
     """One output of a task. The file's bytes depend on the recipe alone; `stats` (speeds, times) are beside it.
 
-    `item` is its place among what the recipe makes. `id` and `path` are set once the ledger keeps it.
+    `item` is its place among what the run makes. `recipe` is set by the run, `id` and `path` once the ledger keeps it.
     """
 
     kind: ClassVar[str]
     suffix: ClassVar[str]
     media_type: ClassVar[str]
+    overview: ClassVar[bool] = False
+    """Whether it shows all others of its run, so that they need not be shown beside it."""
 
     item: int = 0
     stats: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    recipe: Recipe | None = None
     id: str = ""
     path: Path | None = None
+
+    def own_recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe that makes this artefact alone, where the run's recipe makes more and there is one."""
+        return recipe
 
     @abstractmethod
     def content(self) -> bytes:
@@ -40,6 +50,10 @@ class Artefact(ABC):
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints: the facts, and what is too long to be among them."""
         return self.facts()
+
+    def as_html(self) -> str:
+        """How a notebook shows it."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     @abstractmethod
     def title(self) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.png import Png
 
 
 @dataclass(kw_only=True)
-class Plot(Artefact):
+class Plot(Png):
     """A figure as a PNG file; `caption` says in a sentence what it shows."""
 
     kind: ClassVar[str] = "plot"
-    suffix: ClassVar[str] = ".png"
-    media_type: ClassVar[str] = "image/png"
 
     png: bytes
     caption: str

@@ -66,15 +66,20 @@ def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:
         return files
     if (path / weights).exists():
         return [path / weights]
+    refuse_pickles(path, weights)
+    raise BadCheckpoint(f"{path} has no {weights}; download the folder again")
+
+
+def refuse_pickles(path: Path, instead: str) -> None:
+    """BadCheckpoint where the folder has pickled weights, with how to make `instead` of them."""
     pickled = sorted(found.name for pattern in PICKLED for found in path.glob(pattern))
     if pickled:
         raise BadCheckpoint(
             f"{path}: its weights are a pickle ({pickled[0]}), which can run any code when opened, so it is refused; "
             f'convert it where you trust it: python -c "import torch, safetensors.torch as s; '
             f"w = torch.load('{pickled[0]}', weights_only=True); "
-            f"s.save_file({{k: v.contiguous().clone() for k, v in w.items()}}, '{weights}')\""
+            f"s.save_file({{k: v.contiguous().clone() for k, v in w.items()}}, '{instead}')\""
         )
-    raise BadCheckpoint(f"{path} has no {weights}; download the folder again")
 
 
 def read_tensors(path: Path, weights: str = WEIGHTS) -> dict[str, Tensor]:

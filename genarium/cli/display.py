@@ -16,9 +16,11 @@ from genarium.progress import Event
 from genarium.rows import Row, line
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.progress import Progress, TaskID
 
 BAR_AFTER_SECONDS = 1.0
+PREVIEW_COLUMNS = 24
 
 
 class Display:
@@ -49,6 +51,9 @@ class Display:
             self.say(f"note: {event.preview}")
         elif event.stage == "evaluated":
             self.say(event.preview)
+        elif event.stage == "generated":
+            self.say(f"{event.done}/{event.total} generated")
+            self._show(event.preview)
         elif event.stage == "writing" and self.stream:
             self.write(event.preview)
         elif event.stage != "made":
@@ -83,6 +88,25 @@ class Display:
             self.bar.console.print(sentence, markup=False, highlight=False)
         else:
             click.echo(sentence, err=True)
+
+    def _show(self, pixels: np.ndarray) -> None:
+        """A small picture (h, w, 3) uint8, where stderr is a terminal: each character is two pixels."""
+        if not sys.stderr.isatty():
+            return
+        from rich.color import Color
+        from rich.console import Console
+        from rich.style import Style
+        from rich.text import Text
+
+        step = max(1, -(-pixels.shape[1] // PREVIEW_COLUMNS))
+        shown = pixels[::step, ::step]
+        lines = Text()
+        for upper, lower in zip(shown[0::2], shown[1::2], strict=False):
+            for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
+                lines.append("▀", Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
+            lines.append("\n")
+        console = self.bar.console if self.bar is not None else Console(stderr=True)
+        console.print(lines, end="")
 
     def close_bar(self) -> None:
         if self.bar is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from genarium import files
-from genarium.artefacts import Artefact, Text
+from genarium.artefacts import Artefact, Png, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.tasks.task import Task
@@ -19,7 +20,11 @@ from genarium.tasks.task import Task
 def task_command(task: Task) -> click.Command:
     """The command for a task: its signature's options, and those every task has."""
     common: list[click.Parameter] = [
-        click.Option(["-o", "--output"], type=click.Path(dir_okay=False), help="also write the result to this file"),
+        click.Option(
+            ["-o", "--output"],
+            type=click.Path(),
+            help="also write the result to this file, or each of several into this folder/",
+        ),
         click.Option(["--json", "as_json"], is_flag=True, help="print recipe, results and speeds as JSON"),
     ]
 
@@ -39,7 +44,8 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     stream = (
         not as_json and sys.stdout.isatty() and issubclass(task.artefact, Text) and recipe.arguments.get("n", 1) == 1
     )
-    rows = Path(output) if output and task.artefact.kind == "records" and output.endswith(".jsonl") else None
+    to_rows = output is not None and task.artefact.kind == "records" and output.endswith(".jsonl")
+    rows = Path(output) if output is not None and to_rows and not is_folder(output) else None
     with Display(stream=stream, rows=rows) as display:
         if stream:
             display.write(recipe.arguments.get("prompt", ""))
@@ -50,23 +56,42 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     elif stream:
         click.echo()
     else:
+        pictures = all(isinstance(artefact, Png) for artefact in result)
         for number, artefact in enumerate(result):
-            if len(result) > 1:
+            if len(result) > 1 and not pictures:  # of those, standard output has the paths
                 click.echo(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(result)} {artefact.id}", err=True)
                 if number and not sys.stderr.isatty():
                     click.echo("\n---\n")
             click.echo(str(artefact))
     if output:
-        files.write_atomically(Path(output), as_file(list(result), Path(output).suffix))
+        write(list(result), output)
     if not as_json:
         click.echo(kept(list(result)), err=True)
+
+
+def is_folder(output: str) -> bool:
+    """Whether `-o` names a folder: one that is there, or a name that ends as a folder's does."""
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def write(artefacts: list[Artefact], output: str) -> None:
+    """The results as `-o` wants them: in one file, or each in its own in a folder."""
+    if not is_folder(output):
+        files.write_atomically(Path(output), as_file(artefacts, Path(output).suffix))
+        return
+    singles = [artefact for artefact in artefacts if not artefact.overview]
+    for number, artefact in enumerate(singles, 1):
+        file = Path(output) / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
+        files.write_atomically(file, artefact.content())
 
 
 def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
     """The results as the one file that `-o` names: texts apart by a rule, others in the format of its suffix.
 
     Where they are of several kinds, those that have that suffix: `-o x.png` is the plot, not the table beside it.
+    Of pictures it is the contact sheet.
     """
+    artefacts = [artefact for artefact in artefacts if artefact.overview] or artefacts
     if all(isinstance(artefact, Text) for artefact in artefacts):
         return b"\n\n---\n\n".join(artefact.content() for artefact in artefacts) + b"\n"
     chosen = [a for a in artefacts if a.suffix == suffix] or [a for a in artefacts if a.kind == artefacts[0].kind]
@@ -75,10 +100,13 @@ def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
 
 def kept(artefacts: list[Artefact]) -> str:
     """Where they were kept, and how fast they came."""
-    lines = [f"kept {artefact.path}" for artefact in artefacts]
+    lines = [f"kept {artefact.path}" for artefact in artefacts if str(artefact) != str(artefact.path)]
     speeds = [a.stats["tokens_per_second"] for a in artefacts if "tokens_per_second" in a.stats]
     speed = f", {max(speeds):.0f} tokens/s" if speeds else ""
-    return "\n".join([*lines, f"see genarium show {artefacts[0].id}{speed}"] if artefacts else ["nothing was made"])
+    if not artefacts:
+        return "nothing was made"
+    whole = next((artefact for artefact in artefacts if artefact.overview), artefacts[0])
+    return "\n".join([*lines, f"see genarium show {whole.id}{speed}"])
 
 
 def as_dict(result: Any) -> dict[str, Any]:

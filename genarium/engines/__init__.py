@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genarium.engines.classify import Classifier
     from genarium.engines.encoder import NativeEncoder
     from genarium.engines.heads import NativeHead
+    from genarium.engines.image import ImageEngine
     from genarium.engines.rank import Ranker
     from genarium.engines.reader import NativeReader
     from genarium.engines.summary import Summarizer
@@ -211,3 +212,27 @@ def _open_reader(found: Found, dtype: str) -> NativeReader:
             "name a BERT, RoBERTa or DistilBERT trained on SQuAD, or starter/answer"
         )
     return NativeReader(found.path, dtype=dtype)
+
+
+def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -> ImageEngine:
+    """The engine that makes pictures with this model; its weights are read later, by `generate`.
+
+    Raises ModelNotFound, BadCheckpoint.
+    """
+    return _open_image(find(reference, default=default), dtype)
+
+
+@lru_cache(maxsize=1)
+def _open_image(found: Found, dtype: str) -> ImageEngine:
+    if found.path is None:
+        raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")
+    from genarium.engines.diffusers import DiffusersImage
+
+    # The first that opens the folder runs it: those made for one kind before the one for all.
+    for engine in (DiffusersImage,):
+        if engine.opens(found.path):
+            return engine(found.path, name=found.reference, dtype=dtype)
+    raise BadCheckpoint(
+        f"{found.reference} is no folder that makes pictures: it has no model_index.json (a diffusers pipeline); "
+        "name one such as CompVis/stable-diffusion-v1-4, or starter/image"
+    )

@@ -186,9 +186,13 @@ class Ledger:
             raise
         self.connection.execute("COMMIT")
 
-    def keep(self, artefact: Artefact, recipe: Recipe) -> Artefact:
-        """Write the artefact's files, record it, and set its `id` and `path`. All of it, or nothing."""
+    def keep(self, artefact: Artefact, recipe: Recipe, *, item: int | None = None) -> Artefact:
+        """Write the artefact's files, record it, and set its `id` and `path`. All of it, or nothing.
+
+        `item` is its place among what `recipe` makes [default: its place in the run].
+        """
         content = artefact.content()
+        item = artefact.item if item is None else item
         created = datetime.now(UTC).isoformat(timespec="seconds")
         identifier = secrets.token_hex(5)
         target = self.artefacts / identifier
@@ -200,7 +204,7 @@ class Ledger:
             "digital_source_type": DIGITAL_SOURCE_TYPE,
             "generator": f"genarium {version('genarium')}",
             "id": identifier,
-            "item": artefact.item,
+            "item": item,
             "kind": artefact.kind,
             "file": name,
             "sha256": sha256,
@@ -222,7 +226,7 @@ class Ledger:
                         (
                             identifier,
                             recipe.digest,
-                            artefact.item,
+                            item,
                             artefact.kind,
                             name,
                             sha256,

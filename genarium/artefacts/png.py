@@ -1,0 +1,58 @@
+"""What pictures have in common as artefacts: they are PNG files, and a notebook shows them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from genarium.artefacts.artefact import Artefact
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RECIPE_CHUNK = "genarium"
+"""The text chunk with the recipe as canonical JSON."""
+PARAMETERS_CHUNK = "parameters"
+"""The text chunk where AUTOMATIC1111's web UI, and what reads its pictures, look for the prompt and the settings."""
+OTHER_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+class Png(Artefact):
+    """An artefact whose file is a PNG."""
+
+    suffix: ClassVar[str] = ".png"
+    media_type: ClassVar[str] = "image/png"
+
+    def as_file(self, suffix: str) -> bytes:
+        """Also as JPEG or WebP by suffix; these hold no recipe."""
+        if suffix.lower() not in OTHER_FORMATS:
+            return self.content()
+        from PIL import Image
+
+        out = io.BytesIO()
+        with Image.open(io.BytesIO(self.content())) as opened:
+            opened.convert("RGB").save(out, OTHER_FORMATS[suffix.lower()], quality=95)
+        return out.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.content()
+
+    def as_html(self) -> str:
+        shown = base64.b64encode(self.content()).decode()
+        title = html.escape(self.title(), quote=True)
+        return f'<img src="data:image/png;base64,{shown}" alt="{title}" title="{title}">'
+
+
+def encode(picture: Image, chunks: Mapping[str, str]) -> bytes:
+    """The picture as PNG with text chunks: tEXt where Latin-1 holds the text, else iTXt. The same bytes each time."""
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    for name, text in chunks.items():
+        texts.add_text(name, text)
+    out = io.BytesIO()
+    picture.save(out, "PNG", pnginfo=texts)
+    return out.getvalue()

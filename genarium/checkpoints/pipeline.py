@@ -1,0 +1,118 @@
+"""A diffusers pipeline folder on disk: `model_index.json` and one sub-folder a part. Nothing of any network.
+
+Layout: huggingface.co/docs/diffusers, `unet/config.json`, `unet/diffusion_pytorch_model.safetensors`,
+`text_encoder/model.safetensors`, `tokenizer/`, `scheduler/scheduler_config.json`. Of a part's precisions (`*.fp16.*`
+beside the plain one) the plain one is read where it is there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genarium.checkpoints import folder
+from genarium.errors import BadCheckpoint
+
+INDEX = "model_index.json"
+MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")
+CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that holds weights: its config, its safetensors files, and the variant that they are (`fp16` or none)."""
+
+    config: dict[str, Any]
+    files: list[Path]
+    variant: str | None
+
+    def count(self) -> int:
+        """How many numbers the weights are, by the files' headers."""
+        return sum(_numbers(file) for file in self.files)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """`kind` is the pipeline's class; `parts` are those with weights by name, `absent` those that may be missing."""
+
+    path: Path
+    kind: str
+    parts: dict[str, Part] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+
+def is_pipeline(path: Path) -> bool:
+    return (path / INDEX).is_file()
+
+
+def read_pipeline(path: Path) -> Pipeline:
+    """What the folder says it is made of, all of it checked to be there. No weights are read.
+
+    Raises BadCheckpoint: parts missing, pickled weights, files that are no JSON, code of its own.
+    """
+    index = _json(path / INDEX)
+    kind = index.get("_class_name")
+    if not isinstance(kind, str):
+        raise BadCheckpoint(f"{path} brings code of its own ({kind}), which is not run here")
+    named = {name: value for name, value in index.items() if isinstance(value, list) and value[:1] not in ([], [None])}
+    absent = tuple(name for name in named if name in MAY_BE_MISSING and not (path / name).is_dir())
+    wanted = [name for name in named if name not in absent]
+    missing = [name for name in wanted if not (path / name).is_dir() or not any((path / name).iterdir())]
+    if missing:
+        raise BadCheckpoint(
+            f"{path} is a {kind} folder with parts missing: {', '.join(missing)}; download the folder again"
+        )
+    parts, configs = {}, {}
+    for name in wanted:
+        config = next((path / name / file for file in CONFIGS if (path / name / file).is_file()), None)
+        configs[name] = _json(config) if config is not None else {}
+        if (path / name / "config.json").is_file():
+            parts[name] = _part(path / name, configs[name])
+        elif name.startswith(("unet", "transformer", "vae", "text_encoder")):
+            raise BadCheckpoint(f"{path}: {name} has no config.json; download the folder again")
+    return Pipeline(path, kind, parts, configs, absent)
+
+
+def _part(path: Path, config: dict[str, Any]) -> Part:
+    found = sorted(path.glob("*.safetensors"))
+    plain = [file for file in found if _variant(file) is None]
+    # Some folders hold the weights both with and without the averages of training.
+    variants = sorted({v for file in found if (v := _variant(file)) and v != "non_ema"})
+    if plain:
+        return Part(config, plain, None)
+    if variants:
+        return Part(config, [file for file in found if _variant(file) == variants[0]], variants[0])
+    weights = "model.safetensors" if "architectures" in config else "diffusion_pytorch_model.safetensors"
+    folder.refuse_pickles(path, weights)
+    raise BadCheckpoint(f"{path} has no weights (*.safetensors); download the folder again")
+
+
+def _variant(file: Path) -> str | None:
+    """`model.fp16.safetensors` and `model.fp16-00001-of-00002.safetensors` are fp16."""
+    pieces = file.name.removesuffix(".safetensors").split(".")
+    return pieces[1].split("-")[0] if len(pieces) > 1 else None
+
+
+def _numbers(file: Path) -> int:
+    import math
+
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as opened:
+            return sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(file.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); download the folder again") from None
+    if not isinstance(loaded, dict):
+        raise BadCheckpoint(f"{file} is no JSON object; download the folder again")
+    return loaded

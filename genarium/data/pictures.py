@@ -1,0 +1,120 @@
+"""Users' pictures, read safely: any mode Pillow knows becomes upright 8-bit RGB, or greyscale for a mask.
+
+A file's header is read first: a picture of more than MAX_PIXELS is refused before a pixel of it is decoded, so that
+a small file can't unpack into more than the memory holds.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genarium.errors import BadInput
+from genarium.progress import note
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 100_000_000
+"""About 10,000 x 10,000: beyond any camera a person holds, and 300 MB as RGB."""
+
+
+def read_picture(file: Path) -> Image:
+    """The picture as upright RGB; what is transparent lies on white. Raises BadInput in one sentence."""
+    from PIL import Image
+
+    opened = _upright(file)
+    if not _has_alpha(opened):
+        return _converted(opened, "RGB", file)
+    whole = _converted(opened, "RGBA", file)
+    page = Image.new("RGBA", whole.size, "white")
+    page.alpha_composite(whole)
+    return page.convert("RGB")
+
+
+def read_mask(file: Path) -> Image:
+    """A mask as greyscale: white is what is painted anew. Of a picture with alpha, what is transparent is white.
+
+    Raises BadInput in one sentence.
+    """
+    from PIL import ImageChops
+
+    opened = _upright(file)
+    if _has_alpha(opened):
+        return ImageChops.invert(_converted(opened, "RGBA", file).getchannel("A"))
+    return _converted(opened, "L", file)
+
+
+def cover(picture: Image, size: tuple[int, int]) -> Image:
+    """Scaled and cropped around its middle so that it fills `size` (width, height)."""
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    return picture if picture.size == size else ImageOps.fit(picture, size, Resampling.LANCZOS)
+
+
+def contain(picture: Image, size: tuple[int, int], *, colour: str = "white") -> Image:
+    """Scaled so that all of it is seen within `size` (width, height), the rest in one colour."""
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    return picture if picture.size == size else ImageOps.pad(picture, size, Resampling.LANCZOS, color=colour)
+
+
+def _upright(file: Path) -> Image:
+    """The first frame as its camera was held, in 8 bits a channel."""
+    import warnings
+
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked below
+            opened = Image.open(file)
+            _require_sane(opened, file)
+            if (frames := getattr(opened, "n_frames", 1)) > 1:
+                note(f"{file.name} has {frames} frames; the first is used")
+                opened.seek(0)
+            opened.load()
+    except Image.DecompressionBombError:
+        raise BadInput(f"{file} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
+    except UnidentifiedImageError:
+        raise BadInput(f"{file} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
+        raise BadInput(f"{file} is damaged or cut short ({error}); save or download it again") from None
+    return _eight_bits(ImageOps.exif_transpose(opened))
+
+
+def _converted(opened: Image, mode: str, file: Path) -> Image:
+    try:
+        return opened.convert(mode)
+    except ValueError:
+        raise BadInput(f"{file} has {opened.mode} colours, which aren't converted here; save it as RGB") from None
+
+
+def _require_sane(opened: Image, file: Path) -> None:
+    width, height = opened.size
+    if width * height > MAX_PIXELS:
+        raise BadInput(
+            f"{file} is {width}x{height} pixels; the most that is read is {MAX_PIXELS:,}, so make it smaller first"
+        )
+
+
+def _eight_bits(opened: Image) -> Image:
+    """16-bit grey and float pictures scaled down to 8: Pillow's own conversion would cut off all above 255."""
+    import numpy as np
+    from PIL import Image
+
+    if not opened.mode.startswith(("I", "F")):
+        return opened
+    values = np.asarray(opened).astype(np.float64)
+    if opened.mode == "F":
+        values *= 255 if values.max(initial=0) <= 1 else 1
+    elif values.max(initial=0) > 255:
+        values /= 257  # 65535 / 255
+    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8))
+
+
+def _has_alpha(opened: Image) -> bool:
+    return "A" in opened.getbands() or "transparency" in opened.info

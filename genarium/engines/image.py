@@ -1,0 +1,185 @@
+"""What an engine that makes pictures is, and what it gives back.
+
+An engine says what its model can do (`limits`) and how much memory a request takes (`memory`) from the folder's
+configs alone; the weights are read by the first `generate`. So `settle` refuses what can't be made at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from genarium.devices import available_memory
+from genarium.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """How to make pictures of `prompt`, one for each of `seeds`. None is the model's own choice.
+
+    `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
+    (greyscale) says which part of it is painted anew: white.
+    """
+
+    prompt: str
+    seeds: tuple[int, ...]
+    size: Size | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    negative_prompt: str = ""
+    sampler: str | None = None
+    init: Image | None = None
+    strength: float | None = None
+    mask: Image | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One finished picture: `row` is its place among the seeds, `pixels` (height, width, 3) uint8. `stats`: `seconds`.
+
+    The pixels depend on the request and this seed alone, not on the other seeds.
+    """
+
+    row: int
+    seed: int
+    pixels: np.ndarray
+    stats: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model can do. `size` is what it was trained on; sizes are multiples of `multiple`, unless it is `fixed`.
+
+    `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
+    `samplers` those it runs with, the usual one first. `negative`, `init` and `mask` say whether it takes them;
+    `strength` is the usual one.
+    """
+
+    size: Size
+    multiple: int = 8
+    fixed: bool = False
+    steps: int | None = None
+    guidance: float | None = None
+    samplers: tuple[str, ...] = ()
+    negative: bool = False
+    init: bool = False
+    mask: bool = False
+    strength: float = 0.75
+
+
+class ImageEngine(Protocol):
+    """Makes pictures. Steps are told as progress events `denoising`, with `item` the row and a small preview."""
+
+    name: str
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def memory(self, request: ImageRequest) -> int:
+        """The least bytes that a settled request takes beside what is loaded already, by estimate."""
+
+    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+        """A picture for every seed of a settled request, as each is finished. Raises BadInput, BadCheckpoint."""
+
+
+def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
+    """The request with the model's choices filled in, `init` and `mask` brought to size. Nothing is loaded for it.
+
+    Raises BadInput where the model can't do what is asked, or there is not the memory for it.
+    """
+    limits, name = engine.limits, engine.name
+    _refuse_what_it_lacks(request, limits, name)
+    if request.mask is not None and request.init is None:
+        raise BadInput("--mask says which part of a picture is painted anew; give that picture with --init")
+    if request.mask is not None and request.init is not None and request.mask.size != request.init.size:
+        raise BadInput(
+            f"the mask is {_written(request.mask.size)} and the picture {_written(request.init.size)} pixels; "
+            "make the mask as large as the picture"
+        )
+    size = request.size or _usual_size(request, limits)
+    _require_fitting(size, limits, name)
+    settled = replace(
+        request,
+        size=size,
+        steps=request.steps or limits.steps,
+        guidance=limits.guidance if request.guidance is None else request.guidance,
+        sampler=request.sampler or next(iter(limits.samplers), None),
+        strength=None if request.init is None else (request.strength or limits.strength),
+        init=_covering(request.init, size),
+        mask=_covering(request.mask, size),
+    )
+    if settled.strength is not None and settled.steps is not None and settled.steps * settled.strength < 1:
+        raise BadInput(
+            f"strength {settled.strength:g} of {settled.steps} steps is less than one step; raise --strength or --steps"
+        )
+    needed, there = engine.memory(settled), available_memory()
+    if needed > there:
+        raise BadInput(
+            f"a picture of {_written(size)} by {name} takes about {needed / 2**30:.1f} GiB of memory and "
+            f"{there / 2**30:.1f} GiB are free; choose a smaller --size or a smaller model"
+        )
+    return settled
+
+
+def with_unmasked(made: Image, request: ImageRequest) -> Image:
+    """What was painted inside the mask, and outside of it the picture that was given, to the bit."""
+    from PIL import Image as Pillow
+
+    if request.mask is None or request.init is None:
+        return made
+    return Pillow.composite(made, request.init, request.mask)
+
+
+def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:
+    lacks = (
+        ("--steps", request.steps is not None and limits.steps is None, "takes no steps"),
+        ("--guidance", request.guidance is not None and limits.guidance is None, "has no guidance"),
+        ("--negative-prompt", bool(request.negative_prompt) and not limits.negative, "takes no negative prompt"),
+        ("--init", request.init is not None and not limits.init, "can't start from a picture"),
+        ("--mask", request.mask is not None and not limits.mask, "can't paint a part of a picture anew"),
+        ("--sampler", request.sampler is not None and not limits.samplers, "has no samplers"),
+        ("--strength", request.strength is not None and request.init is None, "needs --init to change by a strength"),
+    )
+    for option, lacking, why in lacks:
+        if lacking:
+            raise BadInput(f"{name} {why}; leave out {option}")
+    if request.sampler is not None and request.sampler not in limits.samplers:
+        raise BadInput(f"{name} runs with the samplers {', '.join(limits.samplers)}; got {request.sampler}")
+
+
+def _usual_size(request: ImageRequest, limits: Limits) -> Size:
+    """The model's own; with a picture to start from, one of that picture's shape and about as many pixels."""
+    if request.init is None or limits.fixed:
+        return limits.size
+    width, height = request.init.size
+    scale = (limits.size[0] * limits.size[1] / (width * height)) ** 0.5
+    step = limits.multiple
+    return max(step, round(width * scale / step) * step), max(step, round(height * scale / step) * step)
+
+
+def _require_fitting(size: Size, limits: Limits, name: str) -> None:
+    if limits.fixed and size != limits.size:
+        raise BadInput(f"{name} makes pictures of {_written(limits.size)} only, got {_written(size)}")
+    for side, called in zip(size, ("width", "height"), strict=True):
+        below = side // limits.multiple * limits.multiple
+        if side % limits.multiple or side < limits.multiple:
+            near = [str(value) for value in (below, below + limits.multiple) if value > 0]
+            raise BadInput(f"{called} must be a multiple of {limits.multiple}, got {side}; try {' or '.join(near)}")
+
+
+def _covering(picture: Image | None, size: Size) -> Image | None:
+    from genarium.data.pictures import cover
+
+    return None if picture is None else cover(picture, size)
+
+
+def _written(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

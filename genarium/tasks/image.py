@@ -1,0 +1,144 @@
+"""`image`: pictures of what a prompt says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_doc import Doc
+from annotated_types import Interval, MinLen
+
+from genarium import engines
+from genarium.artefacts import Image, Sheet
+from genarium.errors import BadInput
+from genarium.progress import emit
+from genarium.recipe import MAX_SEED
+from genarium.tasks.task import task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from genarium.engines.image import ImageRequest
+
+LARGEST_SIDE = 100_000
+PREVIEW = 48
+"""Pixels along the longer side of the small picture that is told with each finished one."""
+
+
+@task(starter="image")
+def image(
+    prompt: Annotated[str, Doc("what the picture shows; - reads it from standard input"), MinLen(1)],
+    *,
+    n: Annotated[int, Doc("how many pictures; with several there is a contact sheet too"), Interval(ge=1, le=256)] = 1,
+    size: Annotated[
+        str | None, Doc("WIDTHxHEIGHT in pixels, or one number for a square [default: what the model was trained on]")
+    ] = None,
+    steps: Annotated[
+        int | None, Doc("denoising steps: more is finer and slower [default: the model's]"), Interval(ge=1, le=1000)
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        Doc("how closely to follow the prompt; 1 and below don't compare with the negative [default: the model's]"),
+        Interval(ge=0, le=100),
+    ] = None,
+    negative_prompt: Annotated[str | None, Doc("what the picture should not show")] = None,
+    sampler: Annotated[
+        Literal["dpm++2m", "ddim", "ddpm", "euler", "euler-a", "heun", "pndm", "unipc", "own"] | None,
+        Doc("how noise becomes a picture; own is what the checkpoint names [default: the model's best]"),
+    ] = None,
+    init: Annotated[Path | None, Doc("a picture to start from")] = None,
+    strength: Annotated[
+        float | None, Doc("how far to leave the picture started from: 0 to 1 [default: 0.75]"), Interval(gt=0, le=1)
+    ] = None,
+    mask: Annotated[Path | None, Doc("paint only where this picture is white (or clear); as large as init's")] = None,
+    grid_size: Annotated[str | None, Doc("COLUMNSxROWS of the contact sheet [default: by the number]")] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Doc("what the networks compute in; auto takes what is fastest here"),
+    ] = "auto",
+    model: Annotated[str, Doc("starter, a folder or a hub id such as CompVis/stable-diffusion-v1-4")] = "starter",
+    seed: Annotated[
+        int | None, Doc("same seed, same picture; the next picture has the next seed"), Interval(ge=0, le=MAX_SEED)
+    ] = None,
+) -> Iterator[Image | Sheet]:
+    """Make pictures of what a prompt says.
+
+    Each is kept as a PNG of its own, with its recipe inside. -o NAME.png writes the picture, or with -n the contact
+    sheet; -o FOLDER/ writes every picture.
+    """
+    from genarium.artefacts.sheet import usual_grid
+    from genarium.data.pictures import read_mask, read_picture
+    from genarium.engines.image import ImageRequest, settle
+
+    wanted = None if size is None else _pair("size", size, "512x512", square=True)
+    grid = _grid(grid_size, n) if grid_size is not None else usual_grid(n)
+    first = seed or 0
+    engine = engines.open_image(model, dtype=dtype)
+    request = settle(
+        ImageRequest(
+            prompt=prompt,
+            seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n)),
+            size=wanted,
+            steps=steps,
+            guidance=guidance,
+            negative_prompt=negative_prompt or "",
+            sampler=sampler,
+            init=read_picture(init) if init is not None else None,
+            strength=strength,
+            mask=read_mask(mask) if mask is not None else None,
+        ),
+        engine,
+    )
+    made = []
+    for picture in engine.generate(request):
+        one = Image(
+            item=picture.row,
+            prompt=prompt,
+            pixels=picture.pixels,
+            seed=picture.seed,
+            settings=_settings(request),
+            stats=picture.stats,
+        )
+        made.append(one)
+        emit("generated", len(made), n, preview=_small(picture.pixels), item=picture.row)
+        yield one
+    if n > 1:
+        yield Sheet(item=n, prompt=prompt, images=made, grid=grid)
+
+
+def _pair(name: str, text: str, example: str, *, square: bool = False) -> tuple[int, int]:
+    """Two whole numbers above 0 with an x between. Raises BadInput."""
+    found = re.fullmatch(r"\s*(\d+)\s*(?:[xX×*]\s*(\d+)\s*)?", text)
+    if found is None or not (found[2] or square):
+        raise BadInput(f"{name} is written like {example}, got {text!r}")
+    pair = int(found[1]), int(found[2] or found[1])
+    if min(pair) < 1 or max(pair) > LARGEST_SIDE:
+        raise BadInput(f"{name} must be between 1 and {LARGEST_SIDE:,} each way, got {text}")
+    return pair
+
+
+def _grid(text: str, n: int) -> tuple[int, int]:
+    columns, rows = _pair("grid_size", text, "5x1")
+    if columns * rows < n:
+        raise BadInput(f"a grid of {columns}x{rows} holds {columns * rows} pictures, but there are {n}")
+    return columns, rows
+
+
+def _settings(request: ImageRequest) -> dict[str, Any]:
+    """What the pictures are made with, as far as the model has it."""
+    named = {
+        "negative_prompt": request.negative_prompt or None,
+        "steps": request.steps,
+        "sampler": request.sampler,
+        "guidance": request.guidance,
+        "strength": request.strength,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """The picture at most PREVIEW pixels along a side, (h, w, 3) uint8."""
+    step = max(1, -(-max(pixels.shape[:2]) // PREVIEW))
+    return pixels[step // 2 :: step, step // 2 :: step]

@@ -1,0 +1,121 @@
+"""Users' pictures: every mode a file may have, upright and in 8 bits; what can't be read said in one sentence."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genarium.data.pictures import MAX_PIXELS, contain, cover, read_mask, read_picture
+from genarium.errors import BadInput
+from genarium.progress import Event, listening
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def two_colours(width: int = 8, height: int = 4) -> Image.Image:
+    """Red above blue."""
+    picture = Image.new("RGB", (width, height), RED)
+    picture.paste(BLUE, (0, height // 2, width, height))
+    return picture
+
+
+def saved(folder: Path, picture: Image.Image, name: str, **options: object) -> Path:
+    picture.save(folder / name, **options)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("RGB", "a.png"), ("P", "a.png"), ("P", "a.gif"), ("CMYK", "a.tiff"), ("RGBA", "a.webp")]
+)
+def test_colours_are_those_of_the_file(tmp_path: Path, mode: str, name: str) -> None:
+    options = {"lossless": True} if name.endswith("webp") else {}
+    file = saved(tmp_path, two_colours().convert(mode), name, **options)
+    pixels = np.asarray(read_picture(file))
+    assert pixels.shape == (4, 8, 3)
+    assert np.abs(pixels[0, 0].astype(int) - RED).max() <= 2
+    assert np.abs(pixels[-1, -1].astype(int) - BLUE).max() <= 2
+
+
+def test_a_picture_that_was_held_sideways_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned a quarter
+    file = saved(tmp_path, two_colours(), "turned.png", exif=exif)
+    upright = read_picture(file)
+    assert upright.size == (4, 8)
+    assert upright.getpixel((3, 0)) == RED
+    assert upright.getpixel((0, 0)) == BLUE
+
+
+def test_sixteen_bits_become_eight_without_cutting_off_the_bright(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    file = saved(tmp_path, Image.fromarray(ramp), "deep.png")
+    assert np.array_equal(np.asarray(read_picture(file))[..., 0].ravel(), np.arange(256))
+
+
+def test_what_is_clear_lies_on_white_and_is_a_mask(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (4, 4), (*RED, 0))
+    picture.putpixel((0, 0), (*RED, 255))
+    file = saved(tmp_path, picture, "clear.png")
+    assert read_picture(file).getpixel((0, 0)) == RED
+    assert read_picture(file).getpixel((3, 3)) == (255, 255, 255)
+    assert read_mask(file).getpixel((0, 0)) == 0
+    assert read_mask(file).getpixel((3, 3)) == 255
+    palette = two_colours().convert("P")
+    clear = saved(tmp_path, palette, "palette.png", transparency=palette.getpixel((0, 0)))
+    assert read_picture(clear).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_of_an_animation_the_first_frame_is_used_and_that_is_said(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, BLUE)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    heard: list[Event] = []
+    with listening(heard.append):
+        assert read_picture(tmp_path / "two.gif").getpixel((0, 0)) == RED
+    assert [event.preview for event in heard] == ["two.gif has 2 frames; the first is used"]
+
+
+def bomb(file: Path, width: int, height: int) -> Path:
+    """A PNG of a few bytes that says it is very large."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)))
+    return file
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_001, 10_000), (60_000, 60_000)])
+def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, width: int, height: int) -> None:
+    with pytest.raises(BadInput, match=f"{MAX_PIXELS:,}"):
+        read_picture(bomb(tmp_path / "bomb.png", width, height))
+
+
+@pytest.mark.parametrize("name", ["cut.png", "cut.jpg", "cut.gif", "cut.webp", "cut.tiff", "cut.bmp"])
+def test_a_file_cut_short_is_one_sentence(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    whole = saved(tmp_path, Image.fromarray(noise), name).read_bytes()
+    for length in (0, 3, len(whole) // 3, len(whole) // 2):
+        (tmp_path / name).write_bytes(whole[:length])
+        with pytest.raises(BadInput) as caught:
+            read_picture(tmp_path / name)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_text_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_text("not a picture")
+    with pytest.raises(BadInput, match="no picture that opens here"):
+        read_picture(tmp_path / "words.png")
+
+
+def test_covering_crops_and_containing_pads() -> None:
+    wide = Image.new("RGB", (40, 10), RED)
+    assert cover(wide, (16, 16)).getextrema() == ((255, 255), (0, 0), (0, 0))
+    padded = contain(wide, (16, 16))
+    assert padded.getpixel((8, 8)) == RED
+    assert padded.getpixel((8, 0)) == (255, 255, 255)
