@@ -1,0 +1,185 @@
+"""The native image engine: a latent diffusion folder that Genarium trained, its prompts read by a frozen encoder.
+
+Everything of a picture is computed by itself, from a generator of its own: its bytes are the same however many are
+asked for. Float32 throughout: at this size a picture takes a second, and bfloat16 would save none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints.find import find
+from genarium.checkpoints.prompts import PromptEncoder
+from genarium.devices import pick_device
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.samplers import SAMPLERS, inpaint
+from genarium.diffusion.schedules import FlowSchedule, draw_noise
+from genarium.engines.image import ImageRequest, Limits, Picture
+from genarium.errors import BadCheckpoint
+from genarium.progress import emit, note
+
+STEPS = 20
+GUIDANCE = 3.0
+WORK_COPIES = 48
+"""Feature maps of the first width at once, in the largest layer: an upper bound for the memory a picture takes."""
+
+
+class LatentImage:
+    """Makes pictures with a folder that `genarium train diffusion` wrote. Raises BadCheckpoint."""
+
+    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
+        self.path, self.name = path, name or str(path)
+        self.device = device or pick_device("auto")
+        self.index = _read_index(path)
+        self.unet_config = layout.read_unet_config(_read_json(path / "unet" / "config.json"), self.name)
+        self.vae_config = layout.read_autoencoder_config(_read_json(path / "vae" / "config.json"), self.name)
+        self.schedule = FlowSchedule(shift=float(_read_json(path / "scheduler" / "scheduler_config.json")["shift"]))
+
+    @staticmethod
+    def opens(path: Path) -> bool:
+        try:
+            return bool(_read_json(path / "model_index.json").get("_class_name") == layout.PIPELINE)
+        except BadCheckpoint:
+            return False
+
+    @property
+    def limits(self) -> Limits:
+        side = self.vae_config.sample_size
+        return Limits(
+            size=(side, side),
+            multiple=2 ** (len(self.vae_config.block_out_channels) - 1),
+            steps=STEPS,
+            guidance=GUIDANCE,
+            samplers=("dpm++2m", "euler", "heun", "ddim", "ddpm"),
+            negative=True,
+            init=True,
+            mask=True,
+        )
+
+    def memory(self, request: ImageRequest) -> int:
+        width, height = request.size or self.limits.size
+        weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
+        return weights + width * height * self.vae_config.block_out_channels[0] * 4 * WORK_COPIES
+
+    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+        """As the protocol says."""
+        unet, autoencoder, prompts = self._parts
+        for prompt in (request.prompt, request.negative_prompt):
+            if lost := prompts.cut(prompt):
+                note(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}")
+        with torch.inference_mode():
+            towards, against = (
+                prompts.states(*prompts.tokens([text])) for text in (request.prompt, request.negative_prompt)
+            )
+        width = max(towards[0].shape[1], against[0].shape[1])
+        denoise = guided(
+            unet,
+            tuple(_widened(part, width) for part in towards),
+            tuple(_widened(part, width) for part in against),
+            GUIDANCE if request.guidance is None else request.guidance,
+        )
+        for row, seed in enumerate(request.seeds):
+            began = time.perf_counter()
+            with torch.inference_mode():
+                pixels = self._paint(request, row, seed, denoise, autoencoder)
+            yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began})
+
+    def _paint(self, request: ImageRequest, row: int, seed: int, denoise: Any, autoencoder: Any) -> np.ndarray:
+        width, height = request.size or self.limits.size
+        factor = autoencoder.factor
+        source = [torch.Generator().manual_seed(seed)]
+        shape = (self.vae_config.latent_channels, height // factor, width // factor)
+        noise = draw_noise(source, shape, device=self.device)
+        levels = self.schedule.levels(request.steps or STEPS)
+        x, at_level = noise, None
+        if request.init is not None:
+            known = autoencoder.scale(autoencoder.encode(_to_tensor(request.init, self.device)).mean)
+            if request.strength is not None:
+                levels = levels.tail(request.strength)
+            x = levels.add_noise(known, noise)
+            if request.mask is not None:
+                mask = _mask(request.mask, factor, self.device)
+                at_level = inpaint(known, mask, noise, levels)
+
+        def on_step(step: int, total: int, x0: Tensor) -> None:
+            emit("denoising", step, total, item=row)
+
+        latents = SAMPLERS[request.sampler or "dpm++2m"](
+            denoise, x, levels, prediction="flow", generators=source, on_step=on_step, at_level=at_level
+        )
+        picture = autoencoder.decode(autoencoder.unscale(latents))
+        pixels = _to_pixels(picture)
+        if request.init is not None and request.mask is not None:
+            # What was not to be painted stays as it was, to the byte: an autoencoder gives nothing back exactly.
+            kept = np.asarray(request.mask.convert("L"), dtype=np.float32)[:, :, None] / 255
+            before = np.asarray(request.init.convert("RGB"), dtype=np.float32)
+            pixels = np.rint(kept * pixels + (1 - kept) * before).astype(np.uint8)
+        return pixels
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any, PromptEncoder]:
+        emit("loading", preview=self.name)
+        unet = layout.load_unet(self.path / "unet", device=self.device)
+        autoencoder = layout.load_autoencoder(self.path / "vae", device=self.device)
+        reads = find(str(self.index["text_encoder"]), default="encoder")
+        if reads.path is None:
+            raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
+        prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
+        if prompts.model.config.d_model != unet.config.cross_attention_dim:
+            raise BadCheckpoint(
+                f"{self.name} reads words {unet.config.cross_attention_dim} numbers wide, but {reads.reference} gives "
+                f"{prompts.model.config.d_model}; the folder mixes parts of two models"
+            )
+        return unet, autoencoder, prompts
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{file.parent} has no {file.name}; copy or train the folder again") from None
+    except (ValueError, OSError) as error:
+        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); copy or train the folder again") from None
+    if not isinstance(found, dict):
+        raise BadCheckpoint(f"{file} is not a JSON object; copy or train the folder again")
+    return found
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    index = _read_json(path / "model_index.json")
+    for name in ("text_encoder", "context"):
+        if name not in index:
+            raise BadCheckpoint(f"{path}: model_index.json has no {name!r}; copy or train the folder again")
+    return index
+
+
+def _widened(part: Tensor, width: int) -> Tensor:
+    """(1, S, ...) with zeros behind, up to `width`: states of nothing, and not to be looked at."""
+    missing = width - part.shape[1]
+    return torch.cat([part, part.new_zeros(1, missing, *part.shape[2:])], dim=1) if missing else part
+
+
+def _to_tensor(picture: Any, device: str) -> Tensor:
+    pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), dtype=np.uint8).copy())
+    return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1.0).to(device)
+
+
+def _to_pixels(tensor: Tensor) -> np.ndarray:
+    whole = tensor[0].float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return whole.permute(1, 2, 0).cpu().numpy()
+
+
+def _mask(mask: Any, factor: int, device: str) -> Tensor:
+    """A latent is painted where any of its pixels is to be: (1, 1, h, w) of 0 and 1."""
+    pixels = torch.from_numpy(np.asarray(mask.convert("L"), dtype=np.float32).copy())[None, None]
+    return (torch.nn.functional.max_pool2d(pixels, factor) > 127).float().to(device)
