@@ -175,7 +175,7 @@ class DiffusionSchedule:
         count, laid = self.n_timesteps, steps + skip_last
         require_steps(steps, count - skip_last)
         if spacing == "trailing":
-            return count - (np.arange(steps) * count / steps).round() - 1
+            return (count - np.arange(steps) * count / steps).round() - 1
         if spacing == "leading":
             return (np.arange(laid) * (count // laid))[::-1][:steps] + float(offset)
         return np.linspace(0, count - 1, laid)[::-1][:steps]
