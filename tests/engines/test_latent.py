@@ -1,0 +1,127 @@
+"""The native image engine: a picture is its own seed's alone, starts from pictures, keeps what a mask keeps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from genarium.checkpoints import latent_diffusion as layout
+from genarium.engines.image import ImageRequest, settle
+from genarium.engines.latent import LatentImage
+from genarium.errors import BadCheckpoint, BadInput
+from genarium.progress import listening
+from tests.latent_models import latent_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return latent_folder(tmp_path_factory.mktemp("latent"))
+
+
+def made(engine: LatentImage, **asked: object) -> list[np.ndarray]:
+    request = settle(ImageRequest(**({"prompt": "a bat", "seeds": (1,), "steps": 4} | asked)), engine)  # type: ignore[arg-type]
+    return [picture.pixels for picture in engine.generate(request)]
+
+
+def test_a_picture_depends_on_its_own_seed_alone(folder: Path) -> None:
+    engine = LatentImage(folder)
+    alone = made(engine, seeds=(7,))
+    several = made(engine, seeds=(5, 7, 6))
+    assert alone[0].shape == (32, 32, 3)
+    assert np.array_equal(alone[0], several[1])
+    assert not np.array_equal(several[0], several[1])
+    assert np.array_equal(made(LatentImage(folder), seeds=(7,))[0], alone[0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"prompt": "a red balloon over the sea"},
+        {"negative_prompt": "clouds and a much longer prompt than the other one, with more tokens"},
+        {"guidance": 7.0},
+        {"steps": 5},
+        {"sampler": "euler"},
+        {"sampler": "ddpm"},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_picture(folder: Path, other: dict[str, object]) -> None:
+    engine = LatentImage(folder)
+    assert not np.array_equal(made(engine)[0], made(engine, **other)[0])
+
+
+def test_guidance_is_that_of_both_prompts_alone(folder: Path) -> None:
+    """At 1 the negative prompt plays no part, and padding the shorter of two prompts changes nothing."""
+    engine = LatentImage(folder)
+    plain = made(engine, guidance=1.0)[0].astype(int)
+    padded = made(engine, guidance=1.0, negative_prompt="so many words that the other prompt has to be padded")[0]
+    assert np.abs(plain - padded).max() <= 1
+
+
+def test_other_sizes_and_the_refusal_of_those_that_do_not_fit(folder: Path) -> None:
+    engine = LatentImage(folder)
+    assert made(engine, size=(48, 20))[0].shape == (20, 48, 3)
+    with pytest.raises(BadInput, match="multiple of 4, got 22"):
+        made(engine, size=(22, 32))
+
+
+def test_a_picture_to_start_from_is_left_the_more_the_stronger(folder: Path) -> None:
+    engine = LatentImage(folder)
+    start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
+    weak, strong = (made(engine, init=start, strength=s, steps=10)[0].astype(float) for s in (0.1, 1.0))
+    back = engine._parts[1]
+    with torch.inference_mode():
+        pixels = torch.from_numpy(np.asarray(start).copy()).permute(2, 0, 1)[None] / 127.5 - 1
+        again = back.decode(back.encode(pixels).mean)[0].clamp(-1, 1).add(1).mul(127.5).permute(1, 2, 0).numpy()
+    assert np.abs(weak - again).mean() < np.abs(strong - again).mean()
+
+
+def test_what_a_mask_keeps_is_kept_to_the_byte(folder: Path) -> None:
+    engine = LatentImage(folder)
+    before = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    mask = np.zeros((32, 32), dtype=np.uint8)
+    mask[8:20, 4:30] = 255
+    after = made(engine, init=Image.fromarray(before), mask=Image.fromarray(mask))[0]
+    assert np.array_equal(after[mask == 0], before[mask == 0])
+    assert not np.array_equal(after[mask == 255], before[mask == 255])
+
+
+def test_what_is_not_read_of_a_prompt_is_said(tmp_path: Path) -> None:
+    engine = LatentImage(latent_folder(tmp_path, context=8))
+    events: list[str] = []
+    with listening(lambda event: events.append(str(event.preview or ""))):
+        made(engine, prompt="a red balloon over the sea beside two dolphins")
+    assert any(
+        "read up to 8 tokens; this was cut: " in said and said.endswith("beside two dolphins") for said in events
+    )
+
+
+def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
+    for part, said in (
+        ("unet/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
+        ("vae/config.json", "has no config.json"),
+        ("scheduler/scheduler_config.json", "has no scheduler_config.json"),
+    ):
+        broken = tmp_path / part.replace("/", "-")
+        shutil.copytree(folder, broken)
+        (broken / part).unlink()
+        with pytest.raises(BadCheckpoint, match=said):
+            made(LatentImage(broken))
+    broken = tmp_path / "nan"
+    shutil.copytree(folder, broken)
+    file = broken / "unet" / layout.WEIGHTS
+    tensors = load_file(file)
+    tensors["mid_block.resnets.0.conv1.weight"][0, 0, 0, 0] = float("nan")
+    save_file(tensors, file)
+    with pytest.raises(BadCheckpoint, match=r"mid_block.resnets.0.conv1.weight holds values that are not numbers"):
+        made(LatentImage(broken))
+    index = json.loads((folder / "model_index.json").read_text())
+    assert LatentImage.opens(folder)
+    assert index["_class_name"] == layout.PIPELINE
