@@ -261,8 +261,10 @@ class DiffusersImage:
         _require_finite(pipeline, self.folder.path)
         if self.device == "cpu":
             for module in _networks(pipeline):
-                if not plan.stream:
+                if all(parameter.device.type == "cpu" for parameter in module.parameters()):
                     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                else:
+                    module.register_forward_pre_hook(_channels_last)
                 if self.dtype != torch.float32:
                     compute_in(module, self.dtype)
                 if self.dtype == torch.bfloat16:
@@ -338,6 +340,12 @@ def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
         with_kwargs=True,
     )
     module.register_forward_hook(lambda _, args, output: _cast(output, dtype, torch.float32))
+
+
+def _channels_last(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Weights that are read when they are needed can't lie so beforehand; the pictures then do."""
+    first, *others = args
+    return first.contiguous(memory_format=torch.channels_last), *others
 
 
 def _cast(value: Any, old: torch.dtype, new: torch.dtype) -> Any:
