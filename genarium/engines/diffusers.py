@@ -56,7 +56,7 @@ TEXT_IN_FLOAT32 = 500_000_000
 LATENT_RGB = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
 
 
-# Least memory beside the weights, in copies of the widest feature map; measured, see docs/images.md.
+# Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
 DENOISER_COPIES, DENOISER_WIDTH = 24, 1024
 DECODER_COPIES, DECODER_WIDTH = 5, 128
 RESULT_BYTES = 24
