@@ -56,7 +56,7 @@ TEXT_IN_FLOAT32 = 500_000_000
 LATENT_RGB = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
 
 
-# Least memory beside the weights, in copies of the widest feature map; measured, see docs/images.md.
+# Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
 DENOISER_COPIES, DENOISER_WIDTH = 24, 1024
 DECODER_COPIES, DECODER_WIDTH = 5, 128
 RESULT_BYTES = 24
@@ -232,8 +232,6 @@ class DiffusersImage:
             (self._loaded.vae.enable_tiling if plan.tiled else self._loaded.vae.disable_tiling)()
 
     def _open(self, plan: Plan) -> Any:
-        from genarium.engines.attention import use_sliced
-
         parts = self.folder.parts
         dtypes = {name: self._part_dtype(name, part.count()) for name, part in parts.items()}
         given: dict[str, Any] = dict.fromkeys(self.folder.absent)
@@ -261,12 +259,7 @@ class DiffusersImage:
         _require_finite(pipeline, self.folder.path)
         if self.device == "cpu":
             for module in _networks(pipeline):
-                if not plan.stream:
-                    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                if self.dtype != torch.float32:
-                    compute_in(module, self.dtype)
-                if self.dtype == torch.bfloat16:
-                    use_sliced(module)
+                self._lay_out(module)
         elif plan.stream:
             note("the model is larger than the GPU's memory: its parts are moved there one after another")
             largest = max(self._weights_of((name,)) for name in parts)
@@ -275,6 +268,19 @@ class DiffusersImage:
         else:
             pipeline.to(self.device)
         return pipeline
+
+    def _lay_out(self, module: nn.Module) -> None:
+        """A network as it runs fastest on a CPU."""
+        from genarium.engines.attention import use_sliced
+
+        if all(parameter.device.type == "cpu" for parameter in module.parameters()):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        else:
+            module.register_forward_pre_hook(_channels_last)
+        if self.dtype != torch.float32:
+            compute_in(module, self.dtype)
+        if self.dtype == torch.bfloat16:
+            use_sliced(module)
 
     def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
         """One picture, (height, width, 3) uint8."""
@@ -338,6 +344,12 @@ def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
         with_kwargs=True,
     )
     module.register_forward_hook(lambda _, args, output: _cast(output, dtype, torch.float32))
+
+
+def _channels_last(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Weights that are read when they are needed can't lie so beforehand; the pictures then do."""
+    first, *others = args
+    return first.contiguous(memory_format=torch.channels_last), *others
 
 
 def _cast(value: Any, old: torch.dtype, new: torch.dtype) -> Any:
