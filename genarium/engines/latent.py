@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from torch import Tensor
 
 from genarium.checkpoints import latent_diffusion as layout
@@ -24,7 +25,7 @@ from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, inpaint
 from genarium.diffusion.schedules import FlowSchedule, draw_noise
-from genarium.engines.image import ImageRequest, Limits, Picture
+from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.errors import BadCheckpoint
 from genarium.progress import emit, note
 
@@ -118,13 +119,7 @@ class LatentImage:
             denoise, x, levels, prediction="flow", generators=source, on_step=on_step, at_level=at_level
         )
         picture = autoencoder.decode(autoencoder.unscale(latents))
-        pixels = _to_pixels(picture)
-        if request.init is not None and request.mask is not None:
-            # What was not to be painted stays as it was, to the byte: an autoencoder gives nothing back exactly.
-            kept = np.asarray(request.mask.convert("L"), dtype=np.float32)[:, :, None] / 255
-            before = np.asarray(request.init.convert("RGB"), dtype=np.float32)
-            pixels = np.rint(kept * pixels + (1 - kept) * before).astype(np.uint8)
-        return pixels
+        return np.asarray(with_unmasked(Pillow.fromarray(_to_pixels(picture)), request))
 
     @cached_property
     def _parts(self) -> tuple[Any, Any, PromptEncoder]:

@@ -22,12 +22,13 @@ def train_vae(
     latents: Annotated[
         Literal["map", "vector"], Doc("a small map, as latent diffusion needs it, or one vector")
     ] = "map",
+    factor: Annotated[Literal[4, 8], Doc("pixels to a place of the map, each way")] = 4,
     size: Annotated[int, Doc("height and width of the pictures, in pixels"), Interval(ge=16, le=512)] = 64,
-    channels: Annotated[int, Doc("channels of the map, or length of the vector"), Interval(ge=1, le=512)] = 8,
-    beta: Annotated[float, Doc("weight of the divergence from noise, a number of the latents"), Ge(0.0)] = 1e-3,
+    channels: Annotated[int, Doc("channels of the map, or length of the vector"), Interval(ge=1, le=512)] = 4,
+    beta: Annotated[float, Doc("weight of the divergence from noise, a number of the latents"), Ge(0.0)] = 1e-4,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 4000,
-    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 8,
-    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 1e-3,
+    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 4,
+    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 2e-3,
     evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 500,
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
@@ -76,7 +77,8 @@ def train_vae(
         model = Autoencoder(
             AutoencoderConfig(
                 latent_channels=channels,
-                block_out_channels=(24, 48, 96, 128),
+                block_out_channels=(24, 48, 96, 128)[: 3 if factor == 4 else 4],
+                mid_block_attention=False,
                 layers_per_block=1,
                 norm_num_groups=8,
                 sample_size=size,
