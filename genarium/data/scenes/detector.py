@@ -46,7 +46,8 @@ class Detector(nn.Module):
         self.background = nn.Linear(3 * width, len(BACKGROUNDS))
         # Few cells are centres: start by expecting none (Lin et al. 2017, arXiv:1708.02002, section 4.1).
         last = self.head[-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
         nn.init.constant_(last.bias[:1], -3.0)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -65,7 +65,8 @@ class Seeing:
     """The objective: heat by focal loss, what cells are part of and the background by cross-entropy."""
 
     def __init__(self, batch_size: int, seed: int):
-        self.model: nn.Module = Detector().to(memory_format=torch.channels_last)
+        self.model: nn.Module = Detector()
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch_size, self.seed = batch_size, seed
         self.identity: dict[str, Any] = {"family": "scene checker", "batch_size": batch_size}
 
