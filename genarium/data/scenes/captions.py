@@ -95,6 +95,8 @@ def thing(wanted: Wanted, dice: Dice, *, bare: bool) -> str:
     elif wanted.count is not None:
         number = str(wanted.count) if dice.chance(0.3) else NUMBERS[wanted.count]
         phrase = f"{number} {phrase}"
+    elif singular == many:
+        phrase = f"several {phrase}"
     if wanted.place:
         phrase += f" {_usually_first(dice, PLACE_PHRASES[wanted.place])}"
     return phrase

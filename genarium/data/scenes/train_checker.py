@@ -1,0 +1,143 @@
+"""`python -m genarium.data.scenes.train_checker FOLDER` trains the checker's detector on crowded, roughened scenes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genarium.data.scenes.backgrounds import VARIANTS, background
+from genarium.data.scenes.degrade import roughen
+from genarium.data.scenes.detector import SHADES, SIDE, STRIDE, Detector
+from genarium.data.scenes.dice import Dice
+from genarium.data.scenes.kinds import BACKGROUNDS, KINDS, SIZES
+from genarium.data.scenes.sprites import sprite
+from genarium.training.loop import fit
+from genarium.training.settings import Settings
+
+_NAMES = tuple(KINDS)
+_PIXELS = {"small": 16, "medium": 24, "large": 32}
+_CELLS = SIDE // STRIDE
+_MIDDLES = np.arange(_CELLS) * STRIDE + STRIDE / 2
+
+
+def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """A picture with up to six objects anywhere, its heat map, and the kind, shade and size of each cell (-1: none)."""
+    where = dice.below(len(BACKGROUNDS))
+    canvas = background(BACKGROUNDS[where], dice.below(VARIANTS), SIDE).copy()
+    heat = np.zeros((_CELLS, _CELLS), dtype=np.float32)
+    parts = np.full((3, _CELLS, _CELLS), -1, dtype=np.int64)
+    boxes: list[tuple[int, int, int]] = []
+    for _ in range(10):
+        size = dice.below(len(SIZES)) if dice.chance(0.7) else 1
+        pixels = _PIXELS[SIZES[size]]
+        x, y = dice.below(SIDE - pixels + 1), dice.below(SIDE - pixels + 1)
+        if any(x < bx + b and bx < x + pixels and y < by + b and by < y + pixels for bx, by, b in boxes):
+            continue
+        boxes.append((x, y, pixels))
+        # A little larger or smaller than it should be, as generated things are.
+        drawn = pixels if dice.chance(0.7) else max(14, min(SIDE - max(x, y), pixels + dice.below(5) - 2))
+        name = dice.pick(_NAMES)
+        kind = KINDS[name]
+        colour = dice.pick(kind.colours) if kind.colours and dice.chance(0.7) else None
+        light, through = sprite(name, colour, drawn, dice.chance(0.5))
+        under = canvas[y : y + drawn, x : x + drawn]
+        under[:] = light + under * through // 255
+        away = (_MIDDLES[None] - x - drawn / 2) ** 2 + (_MIDDLES[:, None] - y - drawn / 2) ** 2
+        heat = np.maximum(heat, np.exp(-away / (2 * (0.12 * drawn + 0.6) ** 2)).astype(np.float32))
+        nearest = away == away.min()
+        heat[nearest] = 1.0
+        inside = (away < (0.26 * drawn) ** 2) | nearest
+        shade = SHADES.index(colour or kind.natural or "natural")
+        parts[:, inside] = np.array([_NAMES.index(name), shade, size])[:, None]
+        if len(boxes) == 6 or dice.chance(0.12):
+            break
+    return canvas, heat, parts, where
+
+
+class Seeing:
+    """The objective: heat by focal loss, what cells are part of and the background by cross-entropy."""
+
+    def __init__(self, batch_size: int, seed: int):
+        self.model: nn.Module = Detector()
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.batch_size, self.seed = batch_size, seed
+        self.identity: dict[str, Any] = {"family": "scene checker", "batch_size": batch_size}
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Pictures (b, 3, 64, 64), heat (b, 16, 16), parts (b, 3, 16, 16), backgrounds (b,)."""
+        made = [crowded(Dice(self.seed, index, place)) for place in range(self.batch_size)]
+        pictures, heat, parts, where = zip(*made, strict=True)
+        seen = roughen(np.stack(pictures), self.seed * 1_000_003 + index)
+        return (
+            seen.contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(np.stack(heat)),
+            torch.from_numpy(np.stack(parts)),
+            torch.tensor(where),
+        )
+
+    def loss(self, pictures: Tensor, heat: Tensor, parts: Tensor, where: Tensor) -> Tensor:
+        """Penalty-reduced focal loss (CornerNet, arXiv:1808.01244, equation 1) and cross-entropies."""
+        centres, *logits, background = self.model(pictures)
+        centres = centres[:, 0]
+        sure, unsure = F.logsigmoid(centres), F.logsigmoid(-centres)
+        hit = heat == 1
+        focal = torch.where(hit, (1 - sure.exp()) ** 2 * sure, (1 - heat) ** 4 * sure.exp() ** 2 * unsure)
+        total = -focal.sum() / hit.sum() + 0.5 * F.cross_entropy(background, where)
+        for number, (map_logits, weight) in enumerate(zip(logits, (1.0, 0.5, 0.5), strict=True)):
+            total = total + weight * F.cross_entropy(map_logits, parts[:, number], ignore_index=-1)
+        return total
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss on scenes of another seed, and how often the cell at a centre has its kind, shade and size right."""
+        told = Seeing.__new__(Seeing)
+        told.model, told.batch_size, told.seed = self.model, self.batch_size, self.seed + 1
+        losses, right, count = [], torch.zeros(3), 0
+        for index in range(4):
+            pictures, heat, parts, where = told.batch(index)
+            losses.append(float(told.loss(pictures, heat, parts, where)))
+            _, *logits, _ = self.model(pictures)
+            hit = (heat == 1) & (parts[:, 0] >= 0)
+            count += int(hit.sum())
+            right += torch.stack([(m.argmax(1)[hit] == parts[:, n][hit]).sum() for n, m in enumerate(logits)])
+        kind, shade, size = (right / count).tolist()
+        return {"loss": sum(losses) / len(losses), "kind": kind, "shade": shade, "size": size}
+
+    def preview(self, step: int) -> str:
+        return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m genarium.data.scenes.train_checker", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the run is kept")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(given.seed)
+    objective = Seeing(given.batch_size, given.seed)
+    settings = Settings(
+        steps=given.steps,
+        learning_rate=given.learning_rate,
+        min_learning_rate=2e-5,
+        weight_decay=0.02,
+        precision="bfloat16",
+        compile="off",
+        checkpoint_minutes=1,
+        seed=given.seed,
+    )
+    fit(objective, settings, given.folder)
+    weights = {name: tensor.half().contiguous() for name, tensor in objective.model.state_dict().items()}
+    save_file(weights, given.folder / "checker.safetensors")
+
+
+if __name__ == "__main__":
+    main()
