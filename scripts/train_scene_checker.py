@@ -1,4 +1,4 @@
-"""`python -m genarium.data.scenes.train_checker FOLDER` trains the checker's detector on crowded, roughened scenes."""
+"""`python scripts/train_scene_checker.py FOLDER` trains the checker's detector on crowded, roughened scenes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Seeing:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m genarium.data.scenes.train_checker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python scripts/train_scene_checker.py", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the run is kept")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=64)
