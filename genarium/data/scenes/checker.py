@@ -94,13 +94,17 @@ class Checker:
 
 
 def _once(found: list[Seen]) -> tuple[Seen, ...]:
-    """Each thing once: of two middles nearer than half a side the surer stays."""
+    """Each thing once: of two middles nearer than 0.6 of their mean side the surer stays."""
     kept: list[Seen] = []
     for seen in sorted(found, key=lambda seen: -seen.sure):
-        near = 0.5 * _PIXELS[seen.size] / SIDE
-        if all(max(abs(seen.x - other.x), abs(seen.y - other.y)) > near for other in kept):
+        if all(_apart(seen, other) for other in kept):
             kept.append(seen)
     return tuple(kept)
+
+
+def _apart(one: Seen, other: Seen) -> bool:
+    near = 0.6 * (_PIXELS[one.size] + _PIXELS[other.size]) / 2 / SIDE
+    return max(abs(one.x - other.x), abs(one.y - other.y)) > near
 
 
 def stands(place: str, x: float, y: float) -> bool:
