@@ -60,7 +60,7 @@ def finetune(
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
     device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
-    runs: Annotated[int, Doc("learn this many times from other seeds, and average the weights"), Ge(1)] = 1,
+    runs: Annotated[int, Doc("learn this many times in other orders, and average the weights"), Ge(1)] = 1,
     seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
 ) -> dict[str, Any]:
     """Teach an encoder a task from a file of examples.
@@ -112,7 +112,7 @@ def finetune(
     folder = Path(out) if out else Path("runs") / f"{task}-{data.stem}"
     learned = []
     for run in range(runs):
-        torch.manual_seed(seed + run)
+        torch.manual_seed(seed)  # every run begins with the same weights; `fit` draws the rest from its own seed
         model = start.reader(base) if task == "answer" else start.classifier(base, labels, pool=pool)
         start.choose_trained(model, way, **adapters)
         objective, measure_holdout = parts_of.objective(
