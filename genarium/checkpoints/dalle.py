@@ -4,14 +4,11 @@ A folder holds `encoder`, `decoder`, `vocab.json`, `merges.txt` and `detoker`, t
 `min-dalle` keeps it, in `vqgan/` beside the folder. On the hub mini's names end in `_mini`. There is no config:
 every width and length is read off the tensors' shapes.
 
-The weights are `.safetensors` or the published `.pt`. A `.pt` is a pickle, which everything else here refuses. These
-are state dicts of tensors and nothing else, so torch's `weights_only` reader opens them: it builds tensors,
-and refuses any other thing a pickle can ask for. It is held to from torch 2.6 on (CVE-2025-32434).
+The weights are `.safetensors` or the published `.pt`, which are state dicts (see `state_dict.py`).
 """
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.state_dict import Shapes, read_shapes, read_state
 from genarium.errors import BadCheckpoint
 from genarium.models.dalle import DalleConfig, ImageDecoder, TextEncoder
 from genarium.models.vqgan import VQGANConfig, VQGANDecoder
@@ -86,35 +84,10 @@ def _file(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def read_state(file: Path) -> dict[str, Tensor]:
-    """Every tensor of a `.safetensors` or `.pt` file by its published name, read as it is used where that can be.
-
-    Raises BadCheckpoint where the file is damaged, or holds anything but tensors.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError:
-        raise BadCheckpoint(
-            f"{file} is a pickle that asks for more than tensors, which could run any code, so it is refused; "
-            "take the file that kuprel/min-dalle publishes"
-        ) from None
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
-        first = str(error).partition("\n")[0]
-        raise BadCheckpoint(f"{file} is damaged or cut short ({first}); download it again") from None
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise BadCheckpoint(f"{file} is no state dict of tensors; take the file that kuprel/min-dalle publishes")
-    return state
-
-
 def read_configs(files: DalleFiles) -> tuple[DalleConfig, VQGANConfig]:
     """What the tensors' shapes say. Raises BadCheckpoint where they are not of one model."""
-    encoder, decoder = read_state(files.encoder), read_state(files.decoder)
-    vqgan = _vqgan_config(read_state(files.detoker), files.detoker)
+    encoder, decoder = read_shapes(files.encoder), read_shapes(files.decoder)
+    vqgan = vqgan_config(files.detoker)
     text, places = (_shape(encoder, f"embed_{part}.weight", files.encoder) for part in ("tokens", "positions"))
     image, squares = (_shape(decoder, f"embed_{part}.weight", files.decoder) for part in ("tokens", "positions"))
     config = DalleConfig(
@@ -140,7 +113,9 @@ def read_configs(files: DalleFiles) -> tuple[DalleConfig, VQGANConfig]:
     return config, vqgan
 
 
-def _vqgan_config(state: Mapping[str, Tensor], file: Path) -> VQGANConfig:
+def vqgan_config(file: Path) -> VQGANConfig:
+    """What the shapes in a `detoker` say. Raises BadCheckpoint."""
+    state = read_shapes(file)
     n_levels = _count(state, r"decoder\.up\.(\d+)\.")
     widths = [_shape(state, f"decoder.up.{i}.block.0.conv2.weight", file)[0] for i in range(n_levels)]
     codes = _shape(state, "embedding.weight", file)
@@ -156,11 +131,13 @@ def _vqgan_config(state: Mapping[str, Tensor], file: Path) -> VQGANConfig:
     )
 
 
-def _shape(state: Mapping[str, Tensor], name: str, file: Path) -> tuple[int, ...]:
-    return tuple(folders.require(state, name, file).shape)
+def _shape(state: Shapes, name: str, file: Path) -> tuple[int, ...]:
+    if name not in state:
+        raise BadCheckpoint(f"{file}: the weights lack {name}; download it again")
+    return state[name]
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+def _count(state: Shapes, pattern: str) -> int:
     found = [int(match[1]) for name in state if (match := re.match(pattern, name))]
     return max(found, default=-1) + 1
 
@@ -179,13 +156,13 @@ def load_decoder(files: DalleFiles, config: DalleConfig, dtype: torch.dtype, dev
     return _fill(model, files.decoder, dtype, device)
 
 
-def load_vqgan(files: DalleFiles, config: VQGANConfig, device: str) -> VQGANDecoder:
+def load_vqgan(file: Path, config: VQGANConfig, device: str) -> VQGANDecoder:
     """As `load_encoder`, in float32, as published: half precision shows in pictures."""
     with torch.device("meta"):
         model = VQGANDecoder(config)
-    state = read_state(files.detoker)
-    fetch = lambda name: folders.require(state, name, files.detoker)  # noqa: E731
-    folders.fill(model, fetch, files.detoker, torch.float32, device, described_by="the rest of it")
+    state = read_state(file)
+    fetch = lambda name: folders.require(state, name, file)  # noqa: E731
+    folders.fill(model, fetch, file, torch.float32, device, described_by="the rest of it")
     return model.requires_grad_(False).eval()
 
 

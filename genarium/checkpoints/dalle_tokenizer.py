@@ -33,7 +33,6 @@ class DalleTokenizer:
             pairs = [(left, right) for left, right in (line.split() for line in lines)]
             self.begin, self.end = int(known["<s>"]), int(known["</s>"])
             self.pairs = models.BPE(vocab=known, merges=pairs, unk_token="<unk>")
-            self.size = max(known.values()) + 1
         except KeyError as missing:
             raise BadCheckpoint(f"{vocabulary} has no {missing.args[0]}; download it again") from None
         except Exception as error:  # the library raises bare Exception

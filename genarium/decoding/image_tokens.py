@@ -28,20 +28,17 @@ def draw(
 
     `states` and `real` are what `read` gives for two texts: the empty one and the prompt. The logits are
     empty + scale * (prompt - empty): classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598, eq. 6) in
-    logits, which DALL·E mini calls super-conditioning. At a scale of 1 the empty text isn't read.
+    logits, which DALL·E mini calls super-conditioning.
     """
     config, device = decoder.config, states.device
     n = len(seeds)
-    guided = scale != 1
-    cache = decoder.read(states, real, torch.tensor(([0] * n if guided else []) + [1] * n, device=device))
+    cache = decoder.read(states, real, torch.tensor([0] * n + [1] * n, device=device))
     streams = [RandomStreams(seed, [0]) for seed in seeds]
     drawn = torch.full((n, 1), config.start, device=device)
     for _ in range(config.image_length):
-        last = drawn[:, -1:]
-        logits = decoder(last.repeat(2, 1) if guided else last, cache)[:, -1, : config.n_codes].float()
-        if guided:
-            empty, prompted = logits.chunk(2)
-            logits = empty * (1 - scale) + prompted * scale
+        logits = decoder(drawn[:, -1:].repeat(2, 1), cache)[:, -1, : config.n_codes].float()
+        empty, prompted = logits.chunk(2)
+        logits = empty * (1 - scale) + prompted * scale
         uniforms = torch.cat([stream.draw([0]) for stream in streams]) if sampling.temperature > 0 else None
         drawn = torch.cat([drawn, choose(logits, sampling, uniforms).unsqueeze(1)], dim=1)
         yield drawn[:, 1:]

@@ -74,9 +74,11 @@ class Plan:
 class DiffusersImage:
     """Makes pictures with a pipeline folder. Raises BadCheckpoint, also where diffusers is missing."""
 
+    state_dicts = False  # whether `*.bin` is read where there is no safetensors file
+
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.name = name or str(path)
-        self.folder = read_pipeline(path)
+        self.folder = read_pipeline(path, state_dicts=self.state_dicts)
         self.device = device or pick_device("auto")
         self.dtype = _dtype(dtype, self.device)
         self.kind = _pipeline_class(self.folder, self.name)
@@ -245,7 +247,7 @@ class DiffusersImage:
                 self.folder.path,
                 dtype=dtypes | {"default": self.dtype},
                 variant=next((part.variant for part in parts.values() if part.variant), None),
-                use_safetensors=True,
+                use_safetensors=None if self.state_dicts else True,
                 local_files_only=True,
                 **given,
             )

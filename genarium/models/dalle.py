@@ -204,6 +204,7 @@ class ImageDecoder(nn.Module):
         """
         texts = []
         for block in self.blocks:
+            assert isinstance(block, DecoderBlock)
             k, v = block.text_attention.read(text)
             texts.append((k[rows], v[rows]))
         return DecoderCache(self.config, texts, mask[rows, None, None, :])
