@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 Shapes = dict[str, tuple[int, ...]]
+Save = Callable[[dict[str, Tensor], Path], None]
+Change = Callable[[dict[str, Tensor]], object]
 
 TEXT, PLACES, WIDTH, INNER, LAYERS = 64, 64, 128, 96, 2  # WIDTH is 2 heads of 64
 IMAGE, SQUARES = 51, 16  # the last row of the decoder's vocabulary is the start of its training
@@ -135,9 +137,7 @@ def save_safetensors(state: dict[str, Tensor], file: Path) -> None:
     save_file(state, file.with_suffix(".safetensors"))
 
 
-def write_package_folder(
-    root: Path, size: str = "mini", save: Callable[[dict[str, Tensor], Path], None] = save_pt
-) -> Path:
+def write_package_folder(root: Path, size: str = "mini", save: Save = save_pt) -> Path:
     """As the package keeps a model: the Transformer's weights in half precision, the VQGAN's not. Its folder."""
     folder = root / f"dalle_bart_{size}"
     folder.mkdir(parents=True)
@@ -149,11 +149,11 @@ def write_package_folder(
     return folder
 
 
-def write_hub_folder(folder: Path, suffix: str = "_mini") -> Path:
-    """As the hub keeps it: flat, mini's names with an ending."""
-    package = write_package_folder(folder / "made")
-    for name in ("encoder", "decoder"):
-        (package / f"{name}.pt").rename(folder / f"{name}{suffix}.pt")
-    (package.parent / "vqgan" / "detoker.pt").rename(folder / "detoker.pt")
+def write_hub_folder(folder: Path, suffix: str = "_mini", save: Save = save_pt) -> Path:
+    """As the hub keeps it: flat, mini's names with an ending. The folder."""
+    folder.mkdir(parents=True)
+    for name, shapes in (("encoder", encoder_shapes()), ("decoder", decoder_shapes())):
+        save({key: tensor.half() for key, tensor in weights(shapes).items()}, folder / f"{name}{suffix}")
+    save(weights(tiny_vqgan_shapes()), folder / "detoker")
     write_words(folder, suffix)
     return folder

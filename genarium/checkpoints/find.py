@@ -81,7 +81,14 @@ def base_of(path: Path) -> Path:
 
 
 def _digest(folder: Path) -> str:
-    """That of the folder; for an adapter, its base's counts as well: both decide what it says."""
+    """That of the folder; for an adapter, its base's counts as well: both decide what it says.
+
+    So does the VQGAN that the package `min-dalle` keeps beside its folders.
+    """
+    beside = folder.parent / "vqgan"
+    if folder.name.startswith("dalle_bart_") and beside.is_dir():
+        parts = f"{digest.of_folder(folder)}  dalle\n{digest.of_folder(beside)}  vqgan\n"
+        return hashlib.sha256(parts.encode()).hexdigest()
     if not adapter.is_adapter(folder):
         return digest.of_folder(folder)
     parts = f"{digest.of_folder(folder)}  adapter\n{digest.of_folder(base_of(folder))}  base\n"

@@ -70,6 +70,7 @@ class DalleImage:
         side = self._side * self.vqgan_config.scale
         return Limits(
             size=(side, side),
+            multiple=self.vqgan_config.scale,
             fixed=True,
             guidance=GUIDANCE,
             temperature=TEMPERATURE,

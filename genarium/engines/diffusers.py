@@ -247,7 +247,7 @@ class DiffusersImage:
                 self.folder.path,
                 dtype=dtypes | {"default": self.dtype},
                 variant=next((part.variant for part in parts.values() if part.variant), None),
-                use_safetensors=None if self.state_dicts else True,
+                use_safetensors=True,
                 local_files_only=True,
                 **given,
             )
@@ -258,7 +258,7 @@ class DiffusersImage:
                 raise
             raise BadCheckpoint(f"{self.name} can't be opened by diffusers: {_first_line(error)}") from None
         pipeline.set_progress_bar_config(disable=True)
-        _require_finite(pipeline, self.folder.path)
+        require_finite(pipeline, self.folder.path)
         if self.device == "cpu":
             for module in _networks(pipeline):
                 self._lay_out(module)
@@ -393,7 +393,7 @@ def _streamed(part: Part, dtype: torch.dtype) -> nn.Module:
     return dispatched.eval()
 
 
-def _require_finite(pipeline: Any, path: Path) -> None:
+def require_finite(pipeline: Any, path: Path) -> None:
     """BadCheckpoint where a weight is no number, with the tensor's name."""
     for part, network in pipeline.components.items():
         if isinstance(network, nn.Module):

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints.pipeline import INDEX, is_pipeline, read_json
-from genarium.engines.diffusers import DiffusersImage, Plan
+from genarium.checkpoints.state_dict import read_state
+from genarium.engines.diffusers import DiffusersImage, Plan, compute_in, require_finite
 from genarium.engines.image import ImageRequest, Limits
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
@@ -51,6 +52,7 @@ class VQDiffusionImage(DiffusersImage):
     def limits(self) -> Limits:
         return Limits(
             size=self._usual_size(),
+            multiple=self._scale,
             fixed=True,
             steps=min(STEPS, self._most_steps),
             guidance=GUIDANCE,
@@ -74,6 +76,47 @@ class VQDiffusionImage(DiffusersImage):
 
     def _part_dtype(self, name: str, count: int) -> torch.dtype:
         return self.dtype if name == "transformer" else torch.float32
+
+    def _open(self, plan: Plan) -> Any:
+        """Part by part, since today's library fails to open the whole of a folder of 2022.
+
+        The denoiser's config names no norm, and the learned empty text is looked for where it no longer is.
+        """
+        from diffusers import Transformer2DModel, VQDiffusionPipeline, VQDiffusionScheduler, VQModel
+        from diffusers.pipelines.deprecated.vq_diffusion import pipeline_vq_diffusion
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        path, empty = self.folder.path, pipeline_vq_diffusion.LearnedClassifierFreeSamplingEmbeddings
+        try:
+            parts = {
+                "vqvae": VQModel.from_pretrained(path / "vqvae", local_files_only=True),
+                "text_encoder": CLIPTextModel.from_pretrained(path / "text_encoder", dtype=torch.float32),
+                "tokenizer": CLIPTokenizer.from_pretrained(path / "tokenizer"),
+                "scheduler": VQDiffusionScheduler.from_pretrained(path / "scheduler"),
+                "transformer": self._read_part("transformer", Transformer2DModel, norm_type="ada_norm"),
+                PARTS[3]: self._read_part(PARTS[3], empty),
+            }
+        except (OSError, ValueError, KeyError) as error:
+            raise BadCheckpoint(f"{self.name} can't be opened: {str(error).strip()[:300]}; download it again") from None
+        pipeline = VQDiffusionPipeline(**parts)
+        pipeline.set_progress_bar_config(disable=True)
+        require_finite(pipeline, path)
+        if self.device == "cpu" and self.dtype != torch.float32:
+            compute_in(pipeline.transformer, self.dtype)
+        return pipeline.to(self.device) if self.device != "cpu" else pipeline
+
+    def _read_part(self, part: str, kind: Any, **more: str) -> torch.nn.Module:
+        network: torch.nn.Module = kind.from_config({**self.folder.configs[part], **more})
+        state: dict[str, Tensor] = {}
+        for file in self.folder.parts[part].files:
+            state |= read_state(file)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            wrong = " ".join(str(error).split())[:300]
+            where = self.folder.path / part
+            raise BadCheckpoint(f"{where}: weights and config.json don't fit ({wrong}); download it again") from None
+        return network.to(self._part_dtype(part, 0)).eval()
 
     def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
         """One picture, (height, width, 3) uint8."""
