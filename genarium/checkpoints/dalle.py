@@ -157,7 +157,7 @@ def load_decoder(files: DalleFiles, config: DalleConfig, dtype: torch.dtype, dev
 
 
 def load_vqgan(file: Path, config: VQGANConfig, device: str) -> VQGANDecoder:
-    """As `load_encoder`, in float32, as published: half precision shows in pictures."""
+    """As `load_encoder`, in float32, as published."""
     with torch.device("meta"):
         model = VQGANDecoder(config)
     state = read_state(file)

@@ -15,6 +15,8 @@ from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
+BY_HAND = ("kuprel/min-dalle", "microsoft/vq-diffusion-ithq")
+"""Published as state dicts in pickles alone (see `state_dict.py`): those are read from a folder, never fetched."""
 CONNECT_SECONDS = 0.7
 
 
@@ -114,6 +116,12 @@ def download(reference: str) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass
+    if name in BY_HAND:
+        here = name.partition("/")[2]
+        raise ModelNotFound(
+            f"{name} is published as pickled weights, which are not fetched for you; download its files into a folder "
+            f"(hf download {name} --local-dir {here}) and name that: --model ./{here}"
+        )
     if not hub_reachable():
         raise ModelNotFound(
             f"{reference} is not on this machine and the hub can't be reached; check the network, name a local "

@@ -29,9 +29,9 @@ from genarium.models.vqgan import VQGANDecoder
 from genarium.progress import emit, is_heard, note
 
 GUIDANCE, TEMPERATURE, TOP_K = 16.0, 1.0, 256  # the package's own
-TOGETHER = 8  # pictures drawn at once: their tokens cost little more than one picture's
+TOGETHER = 8  # pictures drawn at once, which read each weight once for all of them
 PREVIEWS = 4  # of a picture, the finished one included
-PAINTING = 12  # widest feature maps that the VQGAN holds at once, measured
+PAINTING = 12  # widest feature maps that the VQGAN holds at once, by estimate
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -27,8 +27,8 @@ KIND = "VQDiffusionPipeline"
 PARTS = ("vqvae", "transformer", "text_encoder", "learned_classifier_free_sampling_embeddings")
 STEPS, GUIDANCE, TRUNCATION = 100, 5.0, 1.0  # the pipeline's own
 PREVIEWS = 4  # of a picture, the finished one included
-PAINTING = 12  # widest feature maps that the decoder holds at once, measured
-LOGITS = 6  # (codes, places) blocks of a step's probabilities, half of them in float64
+PAINTING = 12  # widest feature maps that the decoder holds at once, by estimate
+LOGITS = 6  # (codes, places) blocks of a step's probabilities at once, by estimate
 
 
 class VQDiffusionImage(DiffusersImage):
