@@ -36,6 +36,11 @@ def emit(stage: str, done: int = 0, total: int | None = None, preview: Any = Non
         listener(Event(stage, done, total, preview, item))
 
 
+def is_heard() -> bool:
+    """Whether anyone listens, where a preview costs something to make."""
+    return _listener.get() is not None
+
+
 def note(sentence: str) -> None:
     """Tell the user something they should know about this result (what was cut, what was skipped)."""
     emit("note", preview=sentence)

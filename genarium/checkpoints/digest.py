@@ -12,12 +12,19 @@ from genarium import files
 from genarium.errors import StorageError
 
 DECIDING = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+STATE_DICTS = ("*.pt", "*.bin")  # where a folder has no safetensors: see `state_dict.py`
 NOT_DECIDING = ("training.safetensors", "training.json", "training_args.json")
 
 
 def checkpoint_files(path: Path) -> list[Path]:
     """The files that decide a checkpoint's outputs, sorted by name, sub-folders included."""
     found = {file for pattern in DECIDING for file in path.rglob(pattern) if file.is_file()}
+    found |= {
+        file
+        for pattern in STATE_DICTS
+        for file in path.rglob(pattern)
+        if file.is_file() and not any(file.parent.glob("*.safetensors"))
+    }
     visible = (
         f for f in found if f.name not in NOT_DECIDING and not any(p.startswith(".") for p in f.relative_to(path).parts)
     )

@@ -15,6 +15,8 @@ from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]
+BY_HAND = ("kuprel/min-dalle", "microsoft/vq-diffusion-ithq")
+"""Published as state dicts in pickles alone (see `state_dict.py`): those are read from a folder, never fetched."""
 CONNECT_SECONDS = 0.7
 
 
@@ -81,7 +83,14 @@ def base_of(path: Path) -> Path:
 
 
 def _digest(folder: Path) -> str:
-    """That of the folder; for an adapter, its base's counts as well: both decide what it says."""
+    """That of the folder; for an adapter, its base's counts as well: both decide what it says.
+
+    So does the VQGAN that the package `min-dalle` keeps beside its folders.
+    """
+    beside = folder.parent / "vqgan"
+    if folder.name.startswith("dalle_bart_") and beside.is_dir():
+        parts = f"{digest.of_folder(folder)}  dalle\n{digest.of_folder(beside)}  vqgan\n"
+        return hashlib.sha256(parts.encode()).hexdigest()
     if not adapter.is_adapter(folder):
         return digest.of_folder(folder)
     parts = f"{digest.of_folder(folder)}  adapter\n{digest.of_folder(base_of(folder))}  base\n"
@@ -107,6 +116,12 @@ def download(reference: str) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass
+    if name in BY_HAND:
+        here = name.partition("/")[2]
+        raise ModelNotFound(
+            f"{name} is published as pickled weights, which are not fetched for you; download its files into a folder "
+            f"(hf download {name} --local-dir {here}) and name that: --model ./{here}"
+        )
     if not hub_reachable():
         raise ModelNotFound(
             f"{reference} is not on this machine and the hub can't be reached; check the network, name a local "

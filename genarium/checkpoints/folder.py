@@ -126,6 +126,7 @@ def fill(
     device: str,
     *,
     tied: Mapping[str, str] | None = None,
+    described_by: str = "config.json",
 ) -> None:
     """Give every parameter of `model` (built on the meta device) the tensor `fetch(name)`, shape and values checked.
 
@@ -140,7 +141,7 @@ def fill(
         tensor = fetch(name)
         if tensor.shape != expected.shape:
             raise BadCheckpoint(
-                f"{path}: {name} has shape {tuple(tensor.shape)}, but config.json asks for {tuple(expected.shape)}; "
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but {described_by} asks for {tuple(expected.shape)}; "
                 "the folder mixes parts of two models, so download it again"
             )
         tensor = tensor.to(device=device, dtype=dtype)

@@ -48,12 +48,13 @@ def is_pipeline(path: Path) -> bool:
     return (path / INDEX).is_file()
 
 
-def read_pipeline(path: Path) -> Pipeline:
+def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
     """What the folder says it is made of, all of it checked to be there. No weights are read.
 
+    With `state_dicts` parts may hold `*.bin` where there is no safetensors file (see `state_dict.py`).
     Raises BadCheckpoint: parts missing, pickled weights, files that are no JSON, code of its own.
     """
-    index = _json(path / INDEX)
+    index = read_json(path / INDEX)
     kind = index.get("_class_name")
     if not isinstance(kind, str):
         raise BadCheckpoint(f"{path} brings code of its own ({kind}), which is not run here")
@@ -68,15 +69,15 @@ def read_pipeline(path: Path) -> Pipeline:
     parts, configs = {}, {}
     for name in wanted:
         config = next((path / name / file for file in CONFIGS if (path / name / file).is_file()), None)
-        configs[name] = _json(config) if config is not None else {}
+        configs[name] = read_json(config) if config is not None else {}
         if (path / name / "config.json").is_file():
-            parts[name] = _part(path / name, configs[name])
+            parts[name] = _part(path / name, configs[name], state_dicts=state_dicts)
         elif name.startswith(("unet", "transformer", "vae", "text_encoder")):
             raise BadCheckpoint(f"{path}: {name} has no config.json; download the folder again")
     return Pipeline(path, kind, parts, configs, absent)
 
 
-def _part(path: Path, config: dict[str, Any]) -> Part:
+def _part(path: Path, config: dict[str, Any], *, state_dicts: bool) -> Part:
     found = sorted(path.glob("*.safetensors"))
     plain = [file for file in found if _variant(file) is None]
     # Some folders hold the weights both with and without the averages of training.
@@ -85,6 +86,8 @@ def _part(path: Path, config: dict[str, Any]) -> Part:
         return Part(config, plain, None)
     if variants:
         return Part(config, [file for file in found if _variant(file) == variants[0]], variants[0])
+    if state_dicts and (pickled := sorted(path.glob("*.bin"))):
+        return Part(config, pickled, None)
     weights = "model.safetensors" if "architectures" in config else "diffusion_pytorch_model.safetensors"
     folder.refuse_pickles(path, weights)
     raise BadCheckpoint(f"{path} has no weights (*.safetensors); download the folder again")
@@ -99,16 +102,13 @@ def _variant(file: Path) -> str | None:
 def _numbers(file: Path) -> int:
     import math
 
-    from safetensors import SafetensorError, safe_open
+    from genarium.checkpoints.state_dict import read_shapes
 
-    try:
-        with safe_open(file, "pt") as opened:
-            return sum(math.prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+    return sum(math.prod(shape) for shape in read_shapes(file).values())
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object. Raises BadCheckpoint."""
     try:
         loaded = json.loads(file.read_text("utf-8"))
     except (ValueError, OSError) as error:

@@ -226,11 +226,13 @@ def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -
 def _open_image(found: Found, dtype: str) -> ImageEngine:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")
+    from genarium.engines.dalle import DalleImage
     from genarium.engines.diffusers import DiffusersImage
     from genarium.engines.latent import LatentImage
+    from genarium.engines.vq_diffusion import VQDiffusionImage
 
     # The first that opens the folder runs it: those made for one kind before the one for all.
-    for engine in (LatentImage, DiffusersImage):
+    for engine in (LatentImage, DalleImage, VQDiffusionImage, DiffusersImage):
         if engine.opens(found.path):
             return engine(found.path, name=found.reference, dtype=dtype)
     raise BadCheckpoint(

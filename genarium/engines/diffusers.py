@@ -74,9 +74,11 @@ class Plan:
 class DiffusersImage:
     """Makes pictures with a pipeline folder. Raises BadCheckpoint, also where diffusers is missing."""
 
+    state_dicts = False  # whether `*.bin` is read where there is no safetensors file
+
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.name = name or str(path)
-        self.folder = read_pipeline(path)
+        self.folder = read_pipeline(path, state_dicts=self.state_dicts)
         self.device = device or pick_device("auto")
         self.dtype = _dtype(dtype, self.device)
         self.kind = _pipeline_class(self.folder, self.name)
@@ -256,7 +258,7 @@ class DiffusersImage:
                 raise
             raise BadCheckpoint(f"{self.name} can't be opened by diffusers: {_first_line(error)}") from None
         pipeline.set_progress_bar_config(disable=True)
-        _require_finite(pipeline, self.folder.path)
+        require_finite(pipeline, self.folder.path)
         if self.device == "cpu":
             for module in _networks(pipeline):
                 self._lay_out(module)
@@ -391,7 +393,7 @@ def _streamed(part: Part, dtype: torch.dtype) -> nn.Module:
     return dispatched.eval()
 
 
-def _require_finite(pipeline: Any, path: Path) -> None:
+def require_finite(pipeline: Any, path: Path) -> None:
     """BadCheckpoint where a weight is no number, with the tensor's name."""
     for part, network in pipeline.components.items():
         if isinstance(network, nn.Module):

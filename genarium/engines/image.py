@@ -26,7 +26,8 @@ class ImageRequest:
     """How to make pictures of `prompt`, one for each of `seeds`. None is the model's own choice.
 
     `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
-    (greyscale) says which part of it is painted anew: white.
+    (greyscale) says which part of it is painted anew: white. Models that draw a picture's codes take `temperature` and
+    `top_k`, or `truncation`, the probability that the likeliest codes hold.
     """
 
     prompt: str
@@ -39,6 +40,9 @@ class ImageRequest:
     init: Image | None = None
     strength: float | None = None
     mask: Image | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    truncation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Limits:
 
     `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
     `samplers` those it runs with, the usual one first. `negative`, `init` and `mask` say whether it takes them;
-    `strength` is the usual one.
+    `strength` is the usual one. `temperature`, `top_k` and `truncation` are the usual ones of a model that takes them.
     """
 
     size: Size
@@ -73,6 +77,9 @@ class Limits:
     init: bool = False
     mask: bool = False
     strength: float = 0.75
+    temperature: float | None = None
+    top_k: int | None = None
+    truncation: float | None = None
 
 
 class ImageEngine(Protocol):
@@ -112,6 +119,9 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
         steps=request.steps or limits.steps,
         guidance=limits.guidance if request.guidance is None else request.guidance,
         sampler=request.sampler or next(iter(limits.samplers), None),
+        temperature=limits.temperature if request.temperature is None else request.temperature,
+        top_k=request.top_k or limits.top_k,
+        truncation=limits.truncation if request.truncation is None else request.truncation,
         strength=None if request.init is None else (request.strength or limits.strength),
         init=_covering(request.init, size),
         mask=_covering(request.mask, size),
@@ -146,6 +156,9 @@ def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> N
         ("--init", request.init is not None and not limits.init, "can't start from a picture"),
         ("--mask", request.mask is not None and not limits.mask, "can't paint a part of a picture anew"),
         ("--sampler", request.sampler is not None and not limits.samplers, "has no samplers"),
+        ("--temperature", request.temperature is not None and limits.temperature is None, "has no temperature"),
+        ("--top-k", request.top_k is not None and limits.top_k is None, "has no top-k"),
+        ("--truncation", request.truncation is not None and limits.truncation is None, "has no truncation"),
         ("--strength", request.strength is not None and request.init is None, "needs --init to change by a strength"),
     )
     for option, lacking, why in lacks:

@@ -53,6 +53,19 @@ def image(
         float | None, Doc("how far to leave the picture started from: 0 to 1 [default: 0.75]"), Interval(gt=0, le=1)
     ] = None,
     mask: Annotated[Path | None, Doc("paint only where this picture is white (or clear); as large as init's")] = None,
+    temperature: Annotated[
+        float | None,
+        Doc("of models that draw a picture's codes: below 1 keeps to likely ones [default: the model's]"),
+        Interval(ge=0, le=100),
+    ] = None,
+    top_k: Annotated[
+        int | None, Doc("of such models: draw among the k likeliest codes [default: the model's]"), Interval(ge=1)
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        Doc("of VQ-Diffusion: draw among the likeliest codes that hold this probability [default: the model's]"),
+        Interval(gt=0, le=1),
+    ] = None,
     grid_size: Annotated[str | None, Doc("COLUMNSxROWS of the contact sheet [default: by the number]")] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
@@ -88,6 +101,9 @@ def image(
             init=read_picture(init) if init is not None else None,
             strength=strength,
             mask=read_mask(mask) if mask is not None else None,
+            temperature=temperature,
+            top_k=top_k,
+            truncation=truncation,
         ),
         engine,
     )
@@ -134,6 +150,9 @@ def _settings(request: ImageRequest) -> dict[str, Any]:
         "sampler": request.sampler,
         "guidance": request.guidance,
         "strength": request.strength,
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "truncation": request.truncation,
     }
     return {name: value for name, value in named.items() if value is not None}
 

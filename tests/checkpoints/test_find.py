@@ -131,6 +131,12 @@ def test_a_model_in_the_hubs_cache_is_found_by_its_id_and_revision(checkpoint: P
     assert by_name.digest == find.find(f"gpt2@{COMMIT}", default="text").digest == digest.of_folder(checkpoint)
 
 
+@pytest.mark.parametrize("name", ["kuprel/min-dalle", "microsoft/vq-diffusion-ithq"])
+def test_what_is_published_as_pickles_alone_is_to_be_fetched_by_hand(name: str) -> None:
+    with pytest.raises(ModelNotFound, match=rf"hf download {name} --local-dir .* name that: --model \./"):
+        find.download(name)
+
+
 def test_without_a_network_it_says_so_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 

@@ -1,0 +1,58 @@
+"""State dicts of models that were published as pickles and never again, read without running what a pickle may ask for.
+
+Pickled weights are refused everywhere else (see `folder.py`). Of `kuprel/min-dalle` and `microsoft/vq-diffusion-ithq`
+there is nothing else to read, and they are tensors by name and nothing more, so torch's `weights_only` reader opens
+them: it builds tensors, and refuses whatever else a pickle asks for. It holds to that from torch 2.6 on
+(CVE-2025-32434).
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from genarium.errors import BadCheckpoint
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_state(file: Path) -> dict[str, Tensor]:
+    """Every tensor of a `.safetensors` or `.pt` file by its published name, mapped into memory.
+
+    Raises BadCheckpoint where the file is damaged, or holds anything but tensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError:
+        raise BadCheckpoint(
+            f"{file} is a pickle that asks for more than tensors, which could run any code, so it is refused; "
+            "take the file that its authors published"
+        ) from None
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+        first = str(error).partition("\n")[0]
+        raise BadCheckpoint(f"{file} is damaged or cut short ({first}); download it again") from None
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise BadCheckpoint(f"{file} is no state dict of tensors; take the file that its authors published")
+    return state
+
+
+def read_shapes(file: Path) -> Shapes:
+    """Every tensor's shape by its published name; no weights are read. Raises BadCheckpoint."""
+    from safetensors import SafetensorError, safe_open
+
+    if file.suffix != ".safetensors":
+        return {name: tuple(tensor.shape) for name, tensor in read_state(file).items()}
+    try:
+        with safe_open(file, "pt") as opened:
+            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
