@@ -60,9 +60,10 @@ def direct(vectors: np.ndarray, query: np.ndarray, k: int, lambda_: float) -> li
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 25), k=st.integers(1, 30), lambda_=st.floats(0, 1))
 def test_the_choice_is_maximal_marginal_relevance(seed: int, n: int, k: int, lambda_: float) -> None:
-    vectors = np.random.default_rng(seed).normal(size=(n, 6))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    query = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
+    # The query is not their mean: two vectors are equally near to that, and rounding would choose between them.
+    query, *vectors = np.random.default_rng(seed).normal(size=(n + 1, 6))
+    query /= np.linalg.norm(query)
+    vectors = np.stack(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert maximal_marginal_relevance(vectors, query, k, lambda_) == direct(vectors, query, k, lambda_)
 
 
