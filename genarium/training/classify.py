@@ -15,7 +15,11 @@ from genarium.training.inputs import Batches, Inputs, outputs
 
 
 class Classify:
-    """Cross-entropy of the right label (BERT, arXiv:1810.04805, section 4.1)."""
+    """Cross-entropy of the right label (BERT, arXiv:1810.04805, section 4.1).
+
+    With `consistency` each batch is read twice, under two draws of dropout, and the two answers are drawn together:
+    R-Drop (Liang et al. 2021, arXiv:2106.14448, eq. 4) with `consistency` for its alpha.
+    """
 
     def __init__(
         self,
@@ -27,8 +31,10 @@ class Classify:
         batch_size: int,
         seed: int,
         identity: dict[str, Any],
+        consistency: float = 0.0,
     ):
         self.model: nn.Module = model
+        self.consistency = consistency
         self.labels = list(labels)
         self.inputs = train[1]
         self.targets = [self.labels.index(example.label) for example in train[0]]
@@ -38,13 +44,20 @@ class Classify:
             "data": {"inputs": self.inputs.digest(), "labels": self.labels, "watched": self.watched_inputs.digest()},
             "batch_size": batch_size,
         }
+        if consistency:
+            self.identity["consistency"] = consistency
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         rows = self.batches.rows(index)
         return *self.inputs.block(rows), torch.tensor([self.targets[row] for row in rows])
 
     def loss(self, tokens: Tensor, lengths: Tensor, types: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(self.model(tokens, lengths=lengths, types=types).float(), targets)
+        first = self.model(tokens, lengths=lengths, types=types).float()
+        if not self.consistency:
+            return F.cross_entropy(first, targets)
+        second = self.model(tokens, lengths=lengths, types=types).float()
+        right = (F.cross_entropy(first, targets) + F.cross_entropy(second, targets)) / 2
+        return right + self.consistency * divergence(first, second)
 
     def evaluate(self) -> dict[str, float]:
         return self.measure(self.watched, self.watched_inputs)
@@ -161,3 +174,10 @@ def f1(found: Tensor, true: Tensor) -> float:
 def _shorten(text: str, width: int = 60) -> str:
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def divergence(first: Tensor, second: Tensor) -> Tensor:
+    """How far two answers (B, labels), scores before the softmax, are apart: KL both ways, the mean of the two."""
+    p, q = first.log_softmax(-1), second.log_softmax(-1)
+    both = [F.kl_div(one, other, log_target=True, reduction="batchmean") for one, other in ((p, q), (q, p))]
+    return (both[0] + both[1]) / 2

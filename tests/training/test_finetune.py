@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch.distributions import Categorical, kl_divergence
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import folder as folders
@@ -26,6 +27,7 @@ from genarium.errors import BadInput
 from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, TextClassifier
 from genarium.training import start, state
 from genarium.training.answer import Windows, best_span, normalised, overlap
+from genarium.training.classify import divergence
 from genarium.training.finetune import finetune
 from genarium.training.inputs import Batches
 
@@ -96,7 +98,13 @@ def scores(folder: Path, texts: list[str], base: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("way", "more"),
-    [("lora", {}), ("lora", {"runs": 2}), ("head_only", {"pool": "mean", "epochs": 12}), ("full", {})],
+    [
+        ("lora", {}),
+        ("lora", {"runs": 2}),
+        ("lora", {"consistency": 1.0}),
+        ("head_only", {"pool": "mean", "epochs": 12}),
+        ("full", {}),
+    ],
 )
 def test_it_learns_to_classify_and_the_folder_says_the_same(
     base: Path, tmp_path: Path, way: str, more: dict[str, Any]
@@ -118,6 +126,22 @@ def test_it_learns_to_classify_and_the_folder_says_the_same(
     assert log[-1]["loss"] < log[0]["loss"]
     assert "->" in log[-1]["sample"]
     assert (first / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_readings_are_drawn_together_by_the_divergence_of_the_paper() -> None:
+    """R-Drop, eq. 3: the mean of both Kullback-Leibler divergences, as torch's distributions have them."""
+    torch.manual_seed(0)
+    first, second = torch.randn(5, 3), torch.randn(5, 3)
+    p, q = Categorical(logits=first), Categorical(logits=second)
+    expected = (kl_divergence(p, q) + kl_divergence(q, p)).mean() / 2
+    torch.testing.assert_close(divergence(first, second), expected)
+    assert divergence(first, first) == 0
+
+
+def test_consistency_is_for_labels_only(base: Path, tmp_path: Path) -> None:
+    data = reviews(tmp_path / "data.jsonl", 20, {"bad": BAD, "good": GOOD})
+    with pytest.raises(BadInput, match="--consistency is for --task classify"):
+        finetune(**options(base, data, tmp_path / "out", task="rank", consistency=1.0))
 
 
 def test_a_full_fine_tune_opens_in_transformers(base: Path, tmp_path: Path) -> None:
