@@ -1,0 +1,187 @@
+"""Autoencoder and denoiser learn from pictures, go on where they stopped, end in the running mean of the weights."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genarium.checkpoints.find import find
+from genarium.checkpoints.prompts import PromptEncoder
+from genarium.models.unet import UNet, UNetConfig
+from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
+from genarium.progress import Event, listening
+from genarium.training import autoencoder as autoencoder_module
+from genarium.training import denoise as denoise_module
+from genarium.training.autoencoder import Reconstruct
+from genarium.training.denoise import Denoise
+from genarium.training.loop import RunningMean, fit
+from genarium.training.pictures import Pictures, to_pictures, to_tensor
+from genarium.training.settings import Settings
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
+SETTINGS = Settings(
+    learning_rate=3e-3,
+    min_learning_rate=1e-4,
+    warmup_steps=5,
+    weight_decay=0.0,
+    ema=0.9,
+    checkpoint_minutes=0,
+    precision="float32",
+    compile="off",
+)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer held-out pictures than a real run looks at."""
+    monkeypatch.setattr(denoise_module, "N_WATCHED", 32)
+    monkeypatch.setattr(autoencoder_module, "N_WATCHED", 32)
+
+
+class Squares:
+    """A square of one colour somewhere on grey; what is held out has numbers of its own."""
+
+    size = 16
+    identity: dict[str, Any] = {"squares": 1}  # noqa: RUF012
+
+    def train(self, first: int, n: int) -> Pictures:
+        pictures = np.full((n, self.size, self.size, 3), 128, dtype=np.uint8)
+        captions = []
+        for place in range(n):
+            random = np.random.default_rng(first + place)
+            name = list(COLOURS)[random.integers(3)]
+            y, x = random.integers(0, 9, 2)
+            pictures[place, y : y + 8, x : x + 8] = COLOURS[name]
+            captions.append(f"a {name} square")
+        return pictures, captions
+
+    def heldout(self, first: int, n: int) -> Pictures:
+        return self.train(10**6 + first, n)
+
+
+def autoencoder() -> Autoencoder:
+    torch.manual_seed(0)
+    return Autoencoder(
+        AutoencoderConfig(
+            latent_channels=4,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            mid_block_attention=False,
+            sample_size=16,
+            scaling_factor=1.5,
+        )
+    )
+
+
+def reconstruct(folder: Path, model: VAE | Autoencoder | None = None) -> Reconstruct:
+    return Reconstruct(model or autoencoder(), Squares(), batch_size=8, beta=1e-4, folder=folder, seed=0)
+
+
+def denoise(folder: Path) -> Denoise:
+    path = find("starter/encoder", default="encoder").path
+    assert path is not None
+    prompts = PromptEncoder(path, context=16)
+    frozen = autoencoder().requires_grad_(False).eval()
+    torch.manual_seed(1)
+    config = UNetConfig(
+        block_out_channels=(32,),
+        attention=(True,),
+        layers_per_block=1,
+        heads=(2,),
+        sample_size=8,
+        cross_attention_dim=384,
+        norm_num_groups=8,
+    )
+    return Denoise(
+        UNet(config), frozen, prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
+    )
+
+
+def test_pictures_go_to_tensors_and_back() -> None:
+    pictures = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    tensor = to_tensor(pictures)
+    assert tensor.shape == (2, 3, 4, 4)
+    assert (float(to_tensor(np.zeros_like(pictures)).min()), float(tensor.max())) == (
+        -1.0,
+        pytest.approx(95 / 127.5 - 1),
+    )
+    assert np.array_equal(to_pictures(tensor), pictures)
+
+
+@pytest.mark.parametrize("kind", ["map", "vector"])
+def test_pictures_come_back_the_better_the_longer_it_learned(kind: str, tmp_path: Path) -> None:
+    model = None if kind == "map" else VAE(VAEConfig(size=16, widths=(8, 16), latent=8))
+    log = fit(reconstruct(tmp_path, model), replace(SETTINGS, steps=100, evaluate_every=25), tmp_path)
+    assert log[-1]["psnr"] > log[0]["psnr"] + 0.5
+    assert log[-1]["loss"] < log[0]["loss"]
+    for entry in log:
+        assert (tmp_path / entry["sample"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_path: Path) -> None:
+    objective = denoise(tmp_path)
+    log = fit(objective, replace(SETTINGS, steps=60, evaluate_every=30), tmp_path)
+    # Saying nothing costs the flow's own square: that of the noise, 1, and that of the latents.
+    nothing = 1 + float(objective.watched.square().mean())
+    assert log[-1]["loss"] < log[0]["loss"] < 1.05 * nothing
+    assert log[-1]["loss"] < 0.8 * nothing
+    assert (tmp_path / log[-1]["sample"]).is_file()
+
+
+@pytest.mark.parametrize("family", [reconstruct, denoise])
+def test_stopped_and_gone_on_with_it_ends_in_the_same_weights(family: Any, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=8, evaluate_every=8)
+    whole = family(tmp_path / "whole")
+    fit(whole, settings, tmp_path / "whole")
+
+    def stop(event: Event) -> None:
+        if event.stage == "training" and event.done == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    with listening(stop), pytest.raises(KeyboardInterrupt):
+        fit(family(tmp_path / "cut"), settings, tmp_path / "cut")
+    again = family(tmp_path / "cut")
+    seen: list[int] = []
+    with listening(lambda event: seen.append(event.done) if event.stage == "training" else None):
+        fit(again, settings, tmp_path / "cut")
+    assert seen == [6, 7, 8]
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, again.model.state_dict()[name]), name
+
+
+def test_the_running_mean_is_the_papers_and_lies_in_the_model_only_while_it_is_looked_at() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    mean = RunningMean(model, 0.5)
+    by_hand = model.weight.detach().clone()
+    for step in range(6):
+        with torch.no_grad():
+            model.weight.add_(torch.randn(2, 3))
+        mean.update(step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        by_hand = decay * by_hand + (1 - decay) * model.weight.detach()
+    last = model.weight.detach().clone()
+    with mean.in_place():
+        torch.testing.assert_close(model.weight.detach(), by_hand)
+    assert torch.equal(model.weight, last)
+    mean.take_place()
+    torch.testing.assert_close(model.weight.detach(), by_hand)
+
+
+def test_no_mean_leaves_the_weights_alone() -> None:
+    model = nn.Linear(3, 2)
+    before = model.weight.detach().clone()
+    mean = RunningMean(model, 0.0)
+    mean.update(0)
+    with mean.in_place():
+        assert torch.equal(model.weight, before)
+    mean.take_place()
+    assert torch.equal(model.weight, before)
