@@ -31,7 +31,7 @@ CONTEXT = 32
 def train_diffusion(
     *,
     autoencoder: Annotated[str, Doc("folder of the autoencoder that `genarium train vae` made")],
-    data: Annotated[str, Doc("`scenes`, or a folder of pictures with captions")] = "scenes",
+    data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,

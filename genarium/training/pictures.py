@@ -1,4 +1,4 @@
-"""Where training takes pictures from: composed scenes, or a folder of the user's own with their captions."""
+"""Where training takes pictures from: composed scenes."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: i
 def source_of(data: str, size: int, *, seed: int) -> Source:
     """The pictures that `data` names. Raises BadInput."""
     if data != "scenes":
-        raise BadInput(f"no pictures called {data!r}; name a folder, or `scenes` for composed ones")
+        raise BadInput(f"no pictures called {data!r}; there are `scenes`, composed ones")
     return Scenes(size, snap=size // 8, seed=seed)

@@ -1,4 +1,4 @@
-"""`genarium train vae`: an autoencoder of pictures, from composed scenes or a folder of one's own."""
+"""`genarium train vae`: an autoencoder of pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genarium.progress import emit
 
 def train_vae(
     *,
-    data: Annotated[str, Doc("`scenes`, or a folder of pictures")] = "scenes",
+    data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
     latents: Annotated[
