@@ -14,15 +14,14 @@ from torch.nn import functional as F
 
 from genarium.data.scenes.backgrounds import VARIANTS, background
 from genarium.data.scenes.degrade import roughen
-from genarium.data.scenes.detector import SHADES, SIDE, STRIDE, Detector
+from genarium.data.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
 from genarium.data.scenes.dice import Dice
 from genarium.data.scenes.kinds import BACKGROUNDS, KINDS, SIZES
-from genarium.data.scenes.sprites import sprite
+from genarium.data.scenes.sprites import paste, sprite
 from genarium.training.loop import fit
 from genarium.training.settings import Settings
 
 _NAMES = tuple(KINDS)
-_PIXELS = {"small": 16, "medium": 24, "large": 32}
 _CELLS = SIDE // STRIDE
 _MIDDLES = np.arange(_CELLS) * STRIDE + STRIDE / 2
 
@@ -36,7 +35,7 @@ def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     boxes: list[tuple[int, int, int]] = []
     for _ in range(10):
         size = dice.below(len(SIZES)) if dice.chance(0.7) else 1
-        pixels = _PIXELS[SIZES[size]]
+        pixels = PIXELS[SIZES[size]]
         x, y = dice.below(SIDE - pixels + 1), dice.below(SIDE - pixels + 1)
         if any(x < bx + b and bx < x + pixels and y < by + b and by < y + pixels for bx, by, b in boxes):
             continue
@@ -46,9 +45,7 @@ def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         name = dice.pick(_NAMES)
         kind = KINDS[name]
         colour = dice.pick(kind.colours) if kind.colours and dice.chance(0.7) else None
-        light, through = sprite(name, colour, drawn, dice.chance(0.5))
-        under = canvas[y : y + drawn, x : x + drawn]
-        under[:] = light + under * through // 255
+        paste(canvas, x, y, sprite(name, colour, drawn, dice.chance(0.5)))
         away = (_MIDDLES[None] - x - drawn / 2) ** 2 + (_MIDDLES[:, None] - y - drawn / 2) ** 2
         heat = np.maximum(heat, np.exp(-away / (2 * (0.12 * drawn + 0.6) ** 2)).astype(np.float32))
         nearest = away == away.min()
@@ -72,9 +69,12 @@ class Seeing:
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures (b, 3, 64, 64), heat (b, 16, 16), parts (b, 3, 16, 16), backgrounds (b,)."""
-        made = [crowded(Dice(self.seed, index, place)) for place in range(self.batch_size)]
+        return self._made(self.seed, index)
+
+    def _made(self, seed: int, index: int) -> tuple[Tensor, ...]:
+        made = [crowded(Dice(seed, index, place)) for place in range(self.batch_size)]
         pictures, heat, parts, where = zip(*made, strict=True)
-        seen = roughen(np.stack(pictures), self.seed * 1_000_003 + index)
+        seen = roughen(np.stack(pictures), seed * 1_000_003 + index)
         return (
             seen.contiguous(memory_format=torch.channels_last),
             torch.from_numpy(np.stack(heat)),
@@ -96,12 +96,10 @@ class Seeing:
 
     def evaluate(self) -> dict[str, float]:
         """Loss on scenes of another seed, and how often the cell at a centre has its kind, shade and size right."""
-        told = Seeing.__new__(Seeing)
-        told.model, told.batch_size, told.seed = self.model, self.batch_size, self.seed + 1
         losses, right, count = [], torch.zeros(3), 0
         for index in range(4):
-            pictures, heat, parts, where = told.batch(index)
-            losses.append(float(told.loss(pictures, heat, parts, where)))
+            pictures, heat, parts, where = self._made(self.seed + 1, index)
+            losses.append(float(self.loss(pictures, heat, parts, where)))
             _, *logits, _ = self.model(pictures)
             hit = (heat == 1) & (parts[:, 0] >= 0)
             count += int(hit.sum())

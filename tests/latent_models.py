@@ -9,6 +9,7 @@ import torch
 from genarium.checkpoints import latent_diffusion as layout
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
+from genarium.training.denoise import PROCESS
 
 WORDS = 384
 """As wide as the states of starter/encoder."""
@@ -39,5 +40,5 @@ def latent_folder(path: Path, *, context: int = 32) -> Path:
     )
     layout.save_autoencoder(autoencoder, path / "vae", dtype=torch.float16)
     layout.save_unet(unet, path / "unet", dtype=torch.float16)
-    layout.write_pipeline(path, text_encoder="starter/encoder", context=context)
+    layout.write_pipeline(path, PROCESS, text_encoder="starter/encoder", context=context)
     return path

@@ -161,7 +161,10 @@ def load_vqgan(file: Path, config: VQGANConfig, device: str) -> VQGANDecoder:
     with torch.device("meta"):
         model = VQGANDecoder(config)
     state = read_state(file)
-    fetch = lambda name: folders.require(state, name, file)  # noqa: E731
+
+    def fetch(name: str) -> Tensor:
+        return folders.require(state, name.replace("conv_shortcut", "nin_shortcut"), file)
+
     folders.fill(model, fetch, file, torch.float32, device, described_by="the rest of it")
     return model.requires_grad_(False).eval()
 

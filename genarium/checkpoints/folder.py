@@ -31,20 +31,30 @@ def read_config(path: Path) -> dict[str, Any]:
     from genarium.checkpoints import adapter, find
 
     file = path / "config.json"
-    if not file.exists() and adapter.is_adapter(path):
-        return read_config(find.base_of(path))
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
+        if adapter.is_adapter(path):
+            return read_config(find.base_of(path))
         raise BadCheckpoint(
             f"{path} has no config.json, so it is not a checkpoint folder; "
             "name a folder in the Hugging Face layout (config.json, model.safetensors, tokenizer.json)"
-        ) from None
-    except (ValueError, OSError) as error:
-        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); download the folder again") from None
-    if not isinstance(config, dict) or "model_type" not in config:
+        )
+    config = read_json(file)
+    if "model_type" not in config:
         raise BadCheckpoint(f"{file} names no model_type, so the kind of network is unknown; download it again")
     return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object. Raises BadCheckpoint where the file is missing, or is not that."""
+    try:
+        loaded = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{file.parent} has no {file.name}; get the folder again") from None
+    except (ValueError, OSError) as error:
+        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); get the folder again") from None
+    if not isinstance(loaded, dict):
+        raise BadCheckpoint(f"{file} is no JSON object; get the folder again")
+    return loaded
 
 
 def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints import scheduler
+from genarium.diffusion.process import Process
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.unet import UNet, UNetConfig
@@ -85,18 +87,18 @@ def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = tor
     _save(model, path, write_autoencoder_config(model.config), VAE_NAMES, dtype)
 
 
-def write_pipeline(path: Path, *, text_encoder: str, context: int) -> None:
+def write_pipeline(path: Path, process: Process, *, text_encoder: str, context: int) -> None:
     """What the parts are and how they go together, beside the folders `unet/` and `vae/`.
 
-    `text_encoder` is the reference of the encoder that prompts are read with, `context` how many tokens of them.
+    `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
+    `context` how many tokens of them.
     """
-    scheduler = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0}
-    write_atomically(path / "scheduler" / "scheduler_config.json", json.dumps(scheduler, indent=2).encode() + b"\n")
+    scheduler.write(process, path / "scheduler")
     index = {
         "_class_name": PIPELINE,
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "scheduler": ["diffusers", scheduler.to_config(process)["_class_name"]],
         "text_encoder": text_encoder,
         "context": context,
     }
@@ -212,13 +214,8 @@ def write_autoencoder_config(config: AutoencoderConfig) -> dict[str, Any]:
 
 
 def _config(path: Path, kind: str) -> dict[str, Any]:
-    try:
-        raw = json.loads((path / "config.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{path} has no config.json; download the folder again") from None
-    except (ValueError, OSError) as error:
-        raise BadCheckpoint(f"{path / 'config.json'} can't be read as JSON ({error}); download it again") from None
-    if not isinstance(raw, dict) or raw.get("_class_name") != kind:
+    raw = folders.read_json(path / "config.json")
+    if raw.get("_class_name") != kind:
         raise BadCheckpoint(f"{path} does not hold a {kind}")
     return raw
 

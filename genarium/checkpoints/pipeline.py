@@ -7,12 +7,12 @@ beside the plain one) the plain one is read where it is there.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genarium.checkpoints import folder
+from genarium.checkpoints.folder import read_json
 from genarium.errors import BadCheckpoint
 
 INDEX = "model_index.json"
@@ -30,7 +30,9 @@ class Part:
 
     def count(self) -> int:
         """How many numbers the weights are, by the files' headers."""
-        return sum(_numbers(file) for file in self.files)
+        from genarium.checkpoints.state_dict import count
+
+        return sum(count(file) for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,3 @@ def _variant(file: Path) -> str | None:
     """`model.fp16.safetensors` and `model.fp16-00001-of-00002.safetensors` are fp16."""
     pieces = file.name.removesuffix(".safetensors").split(".")
     return pieces[1].split("-")[0] if len(pieces) > 1 else None
-
-
-def _numbers(file: Path) -> int:
-    import math
-
-    from genarium.checkpoints.state_dict import read_shapes
-
-    return sum(math.prod(shape) for shape in read_shapes(file).values())
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object. Raises BadCheckpoint."""
-    try:
-        loaded = json.loads(file.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); download the folder again") from None
-    if not isinstance(loaded, dict):
-        raise BadCheckpoint(f"{file} is no JSON object; download the folder again")
-    return loaded

@@ -20,19 +20,12 @@ class PromptEncoder:
         self.tokenizer = tokenizers.load(path)
         self.context = context
         self.tokenizer.enable_truncation(context)
-        self.tokenizer.no_padding()
+        self.tokenizer.enable_padding(pad_to_multiple_of=8)  # so that there are few different shapes
 
     def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Tokens (B, S), zeros behind the shorter, and how many are real in each, (B,).
-
-        S is a multiple of 8, so that there are few different shapes.
-        """
-        rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(prompts))]
-        longest = -(-max(len(row) for row in rows) // 8) * 8
-        block = torch.zeros(len(rows), longest, dtype=torch.long)
-        for place, row in enumerate(rows):
-            block[place, : len(row)] = torch.tensor(row)
-        return block, torch.tensor([len(row) for row in rows])
+        """Tokens (B, S), padding behind the shorter, and how many are real in each, (B,)."""
+        rows = self.tokenizer.encode_batch(list(prompts))
+        return torch.tensor([row.ids for row in rows]), torch.tensor([sum(row.attention_mask) for row in rows])
 
     def cut(self, prompt: str) -> str:
         """The end of the prompt that is not read, empty where all of it is."""

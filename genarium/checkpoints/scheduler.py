@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from genarium.checkpoints.folder import read_json
 from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import DiffusionSchedule, FlowSchedule
 from genarium.diffusion.targets import Prediction
@@ -52,15 +53,7 @@ REFUSED = (
 def read(path: Path) -> Process:
     """The process described in a `scheduler/` folder. Raises BadCheckpoint."""
     file = path / FILE
-    try:
-        raw = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{path} has no {FILE}; download the folder again") from None
-    except (ValueError, OSError) as error:
-        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); download it again") from None
-    if not isinstance(raw, dict):
-        raise BadCheckpoint(f"{file} does not describe a scheduler; download it again")
-    return from_config(raw, str(file))
+    return from_config(read_json(file), str(file))
 
 
 def from_config(raw: Mapping[str, Any], where: str) -> Process:

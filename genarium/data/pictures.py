@@ -1,7 +1,8 @@
-"""Users' pictures, read safely: any mode Pillow knows becomes upright 8-bit RGB, or greyscale for a mask.
+"""Pictures: users' own, read safely, and the tensors that networks take and give.
 
-A file's header is read first: a picture of more than MAX_PIXELS is refused before a pixel of it is decoded, so that
-a small file can't unpack into more than the memory holds.
+Any mode Pillow knows becomes upright 8-bit RGB, or greyscale for a mask. A file's header is read first: a picture of
+more than MAX_PIXELS is refused before a pixel of it is decoded, so that a small file can't unpack into more than the
+memory holds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from genarium.errors import BadInput
 from genarium.progress import note
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
+    from torch import Tensor
 
 MAX_PIXELS = 100_000_000
 """About 10,000 x 10,000: beyond any camera a person holds, and 300 MB as RGB."""
@@ -60,6 +63,20 @@ def contain(picture: Image, size: tuple[int, int], *, colour: str = "white") -> 
     from PIL.Image import Resampling
 
     return picture if picture.size == size else ImageOps.pad(picture, size, Resampling.LANCZOS, color=colour)
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [-1, 1], channels last in memory, as convolutions like it."""
+    import torch
+
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def to_pictures(tensor: Tensor) -> np.ndarray:
+    """(n, 3, H, W) in [-1, 1], clipped, to (n, H, W, 3) uint8."""
+    whole = tensor.float().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    pictures: np.ndarray = whole.permute(0, 2, 3, 1).cpu().numpy()
+    return pictures
 
 
 def _upright(file: Path) -> Image:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
-import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ from torch import Tensor
 
 from genarium.checkpoints import dalle
 from genarium.checkpoints.dalle_tokenizer import DalleTokenizer
-from genarium.checkpoints.state_dict import read_shapes
+from genarium.checkpoints.state_dict import count
 from genarium.decoding import image_tokens
 from genarium.decoding.sampling import Sampling
 from genarium.devices import available_memory, pick_device, total_memory
-from genarium.engines.image import ImageRequest, Limits, Picture
+from genarium.engines.image import ImageRequest, Limits, Picture, is_out_of_memory, tell_what_is_cut
 from genarium.engines.linear import use_decoding_linears
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.models.dalle import ImageDecoder, TextEncoder
@@ -87,7 +85,7 @@ class DalleImage:
             for first in range(0, len(request.seeds), TOGETHER):
                 yield from self._paint(request, first, request.seeds[first : first + TOGETHER], states, real)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             self.close()
             raise BadInput(
@@ -130,7 +128,7 @@ class DalleImage:
 
     def _bytes(self, dtype: torch.dtype, pictures: int, *, encoder_stays: bool) -> int:
         """What is still to take for so many pictures."""
-        sizes = [count * size for count, size in zip(self._counts, (dtype.itemsize, dtype.itemsize, 4), strict=True)]
+        sizes = [n * size for n, size in zip(self._counts, (dtype.itemsize, dtype.itemsize, 4), strict=True)]
         parts = (self._encoder, self._decoder, self._vqgan)
         encoder, decoder, vqgan = (0 if part is not None else size for part, size in zip(parts, sizes, strict=True))
         config, rows = self.config, 2 * min(pictures, TOGETHER)
@@ -143,7 +141,7 @@ class DalleImage:
     def _counts(self) -> list[int]:
         """How many numbers encoder, decoder and VQGAN are."""
         files = (self.files.encoder, self.files.decoder, self.files.detoker)
-        return [sum(math.prod(shape) for shape in read_shapes(file).values()) for file in files]
+        return [count(file) for file in files]
 
     # Running.
 
@@ -156,9 +154,7 @@ class DalleImage:
                 "different models, so download both again"
             )
         if encoded.cut:
-            shown = textwrap.shorten(encoded.cut, 200)
-            length = self.config.text_length
-            note(f"the prompt is longer than the {length} tokens that {self.name} reads; left out: “{shown}”")
+            tell_what_is_cut(self.name, "prompt", self.config.text_length, encoded.cut)
         if encoded.dropped:
             note(f"{self.name} reads plain English letters only; left out: “{encoded.dropped}”")
         plan, on_cpu = self._plan(request), not self._on_gpu

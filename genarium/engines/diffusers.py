@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import inspect
-import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,15 @@ from torch import Tensor, nn
 
 from genarium.checkpoints.pipeline import Part, Pipeline, is_pipeline, read_pipeline
 from genarium.devices import available_memory, cpu_multiplies_bfloat16, pick_device, total_memory
-from genarium.engines.image import ImageRequest, Limits, Picture, Size, with_unmasked
+from genarium.engines.image import (
+    ImageRequest,
+    Limits,
+    Picture,
+    Size,
+    is_out_of_memory,
+    tell_what_is_cut,
+    with_unmasked,
+)
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
@@ -124,7 +131,7 @@ class DiffusersImage:
                 pixels = self._paint(request, row, seed)
                 yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began})
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self.close()
             width, height = request.size or self.limits.size
@@ -254,7 +261,7 @@ class DiffusersImage:
         except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever the library says of a folder that it can't open
-            if _is_memory(error):
+            if is_out_of_memory(error):
                 raise
             raise BadCheckpoint(f"{self.name} can't be opened by diffusers: {_first_line(error)}") from None
         pipeline.set_progress_bar_config(disable=True)
@@ -335,8 +342,7 @@ class DiffusersImage:
             cuts = [_cut(getattr(self._loaded, name), text) for name in names]
             if cuts and all(cut for _, cut in cuts):
                 context, cut = min(cuts, key=lambda found: len(found[1]))
-                shown = textwrap.shorten(cut, 200)
-                note(f"the {called} is longer than the {context} tokens that {self.name} reads; left out: “{shown}”")
+                tell_what_is_cut(self.name, called, context, cut)
 
 
 def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
@@ -457,11 +463,6 @@ def _dtype(asked: str, device: str) -> torch.dtype:
         return fast
     named: torch.dtype = getattr(torch, asked)
     return named
-
-
-def _is_memory(error: BaseException) -> bool:
-    words = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _first_line(error: Exception) -> str:

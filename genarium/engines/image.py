@@ -6,12 +6,14 @@ configs alone; the weights are read by the first `generate`. So `settle` refuses
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from genarium.devices import available_memory
 from genarium.errors import BadInput
+from genarium.progress import note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,6 +148,20 @@ def with_unmasked(made: Image, request: ImageRequest) -> Image:
     if request.mask is None or request.init is None:
         return made
     return Pillow.composite(made, request.init, request.mask)
+
+
+def tell_what_is_cut(name: str, called: str, context: int, cut: str) -> None:
+    """What `name` does not read of the prompt (or what it is `called`), whose first `context` tokens it reads."""
+    shown = textwrap.shorten(cut, 200)
+    note(f"the {called} is longer than the {context} tokens that {name} reads; left out: “{shown}”")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch, or a library on it, found no memory."""
+    import torch
+
+    words = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:

@@ -6,7 +6,6 @@ asked for. Float32 throughout: at this size a picture takes a second, and bfloat
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,12 +18,16 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints import scheduler
 from genarium.checkpoints.find import find
+from genarium.checkpoints.folder import read_json
+from genarium.checkpoints.pipeline import INDEX
 from genarium.checkpoints.prompts import PromptEncoder
+from genarium.data.pictures import to_pictures, to_tensor
 from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, inpaint
-from genarium.diffusion.schedules import FlowSchedule, draw_noise
+from genarium.diffusion.schedules import draw_noise
 from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.errors import BadCheckpoint
 from genarium.progress import emit, note
@@ -42,14 +45,16 @@ class LatentImage:
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
         self.index = _read_index(path)
-        self.unet_config = layout.read_unet_config(_read_json(path / "unet" / "config.json"), self.name)
-        self.vae_config = layout.read_autoencoder_config(_read_json(path / "vae" / "config.json"), self.name)
-        self.schedule = FlowSchedule(shift=float(_read_json(path / "scheduler" / "scheduler_config.json")["shift"]))
+        self.vae_config = layout.read_autoencoder_config(read_json(path / "vae" / "config.json"), self.name)
+        self.process = scheduler.read(path / "scheduler")
+        layout.read_unet_config(
+            read_json(path / "unet" / "config.json"), self.name
+        )  # refused before anything is loaded
 
     @staticmethod
     def opens(path: Path) -> bool:
         try:
-            return bool(_read_json(path / "model_index.json").get("_class_name") == layout.PIPELINE)
+            return bool(read_json(path / INDEX).get("_class_name") == layout.PIPELINE)
         except BadCheckpoint:
             return False
 
@@ -61,7 +66,7 @@ class LatentImage:
             multiple=2 ** (len(self.vae_config.block_out_channels) - 1),
             steps=STEPS,
             guidance=GUIDANCE,
-            samplers=("dpm++2m", "euler", "heun", "ddim", "ddpm"),
+            samplers=tuple(SAMPLERS),
             negative=True,
             init=True,
             mask=True,
@@ -79,16 +84,9 @@ class LatentImage:
             if lost := prompts.cut(prompt):
                 note(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}")
         with torch.inference_mode():
-            towards, against = (
-                prompts.states(*prompts.tokens([text])) for text in (request.prompt, request.negative_prompt)
-            )
-        width = max(towards[0].shape[1], against[0].shape[1])
-        denoise = guided(
-            unet,
-            tuple(_widened(part, width) for part in towards),
-            tuple(_widened(part, width) for part in against),
-            GUIDANCE if request.guidance is None else request.guidance,
-        )
+            states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
+        guidance = GUIDANCE if request.guidance is None else request.guidance
+        denoise = guided(unet, (states[:1], real[:1]), (states[1:], real[1:]), guidance)
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
             with torch.inference_mode():
@@ -101,10 +99,10 @@ class LatentImage:
         source = [torch.Generator().manual_seed(seed)]
         shape = (self.vae_config.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
-        levels = self.schedule.levels(request.steps or STEPS)
+        levels = self.process.levels(request.steps or STEPS, sampler=request.sampler)
         x, at_level = noise, None
         if request.init is not None:
-            known = autoencoder.scale(autoencoder.encode(_to_tensor(request.init, self.device)).mean)
+            known = autoencoder.scale(autoencoder.encode(to_tensor(np.array(request.init)[None]).to(self.device)).mean)
             if request.strength is not None:
                 levels = levels.tail(request.strength)
             x = levels.add_noise(known, noise)
@@ -115,11 +113,11 @@ class LatentImage:
         def on_step(step: int, total: int, x0: Tensor) -> None:
             emit("denoising", step, total, item=row)
 
-        latents = SAMPLERS[request.sampler or "dpm++2m"](
-            denoise, x, levels, prediction="flow", generators=source, on_step=on_step, at_level=at_level
+        latents = self.process.sample(
+            denoise, x, levels, sampler=request.sampler, generators=source, on_step=on_step, at_level=at_level
         )
-        picture = autoencoder.decode(autoencoder.unscale(latents))
-        return np.asarray(with_unmasked(Pillow.fromarray(_to_pixels(picture)), request))
+        pixels = to_pictures(autoencoder.decode(autoencoder.unscale(latents)))[0]
+        return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))
 
     @cached_property
     def _parts(self) -> tuple[Any, Any, PromptEncoder]:
@@ -138,40 +136,12 @@ class LatentImage:
         return unet, autoencoder, prompts
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{file.parent} has no {file.name}; copy or train the folder again") from None
-    except (ValueError, OSError) as error:
-        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); copy or train the folder again") from None
-    if not isinstance(found, dict):
-        raise BadCheckpoint(f"{file} is not a JSON object; copy or train the folder again")
-    return found
-
-
 def _read_index(path: Path) -> dict[str, Any]:
-    index = _read_json(path / "model_index.json")
+    index = read_json(path / INDEX)
     for name in ("text_encoder", "context"):
         if name not in index:
-            raise BadCheckpoint(f"{path}: model_index.json has no {name!r}; copy or train the folder again")
+            raise BadCheckpoint(f"{path}: {INDEX} has no {name!r}; get the folder again")
     return index
-
-
-def _widened(part: Tensor, width: int) -> Tensor:
-    """(1, S, ...) with zeros behind, up to `width`: states of nothing, and not to be looked at."""
-    missing = width - part.shape[1]
-    return torch.cat([part, part.new_zeros(1, missing, *part.shape[2:])], dim=1) if missing else part
-
-
-def _to_tensor(picture: Any, device: str) -> Tensor:
-    pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), dtype=np.uint8).copy())
-    return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1.0).to(device)
-
-
-def _to_pixels(tensor: Tensor) -> np.ndarray:
-    whole = tensor[0].float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    return whole.permute(1, 2, 0).cpu().numpy()
 
 
 def _mask(mask: Any, factor: int, device: str) -> Tensor:

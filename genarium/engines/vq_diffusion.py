@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.pipeline import INDEX, is_pipeline, read_json
+from genarium.checkpoints.folder import read_json
+from genarium.checkpoints.pipeline import INDEX, is_pipeline
 from genarium.checkpoints.state_dict import read_state
 from genarium.engines.diffusers import DiffusersImage, Plan, compute_in, require_finite
 from genarium.engines.image import ImageRequest, Limits
@@ -24,7 +25,8 @@ from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
 
 KIND = "VQDiffusionPipeline"
-PARTS = ("vqvae", "transformer", "text_encoder", "learned_classifier_free_sampling_embeddings")
+EMPTY_TEXT = "learned_classifier_free_sampling_embeddings"
+PARTS = ("vqvae", "transformer", "text_encoder", EMPTY_TEXT)
 STEPS, GUIDANCE, TRUNCATION = 100, 5.0, 1.0  # the pipeline's own
 PREVIEWS = 4  # of a picture, the finished one included
 PAINTING = 12  # widest feature maps that the decoder holds at once, by estimate
@@ -94,7 +96,7 @@ class VQDiffusionImage(DiffusersImage):
                 "tokenizer": CLIPTokenizer.from_pretrained(path / "tokenizer"),
                 "scheduler": VQDiffusionScheduler.from_pretrained(path / "scheduler"),
                 "transformer": self._read_part("transformer", Transformer2DModel, norm_type="ada_norm"),
-                PARTS[3]: self._read_part(PARTS[3], empty),
+                EMPTY_TEXT: self._read_part(EMPTY_TEXT, empty),
             }
         except (OSError, ValueError, KeyError) as error:
             raise BadCheckpoint(f"{self.name} can't be opened: {str(error).strip()[:300]}; download it again") from None

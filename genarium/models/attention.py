@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+class KeysAndValues:
+    """Keys and values of what was read so far, in one block per layer: (layers, B, K, capacity, D)."""
+
+    def __init__(self, shape: Sequence[int], *, dtype: torch.dtype, device: torch.device):
+        self.keys = torch.zeros(tuple(shape), dtype=dtype, device=device)
+        self.values = torch.zeros(tuple(shape), dtype=dtype, device=device)
+        self.length = 0
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store (B, K, T, D) behind what is there; return all of it, (B, K, S, D)."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.models.attention import attend
+from genarium.models.attention import KeysAndValues, attend
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class TextEncoder(nn.Module):
         return self.final_norm(x)
 
 
-class DecoderCache:
+class DecoderCache(KeysAndValues):
     """What stays the same from token to token: the texts' keys and values, and those of the pictures so far.
 
     `texts` holds the (B, H, S, D) keys and values of each layer, `mask` (B, 1, 1, S) which of them are no padding.
@@ -151,16 +151,7 @@ class DecoderCache:
         self.texts, self.mask = texts, mask
         like = texts[0][0]
         shape = (config.n_layers, like.shape[0], config.n_heads, config.image_length, like.shape[-1])
-        self.keys = torch.empty(shape, dtype=like.dtype, device=like.device)
-        self.values = torch.empty(shape, dtype=like.dtype, device=like.device)
-        self.length = 0
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, H, T, D) behind what is there; return all of it, (B, H, S, D)."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        super().__init__(shape, dtype=like.dtype, device=like.device)
 
 
 class DecoderBlock(nn.Module):

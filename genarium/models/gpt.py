@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.models.attention import attend
+from genarium.models.attention import KeysAndValues, attend
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,12 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x.float(), self.weight.shape, None, self.eps).to(x.dtype) * self.weight
 
 
-class KeyValueCache:
-    """Keys and values of the tokens read so far, in one block per layer: (B, K, capacity, D)."""
+class KeyValueCache(KeysAndValues):
+    """Keys and values of the tokens read so far."""
 
     def __init__(self, config: GPTConfig, batch: int, capacity: int, *, dtype: torch.dtype, device: torch.device):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros(shape, dtype=dtype, device=device)
-        self.length = 0
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, K, T, D) behind what is there; return all of it, (B, K, S, D)."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        super().__init__(shape, dtype=dtype, device=device)
 
     def select(self, rows: Tensor) -> None:
         """Keep (or repeat) these rows of the batch, in this order."""

@@ -137,22 +137,23 @@ class SpatialTransformer(nn.Module):
         return x + (h if self.linear else self.proj_out(h))
 
 
+def _block(config: UNetConfig, before: int, after: int) -> ResidualBlock:
+    return ResidualBlock(
+        before,
+        after,
+        groups=config.norm_num_groups,
+        eps=config.norm_eps,
+        time_width=4 * config.block_out_channels[0],
+        dropout=config.dropout,
+    )
+
+
 class Level(nn.Module):
     """Blocks at one size, on the way down or up: residual, then attention where the level has it."""
 
     def __init__(self, config: UNetConfig, level: int, widths: Sequence[tuple[int, int]]):
         super().__init__()
-        self.resnets = nn.ModuleList(
-            ResidualBlock(
-                before,
-                after,
-                groups=config.norm_num_groups,
-                eps=config.norm_eps,
-                time_width=4 * config.block_out_channels[0],
-                dropout=config.dropout,
-            )
-            for before, after in widths
-        )
+        self.resnets = nn.ModuleList(_block(config, before, after) for before, after in widths)
         if config.attention[level]:
             self.attentions = nn.ModuleList(
                 SpatialTransformer(config, after, config.heads[level]) for _, after in widths
@@ -187,17 +188,7 @@ class MiddleLevel(nn.Module):
     def __init__(self, config: UNetConfig):
         super().__init__()
         width = config.block_out_channels[-1]
-        self.resnets = nn.ModuleList(
-            ResidualBlock(
-                width,
-                width,
-                groups=config.norm_num_groups,
-                eps=config.norm_eps,
-                time_width=4 * config.block_out_channels[0],
-                dropout=config.dropout,
-            )
-            for _ in range(2)
-        )
+        self.resnets = nn.ModuleList(_block(config, width, width) for _ in range(2))
         self.attentions = nn.ModuleList([SpatialTransformer(config, width, config.heads[-1])])
 
     def forward(self, x: Tensor, time: Tensor, words: Tensor, mask: Tensor | None) -> Tensor:

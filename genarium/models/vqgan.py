@@ -1,6 +1,7 @@
 """The half of a VQGAN that paints: codes of a learned dictionary to pixels (Esser et al. 2021, arXiv:2012.09841).
 
-Layers are named as in the authors' `taming-transformers`, which published files keep.
+Layers are named as in the authors' `taming-transformers`, which published files keep, but for `conv_shortcut`: there
+it is `nin_shortcut`.
 Shapes: B batch, h x w codes, C channels; a picture is 2^(levels - 1) times as high and wide.
 """
 
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from genarium.models.residual import ResidualBlock, Upsample
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,8 @@ class VQGANConfig:
         return 2 ** (len(self.multipliers) - 1)
 
 
-class ResnetBlock(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x)))))), (B, C, h, w)."""
-
-    def __init__(self, n_in: int, n_out: int, n_groups: int):
-        super().__init__()
-        self.norm1 = nn.GroupNorm(n_groups, n_in)
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, padding=1)
-        self.norm2 = nn.GroupNorm(n_groups, n_out)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1)
-        self.nin_shortcut = nn.Conv2d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
-        return self.nin_shortcut(x) + y
+def _block(n_in: int, n_out: int, n_groups: int) -> ResidualBlock:
+    return ResidualBlock(n_in, n_out, groups=n_groups, eps=1e-5)
 
 
 class AttnBlock(nn.Module):
@@ -71,31 +61,18 @@ class AttnBlock(nn.Module):
 class Middle(nn.Module):
     def __init__(self, n: int, n_groups: int):
         super().__init__()
-        self.block_1 = ResnetBlock(n, n, n_groups)
+        self.block_1 = _block(n, n, n_groups)
         self.attn_1 = AttnBlock(n, n_groups)
-        self.block_2 = ResnetBlock(n, n, n_groups)
+        self.block_2 = _block(n, n, n_groups)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
-class Upsample(nn.Module):
-    """Twice as high and wide."""
-
-    def __init__(self, n: int):
-        super().__init__()
-        self.conv = nn.Conv2d(n, n, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-
-
 class Level(nn.Module):
     def __init__(self, n_in: int, n_out: int, config: VQGANConfig, *, attends: bool, doubles: bool):
         super().__init__()
-        self.block = nn.ModuleList(
-            ResnetBlock(n_out if i else n_in, n_out, config.n_groups) for i in range(config.n_blocks)
-        )
+        self.block = nn.ModuleList(_block(n_out if i else n_in, n_out, config.n_groups) for i in range(config.n_blocks))
         self.attn = nn.ModuleList(AttnBlock(n_out, config.n_groups) for _ in range(config.n_blocks if attends else 0))
         self.upsample = Upsample(n_out) if doubles else nn.Identity()
 

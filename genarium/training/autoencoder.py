@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genarium.data.pictures import to_pictures, to_tensor
 from genarium.models.vae import VAE, Autoencoder
-from genarium.training.pictures import Source, to_pictures, to_tensor, write_sheet
+from genarium.training.pictures import Source, write_sheet
 
 N_WATCHED = 256
 N_SHOWN = 8

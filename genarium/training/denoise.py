@@ -13,19 +13,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genarium.checkpoints.prompts import PromptEncoder
+from genarium.data.pictures import to_pictures, to_tensor
 from genarium.diffusion.guidance import guided
-from genarium.diffusion.samplers import euler
+from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
 from genarium.diffusion.targets import draw_timesteps, target
 from genarium.models.unet import UNet
 from genarium.models.vae import Autoencoder
-from genarium.training.pictures import Source, to_pictures, to_tensor, write_sheet
+from genarium.training.pictures import Source, write_sheet
 
 N_WATCHED = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
 """The shares of noise that held-out pictures are judged at."""
 DROPPED = 0.1
 """Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
+PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
+"""What is trained, and how it is drawn from."""
 
 
 class Denoise:
@@ -49,11 +52,12 @@ class Denoise:
         self.model = model
         self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
         self.batch_size, self.folder, self.seed, self.shown = batch_size, folder, seed, list(shown)
-        self.schedule = FlowSchedule()
+        side = source.size // autoencoder.factor
+        self.shape = (autoencoder.config.latent_channels, side, side)
         self.identity: dict[str, Any] = {
             "data": source.identity,
             "network": asdict(model.config),
-            "objective": {"batch_size": batch_size, "dropped": DROPPED, "prediction": "flow"},
+            "objective": {"batch_size": batch_size, "dropped": DROPPED, "prediction": PROCESS.prediction},
         }
         pictures, self.captions = source.heldout(0, N_WATCHED)
         self.watched = self._latents(to_tensor(pictures))
@@ -63,9 +67,8 @@ class Denoise:
         random = np.random.default_rng([self.seed, index])
         told = ["" if random.random() < DROPPED else caption for caption in captions]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        t = draw_timesteps(self.schedule, len(told), how="logit_normal", generator=generator)
-        z, side = self.autoencoder.config.latent_channels, self.source.size // self.autoencoder.factor
-        noise = torch.randn(len(told), z, side, side, generator=generator)
+        t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", generator=generator)
+        noise = torch.randn(len(told), *self.shape, generator=generator)
         return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
 
     def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -73,8 +76,8 @@ class Denoise:
 
     def _error(self, latents: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         states, real = self.prompts.states(tokens, lengths)
-        x = add_noise(self.schedule, latents, noise, t)
-        wanted = target("flow", latents, noise, *self.schedule.signal_noise(t))
+        x = add_noise(PROCESS.schedule, latents, noise, t)
+        wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
         return F.mse_loss(self.model(x, t, states, real).float(), wanted)
 
     @torch.no_grad()
@@ -92,21 +95,17 @@ class Denoise:
             tokens, lengths = self.prompts.tokens(self.captions[first : first + 64])
             noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=device)
             for share in LEVELS_WATCHED:
-                t = torch.full((len(latents),), share * self.schedule.n_timesteps, device=device)
+                t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=device)
                 losses.append(float(self._error(latents, tokens, lengths, t, noise)))
         return {"loss": sum(losses) / len(losses)}
 
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in 20 steps at guidance 3, two of each."""
-        z, side = self.autoencoder.config.latent_channels, self.source.size // self.autoencoder.factor
         rows = []
         with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
             for row in range(2):
-                x = draw_noise(
-                    generators(range(row * 100, row * 100 + len(self.shown))),
-                    (z, side, side),
-                    device=self.watched.device,
-                )
+                seeds = range(row * 100, row * 100 + len(self.shown))
+                x = draw_noise(generators(seeds), self.shape, device=self.watched.device)
                 latents = self.draw(self.shown, x, steps=20, guidance=3.0)
                 rows.append(to_pictures(self.autoencoder.decode(self.autoencoder.unscale(latents))))
         return write_sheet(self.folder, step, rows)
@@ -117,4 +116,4 @@ class Denoise:
         states, real = self.prompts.states(tokens, lengths)
         half = len(prompts)
         denoise = guided(self.model, (states[:half], real[:half]), (states[half:], real[half:]), guidance)
-        return euler(denoise, x, self.schedule.levels(steps), prediction="flow")
+        return PROCESS.sample(denoise, x, PROCESS.levels(steps))

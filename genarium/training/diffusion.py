@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
 
-from genarium import files
 from genarium.errors import BadInput
 from genarium.progress import emit
 
@@ -60,7 +57,7 @@ def train_diffusion(
     from genarium.devices import pick_device
     from genarium.models.unet import UNet, UNetConfig
     from genarium.training import report
-    from genarium.training.denoise import Denoise
+    from genarium.training.denoise import PROCESS, Denoise
     from genarium.training.loop import fit
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
@@ -111,14 +108,8 @@ def train_diffusion(
     emit("saving")
     layout.save_unet(model, folder / "unet", dtype=torch.float16)
     layout.save_autoencoder(pictures, folder / "vae", dtype=torch.float16)
-    layout.write_pipeline(folder, text_encoder=text_encoder, context=CONTEXT)
+    layout.write_pipeline(folder, PROCESS, text_encoder=text_encoder, context=CONTEXT)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
-    recipe = {
-        "family": "diffusion",
-        "identity": objective.identity,
-        "settings": asdict(settings),
-        "figures": figures,
-    }
-    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.write_recipe(folder, "diffusion", objective, settings, figures)
     report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")
     return figures | {"folder": str(folder)}

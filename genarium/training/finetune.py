@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -162,17 +161,17 @@ def finetune(
             figures |= {f"{key} on {holdout.name}": value for key, value in measure_holdout().items()}
     _save(model, folder, found, way, labels)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    recipe = {
-        "family": "finetune",
-        "from": found.reference,
-        "data": {"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
-        "options": {key: value for key, value in asked.items() if value is not None and key != "out"},
-        "identity": objective.identity,
-        "settings": asdict(settings) | {"seed": seed},
-        "trained_weights": trained,
-        "figures": figures,
-    }
-    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.write_recipe(
+        folder,
+        "finetune",
+        objective,
+        replace(settings, seed=seed),
+        figures,
+        **{"from": found.reference},
+        data={"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
+        options={key: value for key, value in asked.items() if value is not None and key != "out"},
+        trained_weights=trained,
+    )
     return figures | {"trained_weights": trained, "folder": str(folder)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -145,17 +145,17 @@ def train_gpt(
         folders.copy_tokenizer(begun.path, folder)
     else:
         _write_tokenizer(made, config.context_length, folder)
-    recipe = {
-        "family": "gpt",
+    report.write_recipe(
+        folder,
+        "gpt",
+        objective,
+        settings,
+        figures,
         **({"init_from": {"reference": begun.reference, "digest": begun.digest}} if begun is not None else {}),
-        "files": [path.name for path in paths],
-        "holdout": list(holdout or ()),
-        "validation": validation,
-        "identity": objective.identity,
-        "settings": asdict(settings),
-        "figures": figures,
-    }
-    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode())
+        files=[path.name for path in paths],
+        holdout=list(holdout or ()),
+        validation=validation,
+    )
     report.plot_losses(log, folder / "loss.png", title=f"GPT {preset} on {Path(data).stem}")
     return figures | {"folder": str(folder)}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from genarium.errors import BadInput
 from genarium.files import write_atomically
@@ -54,16 +54,6 @@ def channels_last(model: M) -> M:
     """The model with its convolutions' weights as its pictures are: channels last in memory."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
-
-
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [-1, 1], channels last in memory, as convolutions like it."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-
-
-def to_pictures(tensor: Tensor) -> np.ndarray:
-    """(n, 3, H, W) in [-1, 1], clipped, to (n, H, W, 3) uint8."""
-    return tensor.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: int = 2) -> str:

@@ -1,11 +1,31 @@
-"""The picture of a training run."""
+"""What a training run leaves beside its weights: its recipe, and the picture of its losses."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genarium.files import write_atomically
+
+if TYPE_CHECKING:
+    from genarium.training.loop import Objective
+    from genarium.training.settings import Settings
+
+
+def write_recipe(
+    folder: Path, family: str, objective: Objective, settings: Settings, figures: dict[str, Any], **more: Any
+) -> None:
+    """`training.json`: what was trained, on what, how, and what came of it; `more` is the family's own."""
+    recipe = {
+        "family": family,
+        **more,
+        "identity": objective.identity,
+        "settings": asdict(settings),
+        "figures": figures,
+    }
+    write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
 
 
 def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str, unit: str = "nats a token") -> None:

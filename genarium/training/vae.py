@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,12 +98,6 @@ def train_vae(
         layout.save_autoencoder(model, folder)
     else:
         vector_layout.save(model, folder)
-    recipe = {
-        "family": "vae",
-        "identity": objective.identity,
-        "settings": asdict(settings),
-        "figures": figures,
-    }
-    files.write_atomically(folder / "training.json", json.dumps(recipe, indent=2).encode() + b"\n")
+    report.write_recipe(folder, "vae", objective, settings, figures)
     report.plot_losses(log, folder / "loss.png", title=f"VAE of {Path(data).stem}", unit="distance and divergence")
     return figures | {"folder": str(folder)}

@@ -14,6 +14,7 @@ from torch import nn
 
 from genarium.checkpoints.find import find
 from genarium.checkpoints.prompts import PromptEncoder
+from genarium.data.pictures import to_pictures, to_tensor
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 from genarium.progress import Event, listening
@@ -22,7 +23,7 @@ from genarium.training import denoise as denoise_module
 from genarium.training.autoencoder import Reconstruct
 from genarium.training.denoise import Denoise
 from genarium.training.loop import RunningMean, fit
-from genarium.training.pictures import Pictures, to_pictures, to_tensor
+from genarium.training.pictures import Pictures
 from genarium.training.settings import Settings
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from genarium.data.scenes.backgrounds import background
 from genarium.data.scenes.kinds import BACKGROUNDS, KINDS
-from genarium.data.scenes.sprites import sprite
+from genarium.data.scenes.sprites import paste, sprite
 from genarium.data.scenes.world import World
 from genarium.errors import GenariumError
 
@@ -42,9 +42,9 @@ def kinds_sheet(world: World, zoom: int, columns: int = 8) -> Image.Image:
         x, y = index % columns * width, index // columns * height
         draw.text((x, y), f"{colour or ''} {kind}", fill="black")
         for size in sizes:
-            light, through = sprite(kind, colour, size)
-            under = background(BACKGROUNDS[index % len(BACKGROUNDS)], 0, world.size)[:size, :size]
-            sheet.paste(_enlarged((light + under * through // 255).astype(np.uint8), zoom), (x, y + 14))
+            cell = background(BACKGROUNDS[index % len(BACKGROUNDS)], 0, world.size)[:size, :size].copy()
+            paste(cell, 0, 0, sprite(kind, colour, size))
+            sheet.paste(_enlarged(cell, zoom), (x, y + 14))
             x += size * zoom
     return sheet
 

@@ -13,15 +13,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from genarium.data.pictures import to_tensor
 from genarium.data.scenes.ask import Ask, Wanted
-from genarium.data.scenes.detector import SHADES, SIDE, STRIDE, Detector
+from genarium.data.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
 from genarium.data.scenes.kinds import BACKGROUNDS, KINDS, SIZES
 from genarium.errors import BadCheckpoint
 
 WEIGHTS = Path(__file__).with_name("checker.safetensors")
 SURE = 0.35
 """How sure the detector must be that something is there."""
-_PIXELS = {"small": 16, "medium": 24, "large": 32}
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ class Checker:
             if batch.shape[1:3] != (SIDE, SIDE):
                 small = [Image.fromarray(p).resize((SIDE, SIDE), Image.Resampling.BOX) for p in batch]
                 batch = np.stack([np.asarray(p) for p in small])
-            x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
-            heat, *parts, where = self.model(x)
+            heat, *parts, where = self.model(to_tensor(batch))
             heat = heat[:, 0].sigmoid()
             peaks = (heat == F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0]) & (heat > SURE)
             names = [part.argmax(1) for part in parts]
@@ -103,7 +102,7 @@ def _once(found: list[Seen]) -> tuple[Seen, ...]:
 
 
 def _apart(one: Seen, other: Seen) -> bool:
-    near = 0.6 * (_PIXELS[one.size] + _PIXELS[other.size]) / 2 / SIDE
+    near = 0.6 * (PIXELS[one.size] + PIXELS[other.size]) / 2 / SIDE
     return max(abs(one.x - other.x), abs(one.y - other.y)) > near
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from genarium.data.pictures import to_tensor
+
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
     """Gaussian, of `sigma` pixels, over (batch, 3, height, width)."""
@@ -59,7 +61,7 @@ def roughen(pictures: np.ndarray, seed: int) -> Tensor:
     worn = pictures.copy()
     for place in range(0, len(worn), 4):
         worn[place] = jpeg(worn[place], int(random.integers(30, 80)))
-    x = torch.from_numpy(worn).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = to_tensor(worn)
     parts = []
     for part in x.chunk(4):
         worse = bend(part, random.uniform(0, 1.8), generator) if random.random() < 0.5 else part

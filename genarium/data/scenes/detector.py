@@ -12,6 +12,8 @@ SIDE = 64
 """Pixels of a side of the pictures it sees."""
 STRIDE = 4
 """Pixels to a cell of its maps."""
+PIXELS = {"small": 16, "medium": 24, "large": 32}
+"""Pixels of a side of each size of `SIZES` in them."""
 
 SHADES = (*COLOURS, "natural")
 """Colours it tells apart; `natural` is a sprite's own where that is no single colour."""

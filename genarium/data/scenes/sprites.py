@@ -74,8 +74,18 @@ def tint(drawn: Image.Image, colour: str) -> Image.Image:
     return Image.fromarray(np.dstack([shades, pixels[..., 3]]).round().astype(np.uint8), "RGBA")
 
 
+Sprite = tuple[np.ndarray, np.ndarray]
+
+
+def paste(canvas: np.ndarray, left: int, top: int, drawn: Sprite) -> None:
+    """Lay a sprite on (height, width, 3) uint8, in place."""
+    light, through = drawn
+    under = canvas[top : top + len(light), left : left + len(light)]
+    under[:] = light + under * through // 255
+
+
 @cache
-def sprite(kind: str, colour: str | None, size: int, flipped: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def sprite(kind: str, colour: str | None, size: int, flipped: bool = False) -> Sprite:
     """Premultiplied colour (size, size, 3) and what shines through (size, size, 1), both uint16 of 0 to 255.
 
     Raises GenariumError where the font is missing.

@@ -15,7 +15,7 @@ from genarium.data.scenes.backgrounds import VARIANTS, background
 from genarium.data.scenes.captions import caption
 from genarium.data.scenes.dice import Dice
 from genarium.data.scenes.kinds import BACKGROUNDS, GROUPS, KINDS, MOST, PLACES, of_group
-from genarium.data.scenes.sprites import sprite
+from genarium.data.scenes.sprites import paste, sprite
 from genarium.errors import BadInput
 
 Split = Literal["train", "heldout"]
@@ -254,10 +254,8 @@ class World:
         """(size, size, 3) uint8. Raises GenariumError where the font is missing."""
         canvas = background(scene.background, scene.variant, self.size).copy()
         for thing in scene.things:
-            left, top, right, bottom = thing.box
-            light, through = sprite(thing.kind, thing.colour, right - left, thing.flipped)
-            under = canvas[top:bottom, left:right]
-            under[:] = light + under * through // 255
+            left, top, right, _ = thing.box
+            paste(canvas, left, top, sprite(thing.kind, thing.colour, right - left, thing.flipped))
         return canvas
 
     def arrays(self, seed: int, first: int, n: int, split: Split = "train") -> tuple[np.ndarray, list[str]]:
