@@ -25,6 +25,8 @@ from genarium.training.pictures import Source, write_sheet
 N_WATCHED = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
 """The shares of noise that held-out pictures are judged at."""
+DRAWS = 2
+"""Levels of noise, mirrored, that a picture is seen at in one step: it is encoded, and its caption read, once."""
 DROPPED = 0.1
 """Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
 PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
@@ -57,7 +59,12 @@ class Denoise:
         self.identity: dict[str, Any] = {
             "data": source.identity,
             "network": asdict(model.config),
-            "objective": {"batch_size": batch_size, "dropped": DROPPED, "prediction": PROCESS.prediction},
+            "objective": {
+                "batch_size": batch_size,
+                "draws": DRAWS,
+                "dropped": DROPPED,
+                "prediction": PROCESS.prediction,
+            },
         }
         pictures, self.captions = source.heldout(0, N_WATCHED)
         self.watched = self._latents(to_tensor(pictures))
@@ -68,14 +75,16 @@ class Denoise:
         told = ["" if random.random() < DROPPED else caption for caption in captions]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
         t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", generator=generator)
-        noise = torch.randn(len(told), *self.shape, generator=generator)
+        t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
+        noise = torch.randn(len(t), *self.shape, generator=generator)
         return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
 
     def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        return self._error(self._latents(pictures), tokens, lengths, t, noise)
+        words = self.prompts.states(tokens, lengths)
+        latents, states, real = (part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), *words))
+        return self._error(latents, states, real, t, noise)
 
-    def _error(self, latents: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        states, real = self.prompts.states(tokens, lengths)
+    def _error(self, latents: Tensor, states: Tensor, real: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         x = add_noise(PROCESS.schedule, latents, noise, t)
         wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
         return F.mse_loss(self.model(x, t, states, real).float(), wanted)
@@ -93,10 +102,11 @@ class Denoise:
         for first in range(0, len(self.watched), 64):
             latents = self.watched[first : first + 64]
             tokens, lengths = self.prompts.tokens(self.captions[first : first + 64])
+            words = self.prompts.states(tokens, lengths)
             noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=device)
             for share in LEVELS_WATCHED:
                 t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=device)
-                losses.append(float(self._error(latents, tokens, lengths, t, noise)))
+                losses.append(float(self._error(latents, *words, t, noise)))
         return {"loss": sum(losses) / len(losses)}
 
     def preview(self, step: int) -> str:

@@ -32,10 +32,11 @@ def train_diffusion(
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
-    width: Annotated[int, Doc("channels of the network, a multiple of 32"), Interval(ge=32, le=1280)] = 160,
-    layers: Annotated[int, Doc("blocks on the way down; one more on the way up"), Interval(ge=1, le=8)] = 2,
+    widths: Annotated[str, Doc("channels of each level, multiples of 32; the last one looks at the words")] = "64,160",
+    layers: Annotated[int, Doc("blocks of a level on the way down; one more on the way up"), Interval(ge=1, le=8)] = 2,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
-    batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 32,
+    batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
+    optimizer: Annotated[Literal["adamw", "muon"], Doc("what turns gradients into updates")] = "adamw",
     learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 5e-4,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
     evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 1000,
@@ -65,6 +66,7 @@ def train_diffusion(
     folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
     settings = Settings(
         steps=steps,
+        optimizer=optimizer,
         learning_rate=learning_rate,
         min_learning_rate=learning_rate / 50,
         warmup_steps=min(300, steps // 10),
@@ -83,6 +85,7 @@ def train_diffusion(
     if reads.path is None:
         raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
     prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    levels = _levels(widths, places=pictures.config.sample_size // pictures.factor)
     torch.manual_seed(seed)
     if init_from is not None:
         model = layout.load_unet(Path(init_from) / "unet").requires_grad_(True)
@@ -92,10 +95,11 @@ def train_diffusion(
                 in_channels=pictures.config.latent_channels,
                 out_channels=pictures.config.latent_channels,
                 sample_size=pictures.config.sample_size // pictures.factor,
-                block_out_channels=(width,),
-                attention=(True,),
+                block_out_channels=levels,
+                attention=(*[False] * (len(levels) - 1), True),
                 layers_per_block=layers,
-                heads=(max(1, width // 32),),
+                heads=tuple(width // 32 for width in levels),
+                norm_num_groups=16,
                 cross_attention_dim=prompts.model.config.d_model,
             )
         )
@@ -113,3 +117,16 @@ def train_diffusion(
     report.write_recipe(folder, "diffusion", objective, settings, figures)
     report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")
     return figures | {"folder": str(folder)}
+
+
+def _levels(widths: str, *, places: int) -> tuple[int, ...]:
+    """Channels of each level, full size first. Raises BadInput."""
+    try:
+        levels = tuple(int(width) for width in widths.split(","))
+    except ValueError:
+        raise BadInput(f"--widths {widths!r} isn't a list of numbers such as 64,160") from None
+    if any(width < 32 or width % 32 for width in levels):
+        raise BadInput(f"--widths {widths}: each is a multiple of 32")
+    if places % 2 ** (len(levels) - 1):
+        raise BadInput(f"--widths {widths}: {places} places can't be halved {len(levels) - 1} times")
+    return levels
