@@ -14,6 +14,9 @@ from safetensors.torch import load_file, save
 
 from genarium import files
 from genarium.checkpoints import adapter, catalogue, folder, gpt
+from genarium.checkpoints.pipeline import INDEX
+
+KINDS = ("*.json", "*.safetensors")
 
 
 def main(source: Path, name: str) -> None:
@@ -23,6 +26,11 @@ def main(source: Path, name: str) -> None:
         files.write_atomically(target / adapter.WEIGHTS, save(half, metadata={"format": "pt"}))
         for described in (adapter.CONFIG, "config.json"):
             files.write_atomically(target / described, (source / described).read_bytes())
+    elif (source / INDEX).exists():
+        # Its networks are in half precision already.
+        for part in ("", "unet", "vae", "scheduler"):
+            for file in (file for kind in KINDS for file in (source / part).glob(kind) if file.stem != "training"):
+                files.write_atomically(target / part / file.name, file.read_bytes())
     else:
         kept = {k: v for k, v in folder.read_config(source).items() if k in ("bos_token_id", "eos_token_id")}
         gpt.save(gpt.load(source), target, dtype=torch.float16, extra=kept)
@@ -30,8 +38,8 @@ def main(source: Path, name: str) -> None:
     if (source / "training.json").exists():
         files.write_atomically(target / "training.json", (source / "training.json").read_bytes())
     listed = json.loads((catalogue.FOLDER / "catalogue.json").read_text("utf-8"))
-    shipped = sorted(f for f in target.iterdir() if f.is_file() and f.name != "README.md")
-    listed[name]["files"] = {file.name: files.sha256(file) for file in shipped}
+    shipped = sorted(f for kind in KINDS for f in target.rglob(kind))
+    listed[name]["files"] = {file.relative_to(target).as_posix(): files.sha256(file) for file in shipped}
     files.write_atomically(catalogue.FOLDER / "catalogue.json", json.dumps(listed, indent=2).encode() + b"\n")
     print(f"{target.name}: {sum(f.stat().st_size for f in shipped) / 2**20:.2f} MiB")
 

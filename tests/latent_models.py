@@ -15,7 +15,7 @@ WORDS = 384
 """As wide as the states of starter/encoder."""
 
 
-def latent_folder(path: Path, *, context: int = 32) -> Path:
+def latent_folder(path: Path, *, context: int = 32, world: str | None = None) -> Path:
     torch.manual_seed(0)
     autoencoder = Autoencoder(
         AutoencoderConfig(
@@ -40,5 +40,5 @@ def latent_folder(path: Path, *, context: int = 32) -> Path:
     )
     layout.save_autoencoder(autoencoder, path / "vae", dtype=torch.float16)
     layout.save_unet(unet, path / "unet", dtype=torch.float16)
-    layout.write_pipeline(path, PROCESS, text_encoder="starter/encoder", context=context)
+    layout.write_pipeline(path, PROCESS, text_encoder="starter/encoder", context=context, world=world)
     return path

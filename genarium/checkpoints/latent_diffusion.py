@@ -87,11 +87,21 @@ def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = tor
     _save(model, path, write_autoencoder_config(model.config), VAE_NAMES, dtype)
 
 
-def write_pipeline(path: Path, process: Process, *, text_encoder: str, context: int) -> None:
+def write_pipeline(
+    path: Path,
+    process: Process,
+    *,
+    text_encoder: str,
+    context: int,
+    steps: int = 20,
+    guidance: float = 3.0,
+    world: str | None = None,
+) -> None:
     """What the parts are and how they go together, beside the folders `unet/` and `vae/`.
 
     `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
-    `context` how many tokens of them.
+    `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is `scenes` where it
+    has seen composed scenes alone.
     """
     scheduler.write(process, path / "scheduler")
     index = {
@@ -101,6 +111,9 @@ def write_pipeline(path: Path, process: Process, *, text_encoder: str, context: 
         "scheduler": ["diffusers", scheduler.to_config(process)["_class_name"]],
         "text_encoder": text_encoder,
         "context": context,
+        "steps": steps,
+        "guidance": guidance,
+        "world": world,
     }
     write_atomically(path / "model_index.json", json.dumps(index, indent=2).encode() + b"\n")
 

@@ -32,8 +32,8 @@ from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.errors import BadCheckpoint
 from genarium.progress import emit, note
 
-STEPS = 20
-GUIDANCE = 3.0
+ELSEWHERE = "CompVis/stable-diffusion-v1-4"
+"""Who draws what a small world lacks."""
 WORK_COPIES = 48
 """Feature maps of the first width at once, in the largest layer: an upper bound for the memory a picture takes."""
 
@@ -64,8 +64,8 @@ class LatentImage:
         return Limits(
             size=(side, side),
             multiple=2 ** (len(self.vae_config.block_out_channels) - 1),
-            steps=STEPS,
-            guidance=GUIDANCE,
+            steps=int(self.index["steps"]),
+            guidance=float(self.index["guidance"]),
             samplers=tuple(SAMPLERS),
             negative=True,
             init=True,
@@ -83,10 +83,12 @@ class LatentImage:
         for prompt in (request.prompt, request.negative_prompt):
             if lost := prompts.cut(prompt):
                 note(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}")
+        if self.index.get("world") == "scenes":
+            _tell_of_other_worlds(request.prompt, self.name)
         with torch.inference_mode():
             states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
-        guidance = GUIDANCE if request.guidance is None else request.guidance
-        denoise = guided(unet, (states[:1], real[:1]), (states[1:], real[1:]), guidance)
+        guidance = self.limits.guidance if request.guidance is None else request.guidance
+        denoise = guided(unet, (states[:1], real[:1]), (states[1:], real[1:]), float(guidance or 0))
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
             with torch.inference_mode():
@@ -99,7 +101,7 @@ class LatentImage:
         source = [torch.Generator().manual_seed(seed)]
         shape = (self.vae_config.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
-        levels = self.process.levels(request.steps or STEPS, sampler=request.sampler)
+        levels = self.process.levels(request.steps or self.limits.steps or 1, sampler=request.sampler)
         x, at_level = noise, None
         if request.init is not None:
             known = autoencoder.scale(autoencoder.encode(to_tensor(np.array(request.init)[None]).to(self.device)).mean)
@@ -138,10 +140,19 @@ class LatentImage:
 
 def _read_index(path: Path) -> dict[str, Any]:
     index = read_json(path / INDEX)
-    for name in ("text_encoder", "context"):
+    for name in ("text_encoder", "context", "steps", "guidance"):
         if name not in index:
             raise BadCheckpoint(f"{path}: {INDEX} has no {name!r}; get the folder again")
     return index
+
+
+def _tell_of_other_worlds(prompt: str, name: str) -> None:
+    """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
+    from genarium.data.scenes import parse
+
+    if unknown := parse(prompt).unknown:
+        words = ", ".join(f"“{word}”" for word in unknown)
+        note(f"{name} has only seen composed scenes, without {words}; a model of the whole world: --model {ELSEWHERE}")
 
 
 def _mask(mask: Any, factor: int, device: str) -> Tensor:

@@ -103,6 +103,20 @@ def test_what_is_not_read_of_a_prompt_is_said(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("world", "told"), [("scenes", True), (None, False)])
+def test_words_outside_of_a_small_world_are_named_with_who_draws_them(
+    tmp_path: Path, world: str | None, told: bool
+) -> None:
+    engine = LatentImage(latent_folder(tmp_path, world=world), name="starter/image")
+    said: list[str] = []
+    with listening(lambda event: said.append(str(event.preview or ""))):
+        made(engine, prompt="a purple unicorn and a bat at night over Paris")
+        made(engine, prompt="a bat at night")
+    about = [line for line in said if "composed scenes" in line]
+    assert len(about) == told
+    assert all("without “unicorn”, “paris”; a model of the whole world: --model CompVis" in line for line in about)
+
+
 def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
     for part, said in (
         ("unet/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
