@@ -40,5 +40,7 @@ def latent_folder(path: Path, *, context: int = 32, world: str | None = None) ->
     )
     layout.save_autoencoder(autoencoder, path / "vae", dtype=torch.float16)
     layout.save_unet(unet, path / "unet", dtype=torch.float16)
-    layout.write_pipeline(path, PROCESS, text_encoder="starter/encoder", context=context, world=world)
+    layout.write_pipeline(
+        path, PROCESS, text_encoder="starter/encoder", context=context, steps=20, guidance=3.0, world=world
+    )
     return path

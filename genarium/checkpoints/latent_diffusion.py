@@ -93,8 +93,8 @@ def write_pipeline(
     *,
     text_encoder: str,
     context: int,
-    steps: int = 20,
-    guidance: float = 3.0,
+    steps: int,
+    guidance: float,
     world: str | None = None,
 ) -> None:
     """What the parts are and how they go together, beside the folders `unet/` and `vae/`.

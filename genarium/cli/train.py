@@ -23,6 +23,11 @@ FAMILIES = {
         "train_diffusion",
         "A latent diffusion model of pictures and captions.",
     ),
+    "distil": (
+        "genarium.training.distil",
+        "train_distil",
+        "Distil a latent diffusion model into one that draws in fewer steps.",
+    ),
 }
 
 

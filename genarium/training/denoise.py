@@ -54,6 +54,7 @@ class Denoise:
         self.model = model
         self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
         self.batch_size, self.folder, self.seed, self.shown = batch_size, folder, seed, list(shown)
+        self.steps, self.guidance = 20, 3.0
         side = source.size // autoencoder.factor
         self.shape = (autoencoder.config.latent_channels, side, side)
         self.identity: dict[str, Any] = {
@@ -110,13 +111,13 @@ class Denoise:
         return {"loss": sum(losses) / len(losses)}
 
     def preview(self, step: int) -> str:
-        """The shown prompts, drawn in 20 steps at guidance 3, two of each."""
+        """The shown prompts, drawn in `steps` at `guidance`, two of each."""
         rows = []
         with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
             for row in range(2):
                 seeds = range(row * 100, row * 100 + len(self.shown))
                 x = draw_noise(generators(seeds), self.shape, device=self.watched.device)
-                latents = self.draw(self.shown, x, steps=20, guidance=3.0)
+                latents = self.draw(self.shown, x, steps=self.steps, guidance=self.guidance)
                 rows.append(to_pictures(self.autoencoder.decode(self.autoencoder.unscale(latents))))
         return write_sheet(self.folder, step, rows)
 

@@ -113,7 +113,15 @@ def train_diffusion(
     layout.save_unet(model, folder / "unet", dtype=torch.float16)
     layout.save_autoencoder(pictures, folder / "vae", dtype=torch.float16)
     world = "scenes" if data == "scenes" else None
-    layout.write_pipeline(folder, PROCESS, text_encoder=text_encoder, context=CONTEXT, world=world)
+    layout.write_pipeline(
+        folder,
+        PROCESS,
+        text_encoder=text_encoder,
+        context=CONTEXT,
+        steps=objective.steps,
+        guidance=objective.guidance,
+        world=world,
+    )
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
     report.write_recipe(folder, "diffusion", objective, settings, figures)
     report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")

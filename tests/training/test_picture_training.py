@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from torch import nn
 from genarium.checkpoints.find import find
 from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.schedules import Levels
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 from genarium.progress import Event, listening
 from genarium.training import autoencoder as autoencoder_module
 from genarium.training import denoise as denoise_module
 from genarium.training.autoencoder import Reconstruct
-from genarium.training.denoise import Denoise
+from genarium.training.denoise import PROCESS, Denoise
+from genarium.training.fewer_steps import FewerSteps
 from genarium.training.loop import RunningMean, fit
 from genarium.training.pictures import Pictures
 from genarium.training.settings import Settings
@@ -156,6 +160,55 @@ def test_stopped_and_gone_on_with_it_ends_in_the_same_weights(family: Any, tmp_p
     assert seen == [6, 7, 8]
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, again.model.state_dict()[name]), name
+
+
+def fewer_steps(folder: Path, **asked: Any) -> FewerSteps:
+    parts = denoise(folder)
+    torch.manual_seed(2)
+    for weight in parts.model.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    return FewerSteps(
+        deepcopy(parts.model),
+        parts.model.requires_grad_(False).eval(),
+        autoencoder=parts.autoencoder,
+        prompts=parts.prompts,
+        source=parts.source,
+        batch_size=8,
+        folder=folder,
+        seed=0,
+        shown=parts.shown,
+        **({"steps": 4, "substeps": 2, "teacher_guidance": 3.0} | asked),
+    )
+
+
+@torch.no_grad()
+def test_a_student_equal_to_its_unguided_teacher_has_nothing_to_learn(tmp_path: Path) -> None:
+    assert float(fewer_steps(tmp_path, substeps=1, teacher_guidance=1.0).evaluate()["loss"]) < 1e-10
+    assert float(fewer_steps(tmp_path, substeps=1).evaluate()["loss"]) > 1e-4
+
+
+@torch.no_grad()
+def test_the_student_is_told_to_go_where_the_guided_teacher_arrives(tmp_path: Path) -> None:
+    objective = fewer_steps(tmp_path)
+    states, real = objective.prompts.states(*objective.prompts.tokens(["a red square", ""]))
+    words, none = (states[:1], real[:1]), (states[1:], real[1:])
+    latents, noise = torch.randn(2, 1, 4, 8, 8).unbind()
+    for level in range(4):
+        fine = PROCESS.levels(8)
+        x = fine.add_noise(latents, noise, 2 * level)
+        first, last = 2 * level, 2 * level + 3
+        two = Levels(fine.timesteps[first : last - 1], fine.signal[first:last], fine.noise[first:last], flow=True)
+        arrived = PROCESS.sample(guided(objective.teacher, words, none, 3.0), x, two)
+        flow = (arrived - x) / (two.noise[2] - two.noise[0])
+        said = objective.model(x, torch.tensor([fine.timesteps[2 * level]]), *words)
+        distance = objective._distance(latents, words, none, torch.tensor([level]), noise)
+        torch.testing.assert_close(distance, (said - flow).square().mean(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_student_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
+    log = fit(fewer_steps(tmp_path), replace(SETTINGS, steps=40, evaluate_every=20), tmp_path)
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert (tmp_path / log[-1]["sample"]).is_file()
 
 
 def test_the_running_mean_is_the_papers_and_lies_in_the_model_only_while_it_is_looked_at() -> None:
