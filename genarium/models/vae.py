@@ -222,6 +222,12 @@ class Autoencoder(nn.Module):
         """Latents as `encode` gives them, not scaled; the picture is not clipped."""
         return self.decoder(self.post_quant_conv(latents) if self.config.quant_conv else latents)
 
+    def freeze_encoder(self) -> None:
+        """Only the decoder learns: latents stay what they are."""
+        self.encoder.requires_grad_(False)
+        if self.config.quant_conv:
+            self.quant_conv.requires_grad_(False)
+
     def scale(self, latents: Tensor) -> Tensor:
         """To a mean of about zero and a variance of about one, as the denoiser sees them."""
         return (latents - self.config.shift_factor) * self.config.scaling_factor

@@ -10,6 +10,7 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
 
 from genarium import files
+from genarium.errors import BadInput
 from genarium.progress import emit
 
 
@@ -18,6 +19,9 @@ def train_vae(
     data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
+    decoder_only: Annotated[
+        bool, Doc("leave the encoder of --init-from as it is, so that a denoiser trained on its latents still fits")
+    ] = False,
     latents: Annotated[
         Literal["map", "vector"], Doc("a small map, as latent diffusion needs it, or one vector")
     ] = "map",
@@ -51,6 +55,8 @@ def train_vae(
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
 
+    if decoder_only and init_from is None:
+        raise BadInput("--decoder-only goes on from an autoencoder; name its folder with --init-from")
     folder = Path(out) if out else Path("runs") / f"vae-{latents}-{Path(data).stem}"
     settings = Settings(
         steps=steps,
@@ -70,6 +76,8 @@ def train_vae(
     model: VAE | Autoencoder
     if init_from is not None:
         model = layout.load_autoencoder(Path(init_from)).requires_grad_(True)
+        if decoder_only:
+            model.freeze_encoder()
     elif latents == "vector":
         model = VAE(VAEConfig(size=size, latent=channels))
     else:
@@ -88,13 +96,15 @@ def train_vae(
     objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=seed)
     if init_from is not None:
         objective.identity["init_from"] = files.sha256(Path(init_from) / layout.WEIGHTS)
+        objective.identity["decoder_only"] = decoder_only
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "psnr", "seconds")}
     model.eval()
     if isinstance(model, Autoencoder):
-        emit("measuring", preview="latents")
-        mean, deviation = latent_moments(model, source)
-        model.config = replace(model.config, scaling_factor=1.0 / deviation, shift_factor=mean)
+        if not decoder_only:
+            emit("measuring", preview="latents")
+            mean, deviation = latent_moments(model, source)
+            model.config = replace(model.config, scaling_factor=1.0 / deviation, shift_factor=mean)
         layout.save_autoencoder(model, folder)
     else:
         vector_layout.save(model, folder)

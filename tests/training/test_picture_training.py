@@ -131,6 +131,17 @@ def test_pictures_come_back_the_better_the_longer_it_learned(kind: str, tmp_path
         assert (tmp_path / entry["sample"]).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_decoder_learns_on_latents_that_stay_as_they_are(tmp_path: Path) -> None:
+    model = autoencoder()
+    model.freeze_encoder()
+    before = deepcopy(model)
+    log = fit(reconstruct(tmp_path, model), replace(SETTINGS, steps=60, evaluate_every=30), tmp_path)
+    assert log[-1]["psnr"] > log[0]["psnr"]
+    pictures = to_tensor(Squares().heldout(0, 4)[0])
+    with torch.inference_mode():
+        assert torch.equal(model.encode(pictures).mean, before.encode(pictures).mean)
+
+
 def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_path: Path) -> None:
     objective = denoise(tmp_path)
     log = fit(objective, replace(SETTINGS, steps=60, evaluate_every=30), tmp_path)
