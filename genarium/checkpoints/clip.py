@@ -76,13 +76,41 @@ def load_tokenizer(path: Path, *, config: TextConfig) -> Tokenizer:
     if not (path / "tokenizer.json").exists():
         raise BadCheckpoint(f"{path} has no tokenizer.json; download the folder again, or let transformers write one")
     tokenizer = tokenizers.load(path)
-    tokenizer.enable_truncation(config.max_position_embeddings)
-    tokenizer.enable_padding(pad_id=config.pad_token_id, pad_token=tokenizer.id_to_token(config.pad_token_id) or "")
+    _cut_and_pad(tokenizer, config)
     ids = tokenizer.encode("a").ids
     end = max(ids) if config.eos_token_id == 2 else config.eos_token_id
     if ids[-1] != end:
         raise BadCheckpoint(f"{path}: its tokenizer does not end texts with token {end}, as its config.json says")
     return tokenizer
+
+
+def reading_with(path: Path, *, context: int) -> tuple[TextConfig, Tokenizer]:
+    """The text tower's config, but for its size, and the tokenizer, to read as the model in a folder does.
+
+    Padding is more end tokens: the first one is where a text ends. Raises BadCheckpoint where the tokenizer does not
+    mark ends, or marks them as the layout can't say.
+    """
+    tokenizer = tokenizers.load(path)
+    ids = tokenizer.encode("a").ids
+    begin, end = ids[0], ids[-1]
+    if tokenizer.encode("b").ids[-1] != end or len(ids) < 3:
+        raise BadCheckpoint(
+            f"{path}: its tokenizer does not mark where texts begin and end; choose another --tokenizer"
+        )
+    if end == 2:
+        raise BadCheckpoint(
+            f"{path}: its texts end with token 2, which in CLIP's layout stands for another rule; "
+            "choose another --tokenizer"
+        )
+    config = TextConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=context,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    _cut_and_pad(tokenizer, config)
+    return config, tokenizer
 
 
 def read_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
@@ -198,6 +226,11 @@ def _preprocessor(preprocessing: Preprocessing) -> dict[str, Any]:
         "image_mean": list(preprocessing.mean),
         "image_std": list(preprocessing.std),
     }
+
+
+def _cut_and_pad(tokenizer: Tokenizer, config: TextConfig) -> None:
+    tokenizer.enable_truncation(config.max_position_embeddings)
+    tokenizer.enable_padding(pad_id=config.pad_token_id, pad_token=tokenizer.id_to_token(config.pad_token_id) or "")
 
 
 def _ending(tokenizer: Tokenizer, config: TextConfig) -> str | None:

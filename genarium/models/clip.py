@@ -4,7 +4,7 @@ Radford et al. 2021 (arXiv:2103.00020): a Transformer over the picture's patches
 arXiv:2010.11929), a causal one over the text's tokens, each projected to vectors of one length. The configs, and the
 names and shapes of the parameters, are those of transformers' `CLIPModel`.
 
-Shapes: B pictures, N texts, S places (patches and the class token, or text tokens), C a tower's width, E `projection_dim`.
+Shapes: B pictures, N texts, S places (patches and the class token, or tokens), C a tower's width, E `projection_dim`.
 """
 
 from __future__ import annotations
@@ -219,9 +219,13 @@ class CLIP(nn.Module):
 
 def initialise(model: CLIP) -> None:
     """As CLIP's authors did: what adds to the residual stream starts the smaller the deeper the network is."""
-    for tower in (model.text_model, model.vision_model):
-        layers = tower.encoder.layers
-        width, depth = layers[0].self_attn.q_proj.in_features, len(layers)
+    config = model.config
+    towers: list[tuple[nn.Module, TextConfig | VisionConfig]] = [
+        (model.text_model, config.text_config),
+        (model.vision_model, config.vision_config),
+    ]
+    for tower, described in towers:
+        width, depth = described.hidden_size, described.num_hidden_layers
         for name, parameter in tower.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)

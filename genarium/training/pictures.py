@@ -67,7 +67,7 @@ def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: i
     return name
 
 
-def source_of(data: str, size: int, *, seed: int) -> Source:
+def source_of(data: str, size: int, *, seed: int, captioned: bool = False) -> Source:
     """The pictures that `data` names. Raises BadInput."""
     if data != "scenes":
         raise BadInput(f"no pictures called {data!r}; there are `scenes`, composed ones")
