@@ -14,7 +14,9 @@ from genarium.data.picture_folder import list_pictures
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
 from genarium.training import pictures as module
+from genarium.training.diffusion import train_diffusion
 from genarium.training.pictures import Folder, source_of
+from genarium.training.vae import train_vae
 
 
 def picture(number: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
@@ -193,3 +195,13 @@ def test_no_folder_a_file_and_metadata_that_is_not_meant_for_pictures_are_said(t
 def test_about_a_tenth_is_held_out_however_files_are_named(pattern: str) -> None:
     held_out = sum(module._share(pattern.format(number)) < module.HELD_OUT for number in range(2000))
     assert 160 < held_out < 240  # three standard deviations around 200
+
+
+def test_an_autoencoder_learns_from_bare_pictures_and_diffusion_asks_for_captions(tmp_path: Path) -> None:
+    path = colours(tmp_path / "pictures", 24, captions=False)
+    figures = train_vae(
+        data=str(path), out=str(tmp_path / "vae"), size=32, steps=3, batch_size=4, checkpoint_minutes=5.0
+    )
+    assert figures["psnr"] > 0
+    with pytest.raises(BadInput, match="none of the 24 pictures"):
+        train_diffusion(autoencoder=str(tmp_path / "vae"), data=str(path), out=str(tmp_path / "diffusion"))
