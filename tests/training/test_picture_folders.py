@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from latent_models import latent_folder
 from PIL import Image
 
 from genarium.data.picture_folder import list_pictures
@@ -200,8 +201,9 @@ def test_about_a_tenth_is_held_out_however_files_are_named(pattern: str) -> None
 def test_an_autoencoder_learns_from_bare_pictures_and_diffusion_asks_for_captions(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 24, captions=False)
     figures = train_vae(
-        data=str(path), out=str(tmp_path / "vae"), size=32, steps=3, batch_size=4, checkpoint_minutes=5.0
+        data=str(path), out=str(tmp_path / "vae"), latents="vector", size=16, channels=4, steps=3, batch_size=4
     )
     assert figures["psnr"] > 0
+    frozen = latent_folder(tmp_path / "frozen") / "vae"
     with pytest.raises(BadInput, match="none of the 24 pictures"):
-        train_diffusion(autoencoder=str(tmp_path / "vae"), data=str(path), out=str(tmp_path / "diffusion"))
+        train_diffusion(autoencoder=str(frozen), data=str(path), out=str(tmp_path / "diffusion"))
