@@ -157,18 +157,20 @@ def save(
     plain.no_padding()
     plain.no_truncation()
     write_atomically(path / "tokenizer.json", plain.to_str(pretty=True).encode())
-    named = {
-        "bos_token": tokenizer.id_to_token(text.bos_token_id),
-        "eos_token": _ending(tokenizer, text),
-        "pad_token": tokenizer.id_to_token(text.pad_token_id),
-    }
+    # Not as the config has them: in the first folders its numbers are those of a quotation mark and the like.
+    begin, *_, end = tokenizer.encode("a").ids
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    padding = text.pad_token_id if text.pad_token_id in special else end
     described: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": text.max_position_embeddings,
         "padding_side": "right",
         "model_input_names": ["input_ids", "attention_mask"],
+        "bos_token": tokenizer.id_to_token(begin),
+        "eos_token": tokenizer.id_to_token(end),
+        "pad_token": tokenizer.id_to_token(padding),
     }
-    write_atomically(path / "tokenizer_config.json", _json(described | {k: v for k, v in named.items() if v}))
+    write_atomically(path / "tokenizer_config.json", _json(described))
 
 
 def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
@@ -231,12 +233,6 @@ def _preprocessor(preprocessing: Preprocessing) -> dict[str, Any]:
 def _cut_and_pad(tokenizer: Tokenizer, config: TextConfig) -> None:
     tokenizer.enable_truncation(config.max_position_embeddings)
     tokenizer.enable_padding(pad_id=config.pad_token_id, pad_token=tokenizer.id_to_token(config.pad_token_id) or "")
-
-
-def _ending(tokenizer: Tokenizer, config: TextConfig) -> str | None:
-    if config.eos_token_id == 2:
-        return tokenizer.id_to_token(max(tokenizer.encode("a").ids))
-    return tokenizer.id_to_token(config.eos_token_id)
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

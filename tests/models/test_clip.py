@@ -16,12 +16,13 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPConfig as TheirConfig
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPModel, CLIPProcessor, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from genarium.checkpoints import clip as layout
 from genarium.errors import BadCheckpoint
 from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
+from tests.image_models import write_tokenizer
 
 BEGIN, END, PAD = 97, 98, 1
 TEXT = {
@@ -139,6 +140,25 @@ def test_transformers_opens_what_is_written_with_its_words_and_pictures(kind: st
         expected = opened.eval()(**entered).logits_per_image
         torch.testing.assert_close(ours(pictures, tokens), expected, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(layout.load(tmp_path / "ours")(pictures, tokens), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_published_folders_words_are_the_same_when_written_again(tmp_path: Path) -> None:
+    """Its config names token 1, a quotation mark, as padding, and 0 as the beginning; they must stay words."""
+    vocab = write_tokenizer(tmp_path / "published", context=12)
+    text = TextConfig(**TEXT | {"vocab_size": vocab, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1})
+    words = layout.load_tokenizer(tmp_path / "published", config=text)
+    ours = CLIP(CLIPConfig(text, VisionConfig(**VISION), projection_dim=24)).eval()
+    layout.save(ours, tmp_path / "ours", words, layout.Preprocessing(size=24))
+    said = ['a "bird"! flying', '"', "!!", "blue sky with a red cat and a dog at night"]
+    options = {"padding": True, "truncation": True, "return_tensors": "pt"}
+    expected = CLIPProcessor.from_pretrained(tmp_path / "ours").tokenizer(said, **options)
+    published = CLIPTokenizer.from_pretrained(tmp_path / "published")(said, **options)
+    assert torch.equal(expected["input_ids"], published["input_ids"])
+    theirs = CLIPModel.from_pretrained(tmp_path / "ours").eval()
+    with torch.inference_mode():
+        found = ours.encode_texts(layout.read_tokens(words, said))
+        wanted = theirs(pixel_values=torch.zeros(1, 3, 24, 24), **expected).text_embeds
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(40, 30), (25, 61), (24, 24), (9, 17)], ids=str)

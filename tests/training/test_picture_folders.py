@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latent_models import latent_folder
 from PIL import Image
 
 from genarium.data.picture_folder import list_pictures
@@ -18,6 +17,7 @@ from genarium.training import pictures as module
 from genarium.training.diffusion import train_diffusion
 from genarium.training.pictures import Folder, source_of
 from genarium.training.vae import train_vae
+from tests.latent_models import latent_folder
 
 
 def picture(number: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
