@@ -28,6 +28,7 @@ FAMILIES = {
         "train_distil",
         "Distil a latent diffusion model into one that draws in fewer steps.",
     ),
+    "clip": ("genarium.training.clip", "train_clip", "A contrastive pair of pictures and texts, CLIP."),
 }
 
 

@@ -28,7 +28,7 @@ CONTEXT = 32
 def train_diffusion(
     *,
     autoencoder: Annotated[str, Doc("folder of the autoencoder that `genarium train vae` made")],
-    data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
+    data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
@@ -104,7 +104,7 @@ def train_diffusion(
             )
         )
     model = channels_last(model.to(settings.device))
-    source = source_of(data, pictures.config.sample_size, seed=seed)
+    source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
     objective = Denoise(model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=SHOWN)
     objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
     log = fit(objective, settings, folder)

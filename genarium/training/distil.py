@@ -15,7 +15,7 @@ from genarium.progress import emit
 def train_distil(
     *,
     teacher: Annotated[str, Doc("folder that `genarium train diffusion` or this command made")],
-    data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
+    data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     draw_steps: Annotated[int, Doc("steps that the student draws in"), Interval(ge=1, le=50)] = 8,
     substeps: Annotated[int, Doc("the teacher's steps within one of the student's"), Interval(ge=1, le=8)] = 2,
@@ -86,7 +86,7 @@ def train_distil(
         teacher_guidance=float(index["guidance"]) if guidance is None else guidance,
         autoencoder=pictures,
         prompts=PromptEncoder(reads.path, context=context, device=settings.device),
-        source=source_of(data, pictures.config.sample_size, seed=seed),
+        source=source_of(data, pictures.config.sample_size, seed=seed, captioned=True),
         batch_size=batch_size,
         folder=folder,
         seed=seed,

@@ -16,7 +16,7 @@ from genarium.progress import emit
 
 def train_vae(
     *,
-    data: Annotated[str, Doc("`scenes`: composed pictures")] = "scenes",
+    data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures")] = "scenes",
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
     decoder_only: Annotated[

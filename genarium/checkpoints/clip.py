@@ -1,0 +1,239 @@
+"""CLIP folders <-> `models.clip`: transformers' `CLIPModel`, its tokenizer, and how it wants its pictures.
+
+Names and shapes of tensors and of config entries are the published ones, so nothing is renamed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from genarium.checkpoints import folder as folders
+from genarium.checkpoints import tokenizer as tokenizers
+from genarium.errors import BadCheckpoint
+from genarium.files import write_atomically
+from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
+
+T = TypeVar("T", TextConfig, VisionConfig)
+ACTIVATIONS = ("quick_gelu", "gelu")
+PREPROCESSING = "preprocessor_config.json"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures enter: the shorter side made `size` pixels, the middle `size` × `size` of it, then
+    (pixel / 255 - mean) / std of each channel. The defaults are those of CLIP's authors."""
+
+    size: int = 224
+    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    resample: int = 3
+
+    def cropped(self, picture: Image.Image) -> Image.Image:
+        """An upright RGB picture as a square of `size`."""
+        width, height = picture.size
+        shorter = min(width, height)
+        scaled = (int(self.size * width / shorter), int(self.size * height / shorter))
+        if scaled != picture.size:
+            picture = picture.resize(scaled, Image.Resampling(self.resample))
+        left, top = (scaled[0] - self.size) // 2, (scaled[1] - self.size) // 2
+        return picture.crop((left, top, left + self.size, top + self.size))
+
+    def scaled(self, pixels: np.ndarray) -> Tensor:
+        """(n, H, W, 3) uint8 to (n, 3, H, W) float32."""
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+    def tensors(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Upright RGB pictures of any size as (n, 3, size, size)."""
+        return self.scaled(np.stack([np.asarray(self.cropped(picture)) for picture in pictures]))
+
+
+def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> CLIP:
+    """The pair in a folder, in evaluation mode. Raises BadCheckpoint."""
+    config = read_config(folders.read_config(path), str(path))
+    with torch.device("meta"):
+        model = CLIP(config)
+    stored = folders.read_tensors(path)
+    folders.fill(model, lambda name: folders.require(stored, name, path), path, dtype, device)
+    return model.requires_grad_(False).eval()
+
+
+def load_tokenizer(path: Path, *, config: TextConfig) -> Tokenizer:
+    """The tokenizer of a CLIP folder, or of any whose texts are to be read: cuts at the context, and pads behind.
+
+    Raises BadCheckpoint, also where it does not end a text as the config says.
+    """
+    if not (path / "tokenizer.json").exists():
+        raise BadCheckpoint(f"{path} has no tokenizer.json; download the folder again, or let transformers write one")
+    tokenizer = tokenizers.load(path)
+    _cut_and_pad(tokenizer, config)
+    ids = tokenizer.encode("a").ids
+    end = max(ids) if config.eos_token_id == 2 else config.eos_token_id
+    if ids[-1] != end:
+        raise BadCheckpoint(f"{path}: its tokenizer does not end texts with token {end}, as its config.json says")
+    return tokenizer
+
+
+def reading_with(path: Path, *, context: int) -> tuple[TextConfig, Tokenizer]:
+    """The text tower's config, but for its size, and the tokenizer, to read as the model in a folder does.
+
+    Padding is more end tokens: the first one is where a text ends. Raises BadCheckpoint where the tokenizer does not
+    mark ends, or marks them as the layout can't say.
+    """
+    tokenizer = tokenizers.load(path)
+    ids = tokenizer.encode("a").ids
+    begin, end = ids[0], ids[-1]
+    if tokenizer.encode("b").ids[-1] != end or len(ids) < 3:
+        raise BadCheckpoint(
+            f"{path}: its tokenizer does not mark where texts begin and end; choose another --tokenizer"
+        )
+    if end == 2:
+        raise BadCheckpoint(
+            f"{path}: its texts end with token 2, which in CLIP's layout stands for another rule; "
+            "choose another --tokenizer"
+        )
+    config = TextConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=context,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    _cut_and_pad(tokenizer, config)
+    return config, tokenizer
+
+
+def read_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
+    """Tokens (N, S) of texts, padding behind the shorter."""
+    return torch.tensor([row.ids for row in tokenizer.encode_batch(list(texts))])
+
+
+def load_preprocessing(path: Path) -> Preprocessing:
+    """What `preprocessor_config.json` says. Raises BadCheckpoint."""
+    raw = folders.read_json(path / PREPROCESSING)
+    usual = Preprocessing()
+    size = raw.get("size", usual.size)
+    sizes = [size] if isinstance(size, int) else [size.get(name) for name in ("shortest_edge", "height", "width")]
+    crop = raw.get("crop_size", size)
+    sizes += [crop] if isinstance(crop, int) else [crop.get(name) for name in ("shortest_edge", "height", "width")]
+    named = {value for value in sizes if value is not None}
+    done = all(raw.get(step, True) for step in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"))
+    if len(named) != 1 or not done or abs(raw.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
+        raise BadCheckpoint(f"{path / PREPROCESSING} asks for pictures in a way not known here; open it elsewhere")
+    return Preprocessing(
+        size=named.pop(),
+        mean=tuple(raw.get("image_mean", usual.mean)),
+        std=tuple(raw.get("image_std", usual.std)),
+        resample=raw.get("resample", usual.resample),
+    )
+
+
+def save(
+    model: CLIP,
+    path: Path,
+    tokenizer: Tokenizer,
+    preprocessing: Preprocessing,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write the folder that transformers opens as `CLIPModel` and `CLIPProcessor`, and `load` opens."""
+    tensors = {
+        name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()
+    }
+    folders.write(path, write_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}, tensors)
+    write_atomically(path / PREPROCESSING, _json(_preprocessor(preprocessing)))
+    text = model.config.text_config
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.no_padding()
+    plain.no_truncation()
+    write_atomically(path / "tokenizer.json", plain.to_str(pretty=True).encode())
+    # Not as the config has them: in the first folders its numbers are those of a quotation mark and the like.
+    begin, *_, end = tokenizer.encode("a").ids
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    padding = text.pad_token_id if text.pad_token_id in special else end
+    described: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": text.max_position_embeddings,
+        "padding_side": "right",
+        "model_input_names": ["input_ids", "attention_mask"],
+        "bos_token": tokenizer.id_to_token(begin),
+        "eos_token": tokenizer.id_to_token(end),
+        "pad_token": tokenizer.id_to_token(padding),
+    }
+    write_atomically(path / "tokenizer_config.json", _json(described))
+
+
+def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
+    """The `CLIPConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
+    if raw["model_type"] != "clip":
+        raise BadCheckpoint(f"{where} holds a {raw['model_type']}, not a clip")
+    # The first folders say it all a second time under another name, and that one counts.
+    text, vision = (raw.get(f"{name}_dict") or raw.get(name) or {} for name in ("text_config", "vision_config"))
+    usual = CLIPConfig()
+    return CLIPConfig(
+        _tower(TextConfig, text, where),
+        _tower(VisionConfig, vision, where),
+        projection_dim=raw.get("projection_dim", usual.projection_dim),
+        logit_scale_init_value=raw.get("logit_scale_init_value", usual.logit_scale_init_value),
+    )
+
+
+def write_config(config: CLIPConfig) -> dict[str, Any]:
+    text, vision = asdict(config.text_config), asdict(config.vision_config)
+    return {
+        "model_type": "clip",
+        "architectures": ["CLIPModel"],
+        "projection_dim": config.projection_dim,
+        "logit_scale_init_value": config.logit_scale_init_value,
+        "text_config": {"model_type": "clip_text_model", "projection_dim": config.projection_dim} | text,
+        "vision_config": {"model_type": "clip_vision_model", "projection_dim": config.projection_dim} | vision,
+    }
+
+
+def _tower(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
+    """What is not said is the default, as in transformers."""
+    known = {field.name: raw[field.name] for field in fields(kind) if raw.get(field.name) is not None}
+    for name, value in known.items():
+        if name == "hidden_act":
+            if value not in ACTIVATIONS:
+                raise BadCheckpoint(f"{where}: the native CLIP does not know the activation {value!r}")
+        elif not isinstance(value, int | float):
+            raise BadCheckpoint(f"{where}: the native CLIP takes one number as {name}, got {value!r}")
+    return kind(**known)
+
+
+def _preprocessor(preprocessing: Preprocessing) -> dict[str, Any]:
+    size = preprocessing.size
+    return {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": size},
+        "resample": preprocessing.resample,
+        "do_center_crop": True,
+        "crop_size": {"height": size, "width": size},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(preprocessing.mean),
+        "image_std": list(preprocessing.std),
+    }
+
+
+def _cut_and_pad(tokenizer: Tokenizer, config: TextConfig) -> None:
+    tokenizer.enable_truncation(config.max_position_embeddings)
+    tokenizer.enable_padding(pad_id=config.pad_token_id, pad_token=tokenizer.id_to_token(config.pad_token_id) or "")
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(content), indent=2).encode() + b"\n"

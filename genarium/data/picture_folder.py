@@ -1,0 +1,68 @@
+"""A folder of pictures, with captions beside them, as people have it.
+
+a.jpg, a.txt                            a text file of the same name
+metadata.jsonl: {"file_name": "a.jpg", "text": "a red bird"}
+metadata.csv:   file_name,text          the Hugging Face imagefolder layout, both also in folders below
+a.jpg                                   or pictures alone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from genarium.data.tables import column, read_table
+from genarium.data.text import read
+from genarium.errors import BadInput
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+METADATA = ("metadata.jsonl", "metadata.csv")
+FILE, CAPTION = "file_name", "text"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A picture that may be there: `name` is its path below the folder, `caption` empty where nothing says it."""
+
+    file: Path
+    name: str
+    caption: str
+
+
+def list_pictures(folder: Path) -> list[Listed]:
+    """All pictures below the folder and all that its metadata names, in the order of their names. None is opened.
+
+    Raises BadInput where there are none, or metadata can't be read.
+    """
+    if not folder.is_dir():
+        what = "is a file; name the folder it lies in" if folder.exists() else "is not there"
+        raise BadInput(f"no pictures: {folder} {what}")
+    captions: dict[str, str] = {}
+    files: dict[str, Path] = {}
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if any(part.startswith((".", "__MACOSX")) for part in name.parts):
+            continue
+        if file.name in METADATA:
+            for inner, caption in _read_metadata(file):
+                below = (name.parent / inner).as_posix()
+                files[below], captions[below] = file.parent / inner, caption
+        elif file.suffix.lower() in ENDINGS and file.is_file():
+            files.setdefault(name.as_posix(), file)
+    if not files:
+        raise BadInput(f"{folder} has no pictures; put PNG, JPEG, WebP, GIF, BMP or TIFF files there")
+    return [Listed(files[name], name, captions.get(name) or _beside(files[name])) for name in sorted(files)]
+
+
+def _read_metadata(file: Path) -> list[tuple[str, str]]:
+    rows = read_table(file)
+    names = column(rows, FILE, file)
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise BadInput(f"{file} names {name!r}, which leads out of its folder; put the pictures beside it")
+    return [(name, " ".join(str(row.get(CAPTION) or "").split())) for name, row in zip(names, rows, strict=True)]
+
+
+def _beside(file: Path) -> str:
+    text = file.with_suffix(".txt")
+    return " ".join(read(text).split()) if text.is_file() else ""
