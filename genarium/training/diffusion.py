@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
 
 from genarium.errors import BadInput
 from genarium.progress import emit
+
+if TYPE_CHECKING:
+    from genarium.training.pictures import Source
 
 SHOWN = (
     "flying batman with colorful sky",
@@ -105,7 +109,9 @@ def train_diffusion(
         )
     model = channels_last(model.to(settings.device))
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
-    objective = Denoise(model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=SHOWN)
+    objective = Denoise(
+        model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=shown(data, source)
+    )
     objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
     log = fit(objective, settings, folder)
     model.eval()
@@ -126,6 +132,11 @@ def train_diffusion(
     report.write_recipe(folder, "diffusion", objective, settings, figures)
     report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")
     return figures | {"folder": str(folder)}
+
+
+def shown(data: str, source: Source) -> Sequence[str]:
+    """The prompts that sheets show: of a folder, captions that are held out."""
+    return SHOWN if data == "scenes" else source.heldout(0, len(SHOWN))[1]
 
 
 def _levels(widths: str, *, places: int) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def train_distil(
     from genarium.devices import pick_device
     from genarium.training import report
     from genarium.training.denoise import PROCESS
-    from genarium.training.diffusion import SHOWN
+    from genarium.training.diffusion import shown
     from genarium.training.fewer_steps import FewerSteps
     from genarium.training.loop import fit
     from genarium.training.pictures import channels_last, source_of
@@ -77,6 +77,7 @@ def train_distil(
     context = int(index["context"])
     frozen = channels_last(layout.load_unet(old / "unet", device=settings.device))
     model = channels_last(layout.load_unet(old / "unet", device=settings.device)).requires_grad_(True)
+    source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
     torch.manual_seed(seed)
     objective = FewerSteps(
         model,
@@ -86,11 +87,11 @@ def train_distil(
         teacher_guidance=float(index["guidance"]) if guidance is None else guidance,
         autoencoder=pictures,
         prompts=PromptEncoder(reads.path, context=context, device=settings.device),
-        source=source_of(data, pictures.config.sample_size, seed=seed, captioned=True),
+        source=source,
         batch_size=batch_size,
         folder=folder,
         seed=seed,
-        shown=SHOWN,
+        shown=shown(data, source),
     )
     objective.identity |= {"text_encoder": reads.digest, "teacher": find(teacher, default="image").digest}
     log = fit(objective, settings, folder)
