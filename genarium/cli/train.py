@@ -23,6 +23,8 @@ FAMILIES = {
         "train_diffusion",
         "A latent diffusion model of pictures and captions.",
     ),
+    "caption": ("genarium.training.caption", "train_caption", "A BLIP captioner of composed scenes."),
+    "match": ("genarium.training.caption", "train_match", "A BLIP matcher of pictures and captions."),
 }
 
 
