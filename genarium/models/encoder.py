@@ -65,6 +65,12 @@ class SelfAttention(nn.Module):
         y = attend(q, k, v, mask, causal=causal and T > 1)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
+    def store(self, x: Tensor, cache: KeysAndValues, layer: int) -> None:
+        """Put the keys and values of x (B, T, C) into the cache, and compute nothing else."""
+        B, T, C = x.shape
+        kv = F.linear(x, self.qkv.weight[C:], self.qkv.bias[C:]).view(B, T, 2, self.n_heads, -1)
+        cache.append(layer, *kv.permute(2, 0, 3, 1, 4))
+
 
 class MLP(nn.Module):
     """Two layers with an activation between."""
@@ -99,8 +105,10 @@ class EncoderBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
+    def forward(
+        self, x: Tensor, mask: Tensor | None, *, cache: KeysAndValues | None = None, layer: int = 0
+    ) -> Tensor:
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask, cache=cache, layer=layer)))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 
