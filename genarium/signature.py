@@ -180,10 +180,8 @@ def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: boo
                 facts["above"] = item.gt
             case Lt():
                 facts["below"] = item.lt
-            case MinLen():
-                facts["needs_content"] = True
-            case Verbatim():
-                facts["verbatim"] = True
+            case MinLen() | Verbatim():
+                facts["verbatim" if isinstance(item, Verbatim) else "needs_content"] = True
     return Parameter(
         name=name,
         type=hint,

@@ -39,16 +39,20 @@ class Photo:
         except BadInput as error:
             raise BadInput(str(error).replace(str(self.file), self.name)) from None
 
-    def pin(self) -> dict[str, str]:
-        """As a recipe names it."""
-        return {"name": self.name, "path": str(self.file), "sha256": self.sha256}
+
+class Known(str):
+    """A photo's name that knows the photo: what a recipe gives back in place of the names it was made from."""
+
+    photo: Photo
 
 
 def find(asked: Sequence[str], *, private: bool = False) -> list[Photo]:
     """The photos behind files, folders (all in them, by name), URLs and `-`. Raises BadInput."""
     found: list[Photo] = []
     for one in asked:
-        if one == "-":
+        if isinstance(one, Known):
+            found.append(one.photo)
+        elif one == "-":
             found.append(_kept("standard input", _standard_input()))
         elif web.is_url(one):
             found.append(_kept(one, web.fetch(one, private=private)))
@@ -57,14 +61,23 @@ def find(asked: Sequence[str], *, private: bool = False) -> list[Photo]:
     return found
 
 
-def again(pins: Sequence[dict[str, Any]]) -> list[Photo]:
-    """The photos that a recipe names. Raises BadInput where one is gone or changed."""
-    found = []
+def pin(asked: Sequence[str], *, private: bool = False) -> list[dict[str, str]]:
+    """The photos as a recipe names them: by place and sha256. Raises BadInput."""
+    return [
+        {"name": photo.name, "path": str(photo.file), "sha256": photo.sha256} for photo in find(asked, private=private)
+    ]
+
+
+def pinned(pins: Sequence[dict[str, Any]]) -> list[str]:
+    """The names in a recipe, which know their photos. Raises BadInput where one is gone or changed."""
+    found = list[str]()
     for pin in pins:
         photo = Photo(pin["name"], Path(pin["path"]), pin["sha256"])
         if not photo.file.is_file() or files.sha256(photo.file) != photo.sha256:
             raise BadInput(f"{photo.name} is gone or changed since this recipe was written; put it back, or ask anew")
-        found.append(photo)
+        known = Known(photo.name)
+        known.photo = photo
+        found.append(known)
     return found
 
 

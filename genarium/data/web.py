@@ -1,7 +1,8 @@
-"""Fetches what a URL names, and only from where it is safe: http and https, public addresses, limits of size and time.
+"""Fetches what a URL names, only from where it is safe: http and https, public addresses, limits of size and time.
 
-Each hop of a redirect is looked at like the first URL. The connection goes to the very address that was checked, so that
-a name can't point elsewhere a moment later (DNS rebinding). Proxies are not used: what they connect to can't be checked.
+Each hop of a redirect is looked at like the first URL. The connection goes to the very address that was checked, so
+that a name can't point elsewhere a moment later (DNS rebinding). Proxies are not used: what they connect to can't be
+checked.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ def fetch(
     for _ in range(MOST_REDIRECTS + 1):
         try:
             answer = _get(here, private, most_bytes, deadline)
-        except TimeoutError:
-            raise BadInput(f"{url} was not here within {most_seconds:g} seconds; download it and name the file") from None
         except ssl.SSLError as error:
-            raise BadInput(f"{here} has no certificate that can be trusted ({error.reason}); check the address") from None
+            raise BadInput(f"{here} has no certificate to be trusted ({error.reason}); check the address") from None
         except (OSError, http.client.HTTPException) as error:
-            late = time.monotonic() >= deadline
-            why = f"not here within {most_seconds:g} seconds" if late else _why(error)
-            raise BadInput(f"{url} can't be reached: {why}; check it, or download it and name the file") from None
+            if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
+                raise BadInput(
+                    f"{url} was not here within {most_seconds:g} seconds; download it and name the file"
+                ) from None
+            raise BadInput(f"{url} can't be reached: {_why(error)}; check it, or name a file in its place") from None
         if isinstance(answer, bytes):
             return answer
         here = urljoin(here, answer)
@@ -82,7 +83,8 @@ def _get(url: str, private: bool, most_bytes: int, deadline: float) -> bytes | s
         connection = http.client.HTTPConnection(host, port)
         connection.sock = opened
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"User-Agent": "genarium", "Accept": "image/*", "Connection": "close"})
+        headers = {"User-Agent": "genarium", "Accept": "image/*", "Connection": "close"}
+        connection.request("GET", target, headers=headers)
         with contextlib.closing(connection), connection.getresponse() as response:
             if response.status in (301, 302, 303, 307, 308) and (there := response.getheader("Location")):
                 return there

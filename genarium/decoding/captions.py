@@ -85,9 +85,7 @@ def beam_search(
 
 
 @torch.inference_mode()
-def draw(
-    step: Step, prefix: Tensor, sampling: Sampling, *, samples: Sequence[int], end: int
-) -> list[Written]:
+def draw(step: Step, prefix: Tensor, sampling: Sampling, *, samples: Sequence[int], end: int) -> list[Written]:
     """A caption for each row of `prefix` (B, T), drawn from the stream of its own that `samples` names.
 
     Scores are under the model's own distribution, whatever temperature and top-p made of it.

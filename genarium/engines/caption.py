@@ -16,6 +16,8 @@ from genarium.decoding.captions import Written, beam_search, draw
 from genarium.decoding.sampling import Sampling
 from genarium.devices import cpu_multiplies_bfloat16, pick_device
 from genarium.errors import BadInput
+from genarium.models.blip import Captioner
+from genarium.models.git import Git
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from genarium.decoding.captions import Select, Step
 
 LARGE = 100_000_000
-"""Weights from which on a CPU that multiplies bfloat16 computes in it; below, reading them takes no time worth saving."""
+"""Weights from which on a CPU that multiplies bfloat16 computes in it; below, there is no time worth saving."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class NativeCaption:
         self.dtype = pick_dtype(dtype, self.device, n_weights)
         self.tokenizer = tokenizers.load(path)
         if folder.read_config(path)["model_type"] == "git":
-            self.model: git.Git | blip.Captioner = git.load(path, dtype=self.dtype, device=self.device)
+            self.model: Git | Captioner = git.load(path, dtype=self.dtype, device=self.device)
         else:
             self.model = blip.load_captioner(path, dtype=self.dtype, device=self.device)
         self.pixels = pixels.read(path, self.model.config.image.image_size)
@@ -125,7 +127,7 @@ class NativeCaption:
         """The pictures read, and how their texts are written a token at a time."""
         pictures = pictures.to(self.device, self.dtype)
         model = self.model
-        if isinstance(model, git.Git):
+        if isinstance(model, Git):
             seen = model.read(model.see(pictures), capacity)
             seen.select(torch.arange(len(pictures), device=self.device).repeat_interleave(per_picture))
             return lambda tokens: model.step(tokens, seen), seen.select

@@ -90,24 +90,19 @@ class ImageTextCaption:
             }
         with torch.random.fork_rng():
             made = self.model.generate(
-                **inputs, **settings, return_dict_in_generate=True, output_scores=True, output_logits=request.sample
+                **inputs, **settings, return_dict_in_generate=True, output_scores=True, output_logits=True
             )
-        # Of networks that go on with the text they were given, what comes back begins with it.
-        given = inputs.get("input_ids")
-        sequences = made.sequences
-        scores = made.get("sequences_scores")
-        steps = len(made.logits if request.sample else made.scores)
-        new = sequences[:, -min(steps, sequences.shape[1]) :] if given is not None else sequences
-        if given is not None and sequences.shape[1] > given.shape[1]:
-            if bool((sequences[:, : given.shape[1]] == given[:1]).all()):
-                new = sequences[:, given.shape[1] :]
+        # Of most networks what comes back begins with the text they were given.
+        given, new = inputs.get("input_ids"), made.sequences
+        if given is not None and torch.equal(new[:1, : given.shape[1]], given):
+            new = new[:, given.shape[1] :]
         found = []
         for row, tokens in enumerate(new.tolist()):
             kept, ended = self._until_end(tokens)
-            if request.sample:
-                score = _mean_log_probability(made.logits, row, tokens[: len(kept) + ended])
+            if made.get("sequences_scores") is not None:  # of a beam search: that mean already
+                score = float(made.sequences_scores[row])
             else:
-                score = float(scores[row]) if scores is not None else _greedy_score(made.scores, row, tokens)
+                score = _mean_log_probability(made.logits, row, tokens[: len(kept) + ended])
             text = self.processor.decode(kept, skip_special_tokens=True).strip()
             if request.prompt and not self.chats:
                 text = f"{request.prompt} {text}".strip()
@@ -139,11 +134,5 @@ class ImageTextCaption:
 
 def _mean_log_probability(logits: Sequence[Tensor], row: int, tokens: Sequence[int]) -> float:
     """Under the model's own distribution, whatever temperature and top-p made of it."""
-    values = [
-        float(step[row].float().log_softmax(dim=-1)[token]) for step, token in zip(logits, tokens, strict=False)
-    ]
+    values = [float(step[row].float().log_softmax(dim=-1)[token]) for step, token in zip(logits, tokens, strict=False)]
     return sum(values) / max(1, len(values))
-
-
-def _greedy_score(scores: Sequence[Tensor], row: int, tokens: Sequence[int]) -> float:
-    return _mean_log_probability(scores, row, tokens)

@@ -105,9 +105,7 @@ class EncoderBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None, *, cache: KeysAndValues | None = None, layer: int = 0
-    ) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, *, cache: KeysAndValues | None = None, layer: int = 0) -> Tensor:
         x = self.attention_norm(x + self.dropout(self.attention(x, mask, cache=cache, layer=layer)))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
@@ -15,18 +15,28 @@ from genarium.progress import note
 from genarium.recipe import MAX_SEED
 from genarium.rows import rows
 from genarium.signature import Verbatim
-from genarium.tasks.task import task
+from genarium.tasks.task import Pin, task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PIL.Image import Image
 
     from genarium.data.photos import Photo
-    from genarium.engines.caption import CaptionEngine, CaptionRequest
+    from genarium.engines.caption import Caption, CaptionEngine, CaptionRequest
 
 
-@task(starter="caption")
+def _pin_photos(asked: Sequence[str], arguments: Mapping[str, Any]) -> list[dict[str, str]]:
+    from genarium.data.photos import pin
+
+    return pin(asked, private=bool(arguments.get("allow_private")))
+
+
+def _open_photos(pins: Sequence[dict[str, Any]]) -> list[str]:
+    from genarium.data.photos import pinned
+
+    return pinned(pins)
+
+
+@task(starter="caption", pins={"photos": Pin(_pin_photos, _open_photos)})
 def caption(
     photos: Annotated[
         list[str],
@@ -62,8 +72,8 @@ def caption(
 ) -> Iterator[Records]:
     """Say what is in pictures.
 
-    A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures goes
-    on where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
+    A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
+    goes on where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
     """
     from genarium.data.photos import find
     from genarium.engines.caption import CaptionRequest
@@ -81,7 +91,9 @@ def caption(
         seed=seed or 0,
     )
     found = _all_rows(asked, engine, request, batch_size)
-    yield Records(rows=found, summary=_summary(asked, found), shown=_shown(asked, found, n), extra={"photos": len(asked)})
+    yield Records(
+        rows=found, summary=_summary(asked, found), shown=_shown(asked, found, n), extra={"photos": len(asked)}
+    )
 
 
 def _all_rows(
@@ -113,7 +125,7 @@ def _batch_rows(
                 raise
             note(str(error))
             failed[place] = str(error)
-    captions = {}
+    captions: dict[int, list[Caption]] = {}
     # A run of readable ones at a time: what is drawn for a picture depends on its number in the whole run.
     for start, run in _runs(sorted(pictures)):
         described = engine.describe([pictures[place] for place in run], request, first=first + start)

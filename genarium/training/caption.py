@@ -35,7 +35,6 @@ def train_caption(
     """
     import torch
 
-    from genarium.checkpoints import blip as layout
     from genarium.devices import pick_device
     from genarium.models.blip import Captioner
     from genarium.training import captions, report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ from torch import Tensor
 
 from genarium.checkpoints.pixels import Pixels
 from genarium.data.scenes import Ask, Scene, World, is_held_out
-from genarium.data.scenes.captions import BACKGROUND_NAMES, BACKGROUND_PHRASES, OPENINGS, PLACE_PHRASES, SIZE_WORDS, caption
+from genarium.data.scenes.captions import (
+    BACKGROUND_NAMES,
+    BACKGROUND_PHRASES,
+    OPENINGS,
+    PLACE_PHRASES,
+    SIZE_WORDS,
+    caption,
+)
 from genarium.data.scenes.changes import CHANGES
 from genarium.data.scenes.dice import Dice
 from genarium.data.scenes.kinds import BACKGROUNDS, COLOURS, GROUPS, KINDS, plural
@@ -36,7 +43,7 @@ def tokenizer() -> Tokenizer:
     phrases = [*OPENINGS, *COLOURS, "a an and with flying several two three four 1 2 3 4"]
     phrases += [name for kind in KINDS.values() for noun in (*kind.names, *kind.also) for name in (noun, plural(noun))]
     phrases += [phrase for group in GROUPS.values() for phrase in group]
-    tables: list[dict[str, tuple[str, ...]]] = [PLACE_PHRASES, BACKGROUND_PHRASES, BACKGROUND_NAMES, SIZE_WORDS]
+    tables: list[Mapping[str, tuple[str, ...]]] = [PLACE_PHRASES, BACKGROUND_PHRASES, BACKGROUND_NAMES, SIZE_WORDS]
     phrases += [phrase for table in tables for group in table.values() for phrase in group]
     letters = [chr(code) for code in (*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1))]
     words = dict.fromkeys(word for phrase in phrases for word in phrase.split())

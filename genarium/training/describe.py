@@ -144,7 +144,7 @@ class Match:
         return self._batch(self.source.scenes(index * self.batch_size, self.batch_size, "train"), "train", index)
 
     def _batch(self, scenes: list[Any], split: Any, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        texts = []
+        texts = list[str]()
         for row, scene in enumerate(scenes):
             dice = Dice(self.seed, 5, index + 1, row)
             for full in (True, False):

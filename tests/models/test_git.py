@@ -55,9 +55,7 @@ def test_every_next_token_is_scored_as_by_transformers(both: tuple[Git, GitForCa
 
 @torch.no_grad()
 @pytest.mark.parametrize("n_beams", [1, 3])
-def test_beam_search_writes_what_transformers_generate_writes(
-    both: tuple[Git, GitForCausalLM], n_beams: int
-) -> None:
+def test_beam_search_writes_what_transformers_generate_writes(both: tuple[Git, GitForCausalLM], n_beams: int) -> None:
     """Scores are compared too: the mean log-probability is its length penalty of 1."""
     ours, theirs = both
     pictures = torch.randn(3, 3, 24, 24, generator=torch.Generator().manual_seed(3))
@@ -74,9 +72,7 @@ def test_beam_search_writes_what_transformers_generate_writes(
             return_dict_in_generate=True,
             output_scores=True,
         )
-        expected = [
-            [token for token in sequence[1:].tolist() if token not in (0, 2)] for sequence in made.sequences
-        ]
+        expected = [[token for token in sequence[1:].tolist() if token not in (0, 2)] for sequence in made.sequences]
         cache = ours.read(ours.see(pictures[row : row + 1]).repeat(n_beams, 1, 1), 11)
         prefix = torch.ones(n_beams, 1, dtype=torch.long)
         found = beam_search(

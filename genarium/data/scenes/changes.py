@@ -36,9 +36,7 @@ def another_kind(ask: Ask, dice: Dice) -> Ask | None:
 
 
 def another_count(ask: Ask, dice: Dice) -> Ask | None:
-    place = _some(
-        ask, dice, lambda w: w.count is not None and not w.place and not (w.size == "large" and w.count > 1)
-    )
+    place = _some(ask, dice, lambda w: w.count is not None and not w.place and not (w.size == "large" and w.count > 1))
     if place is None:
         return None
     wanted = ask.things[place]
@@ -75,9 +73,8 @@ def another_place(ask: Ask, dice: Dice) -> Ask | None:
     if place is None:
         return None
     now = ask.things[place].place or ""
-    return _with(
-        ask, place, replace(ask.things[place], place=dice.pick([_OPPOSITE[now], "middle"] if now in _OPPOSITE else PLACES[:4]))
-    )
+    others = (_OPPOSITE[now], "middle") if now in _OPPOSITE else PLACES[:4]
+    return _with(ask, place, replace(ask.things[place], place=dice.pick(others)))
 
 
 def another_background(ask: Ask, dice: Dice) -> Ask | None:
