@@ -71,17 +71,19 @@ def _get(url: str, private: bool, most_bytes: int, deadline: float) -> bytes | s
         raise BadInput(f"{url} is not http or https; only those are fetched, so download it and name the file")
     port = port or (443 if parts.scheme == "https" else 80)
     address = _checked_address(url, host, port, private, deadline)
-    plain = socket.create_connection((address, port), timeout=_left(deadline))
+    opened = [socket.create_connection((address, port), timeout=_left(deadline))]
     # Reading has a time limit for each piece; this one is for the whole, however slowly the pieces come.
-    watchdog = threading.Timer(_left(deadline), _shut, [plain])
+    watchdog = threading.Timer(_left(deadline), _shut, [opened])
     watchdog.daemon = True
     watchdog.start()
     try:
-        opened = plain
         if parts.scheme == "https":
-            opened = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+            context = ssl.create_default_context()
+            secure = context.wrap_socket(opened[0], server_hostname=host, do_handshake_on_connect=False)
+            opened[0] = secure  # before the handshake, which may be slow as well
+            secure.do_handshake()
         connection = http.client.HTTPConnection(host, port)
-        connection.sock = opened
+        connection.sock = opened[0]
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"User-Agent": "genarium", "Accept": "image/*", "Connection": "close"}
         connection.request("GET", target, headers=headers)
@@ -93,7 +95,7 @@ def _get(url: str, private: bool, most_bytes: int, deadline: float) -> bytes | s
             return _read(response, url, most_bytes, deadline)
     finally:
         watchdog.cancel()
-        plain.close()
+        opened[0].close()
 
 
 def _read(response: http.client.HTTPResponse, url: str, most_bytes: int, deadline: float) -> bytes:
@@ -107,10 +109,9 @@ def _read(response: http.client.HTTPResponse, url: str, most_bytes: int, deadlin
         size += len(piece)
         if size > most_bytes:
             raise too_much
-        _left(deadline)
         parts.append(piece)
+    _left(deadline)  # the watchdog's end of it looks like the server's own
     if response.length:
-        _left(deadline)
         raise BadInput(f"{url} broke off with {response.length:,} bytes missing; try again")
     return b"".join(parts)
 
@@ -161,9 +162,9 @@ def _left(deadline: float) -> float:
     return seconds
 
 
-def _shut(plain: socket.socket) -> None:
+def _shut(opened: list[socket.socket]) -> None:
     with contextlib.suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
+        opened[0].shutdown(socket.SHUT_RDWR)
 
 
 def _why(error: Exception) -> str:
