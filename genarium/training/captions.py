@@ -22,8 +22,8 @@ from genarium.data.scenes.captions import (
 )
 from genarium.data.scenes.changes import CHANGES
 from genarium.data.scenes.dice import Dice
-from genarium.data.scenes.kinds import BACKGROUNDS, COLOURS, GROUPS, KINDS, plural
-from genarium.data.scenes.telling import told
+from genarium.data.scenes.kinds import BACKGROUNDS, COLOURS, GROUPS, KINDS, PLACES, SIZES, plural
+from genarium.data.scenes.telling import place_of, told
 from genarium.data.scenes.world import Split
 
 SIZE, SNAP = 64, 8
@@ -101,20 +101,21 @@ def block(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
 
 def shown_by_patch(scenes: Sequence[Scene], patch: int) -> Tensor:
-    """(n, 3, patches) long: the kind, colour and size of what covers each patch's middle, 0 where nothing does."""
+    """(n, 4, patches) long: kind, colour, size and place of what covers each patch's middle, 0 where nothing does."""
     side = SIZE // patch
-    labels = np.zeros((len(scenes), 3, side, side), dtype=np.int64)
+    labels = np.zeros((len(scenes), 4, side, side), dtype=np.int64)
     for row, scene in enumerate(scenes):
         for thing in scene.things:
             left, top, right, bottom = ((edge + patch // 2) // patch for edge in thing.box)
             shade = _SHADES.index(thing.colour or KINDS[thing.kind].natural or "natural")
-            parts = (_KINDS.index(thing.kind), shade, ("small", "medium", "large").index(thing.size))
+            place = PLACES.index(place_of(thing.box, SIZE))
+            parts = (_KINDS.index(thing.kind), shade, SIZES.index(thing.size), place)
             labels[row, :, top:bottom, left:right] = np.array(parts)[:, None, None] + 1
     return torch.from_numpy(labels).flatten(2)
 
 
-N_SHOWN = (len(_KINDS) + 1, len(_SHADES) + 1, 4)
-"""How many labels each of the three rows of `shown_by_patch` has."""
+N_SHOWN = (len(_KINDS) + 1, len(_SHADES) + 1, len(SIZES) + 1, len(PLACES) + 1)
+"""How many labels each of the four rows of `shown_by_patch` has."""
 
 
 def backgrounds(scenes: Sequence[Scene]) -> Tensor:

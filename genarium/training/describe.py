@@ -54,7 +54,7 @@ class Tell:
         self.pictures = source.pictures(self.watched)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        """Pictures (b, 3, 64, 64), tokens read and wanted (b, T), what patches show (b, 3, N), backgrounds (b,)."""
+        """Pictures (b, 3, 64, 64), tokens read and wanted (b, T), what patches show (b, 4, N), backgrounds (b,)."""
         scenes = self.source.scenes(index * self.batch_size, self.batch_size, "train")
         random = np.random.default_rng([self.seed, index])
         texts = [captions.full_caption(scene, Dice(self.seed, 3, index, row)) for row, scene in enumerate(scenes)]

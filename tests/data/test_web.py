@@ -112,7 +112,9 @@ def test_addresses_of_this_machine_are_not_even_connected_to(server: str) -> Non
 
 def test_a_name_of_which_one_address_is_private_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     def two(_host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.8")]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.8")
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", two)
     with pytest.raises(BadInput, match=r"10\.0\.0\.8"):
@@ -179,7 +181,9 @@ def test_the_open_internet_is_public(address: str) -> None:
     assert web.is_public(address)
 
 
-PRIVATE = "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 ::1 fe80::1%eth0 fc00::1 ::"
+PRIVATE = (
+    "127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 ::1 fe80::1%eth0 fc00::1 ::"
+)
 
 
 @pytest.mark.parametrize("address", PRIVATE.split())
