@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,11 @@ def test_beam_search_finds_the_best_of_all_texts_where_its_beams_hold_them_all()
         for number in range(3 ** (length - 1)):
             body = tuple(number // 3**place % 3 for place in range(length - 1))
             path = (0, *body, 3)
-            every[body] = float(sum(logp[a, b] for a, b in zip(path[:-1], path[1:], strict=True))) / length
+            every[body] = float(sum(logp[a, b] for a, b in pairwise(path))) / length
     for number in range(27):  # those cut at the limit
         body = tuple(number // 3**place % 3 for place in range(3))
         path = (0, *body)
-        every[body] = float(sum(logp[a, b] for a, b in zip(path[:-1], path[1:], strict=True))) / 3
+        every[body] = float(sum(logp[a, b] for a, b in pairwise(path))) / 3
     best = sorted(every.items(), key=lambda item: -item[1])[:5]
     prefix = torch.zeros(40, 1, dtype=torch.long)
     found = beam_search(lambda t: table[t[:, -1]], lambda _: None, prefix, n_beams=40, end=3, max_new_tokens=3)[0]
