@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def train_caption(
     *,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    init_from: Annotated[str | None, Doc("folder of a captioner to go on from, which has its own sizes")] = None,
     width: Annotated[int, Doc("width of both Transformers, a multiple of 32"), Interval(ge=32, le=1024)] = 128,
     image_layers: Annotated[int, Doc("blocks that see"), Interval(ge=1, le=24)] = 4,
     text_layers: Annotated[int, Doc("blocks that write"), Interval(ge=1, le=24)] = 3,
@@ -59,8 +60,13 @@ def train_caption(
         seed=seed,
     )
     torch.manual_seed(seed)
-    model = Captioner(_config(width, image_layers, text_layers, tokenizer.get_vocab_size()))
+    if init_from is not None:
+        model = layout.load_captioner(Path(init_from)).requires_grad_(True)
+    else:
+        model = Captioner(_config(width, image_layers, text_layers, tokenizer.get_vocab_size()))
     objective = Tell(model, tokenizer, captions.Scenes(seed), batch_size=batch_size, seed=seed)
+    if init_from is not None:
+        objective.identity["init_from"] = files.sha256(Path(init_from) / "model.safetensors")
     objective.model.to(settings.device)
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "right", "seconds")}
