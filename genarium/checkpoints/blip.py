@@ -15,15 +15,17 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints.encoder import ACTIVATIONS
+from genarium.checkpoints.encoder import ACTIVATIONS as TEXT_ACTIVATIONS
 from genarium.checkpoints.pixels import Pixels
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.blip import BlipConfig, Captioner, Matcher
-from genarium.models.encoder import EncoderConfig
+from genarium.models.encoder import Activation, EncoderConfig
 from genarium.models.vit import ViTConfig
 
 M = TypeVar("M", Captioner, Matcher)
+ACTIVATIONS: dict[str, Activation] = {**TEXT_ACTIVATIONS, "quick_gelu": "quick_gelu"}
+"""By published name: CLIP's quick GELU beside those of texts."""
 TIED = {"out.weight": "text.embedding.weight"}
 
 Kind = Literal["captioner", "matcher"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints.encoder import ACTIVATIONS, BERT_BLOCK
+from genarium.checkpoints.blip import ACTIVATIONS
+from genarium.checkpoints.encoder import BERT_BLOCK
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import EncoderConfig
 from genarium.models.git import Git, GitConfig

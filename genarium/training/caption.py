@@ -36,6 +36,8 @@ def train_caption(
     """
     import torch
 
+    from genarium import files
+    from genarium.checkpoints import blip as layout
     from genarium.devices import pick_device
     from genarium.models.blip import Captioner
     from genarium.training import captions, report

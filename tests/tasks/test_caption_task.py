@@ -1,4 +1,4 @@
-"""`caption`: files, folders, URLs and standard input; rows that outlive a stopped run; recipes that know their photos."""
+"""`caption`: files, folders, URLs, standard input; rows that outlive a stopped run; recipes that know their photos."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         run(recipe)
     resumed = run(recipe)
-    assert asked == [0, 2, 0, 2, 4] or asked == [0, 2, 2, 4]
+    assert asked == [0, 2, 0, 2, 4]  # a whole batch again, of which the finished rows stay
     assert resumed[0].content() == expected
 
 
