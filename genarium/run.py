@@ -139,7 +139,9 @@ def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = No
 
 def _pinned(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
     """`values` as a recipe names them: files and the task's own pins by content."""
-    return _changed(asked, values, _file_pin) | {name: pin.write(values[name]) for name, pin in asked.pins.items()}
+    return _changed(asked, values, _file_pin) | {
+        name: pin.write(values[name], values) for name, pin in asked.pins.items()
+    }
 
 
 def _opened(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:

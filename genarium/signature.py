@@ -25,6 +25,11 @@ REQUIRED = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
+class Verbatim:
+    """Metadata of an argument that may be `-`: the task reads standard input itself, as bytes."""
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help."""
 
@@ -41,6 +46,7 @@ class Parameter:
     above: float | None = None
     below: float | None = None
     needs_content: bool = False
+    verbatim: bool = False
     fields: tuple[Parameter, ...] = ()
 
     @property
@@ -174,8 +180,8 @@ def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: boo
                 facts["above"] = item.gt
             case Lt():
                 facts["below"] = item.lt
-            case MinLen():
-                facts["needs_content"] = True
+            case MinLen() | Verbatim():
+                facts["verbatim" if isinstance(item, Verbatim) else "needs_content"] = True
     return Parameter(
         name=name,
         type=hint,

@@ -31,6 +31,10 @@ def main(source: Path, name: str) -> None:
         for part in ("", "unet", "vae", "scheduler"):
             for file in (file for kind in KINDS for file in (source / part).glob(kind) if file.stem != "training"):
                 files.write_atomically(target / part / file.name, file.read_bytes())
+    elif folder.read_config(source)["model_type"] == "blip":  # half precision already, as training writes it
+        for part in ("config.json", folder.WEIGHTS, "preprocessor_config.json"):
+            files.write_atomically(target / part, (source / part).read_bytes())
+        folder.copy_tokenizer(source, target)
     else:
         kept = {k: v for k, v in folder.read_config(source).items() if k in ("bos_token_id", "eos_token_id")}
         gpt.save(gpt.load(source), target, dtype=torch.float16, extra=kept)

@@ -18,11 +18,16 @@ from genarium.checkpoints import adapter
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints.find import base_of
 from genarium.errors import BadCheckpoint
-from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
+from genarium.models.encoder import Activation, Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
 M = TypeVar("M", bound=nn.Module)
 MODEL_TYPES = ("bert", "distilbert", "roberta")
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
 CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
 HEAD_NAMES = {Encoder: "Model", TextClassifier: "ForSequenceClassification", SpanReader: "ForQuestionAnswering"}
 
@@ -144,7 +149,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
                 n_heads=raw["n_heads"],
                 d_model=raw["dim"],
                 d_ff=raw["hidden_dim"],
-                activation=ACTIVATIONS[activation],  # type: ignore[arg-type]
+                activation=ACTIVATIONS[activation],
                 dropout=raw.get("dropout", 0.1),
                 pooler=False,
             )
@@ -159,7 +164,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
             d_model=raw["hidden_size"],
             d_ff=raw["intermediate_size"],
             norm_eps=raw.get("layer_norm_eps", 1e-12),
-            activation=ACTIVATIONS[activation],  # type: ignore[arg-type]
+            activation=ACTIVATIONS[activation],
             dropout=raw.get("hidden_dropout_prob", 0.1),
         )
     except KeyError as missing:

@@ -78,7 +78,8 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
                 continue
             words = (value,) if isinstance(value, str) else value
             if parameter.repeated:
-                value = lines_of_standard_input() if words == ("-",) else list(words)
+                piped = words == ("-",) and not parameter.verbatim
+                value = lines_of_standard_input() if piped else list(words)
             else:
                 value = read_standard_input() if words == ("-",) else " ".join(words)
         elif parameter.repeated:

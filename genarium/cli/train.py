@@ -29,6 +29,8 @@ FAMILIES = {
         "Distil a latent diffusion model into one that draws in fewer steps.",
     ),
     "clip": ("genarium.training.clip", "train_clip", "A contrastive pair of pictures and texts, CLIP."),
+    "caption": ("genarium.training.caption", "train_caption", "A BLIP captioner of composed scenes."),
+    "match": ("genarium.training.caption", "train_match", "A BLIP matcher of pictures and captions."),
 }
 
 

@@ -17,6 +17,7 @@ from genarium.errors import BadCheckpoint, BadInput, ModelNotFound
 from genarium.progress import emit, note
 
 if TYPE_CHECKING:
+    from genarium.engines.caption import CaptionEngine
     from genarium.engines.classify import Classifier
     from genarium.engines.encoder import NativeEncoder
     from genarium.engines.heads import NativeHead
@@ -238,4 +239,33 @@ def _open_image(found: Found, dtype: str) -> ImageEngine:
     raise BadCheckpoint(
         f"{found.reference} is no folder that makes pictures: it has no model_index.json (a diffusers pipeline); "
         "name one such as CompVis/stable-diffusion-v1-4, or starter/image"
+    )
+
+
+def open_caption(reference: str, *, default: str = "caption", dtype: str = "auto") -> CaptionEngine:
+    """The engine that describes pictures with this model. Raises ModelNotFound, BadCheckpoint."""
+    return _open_caption(find(reference, default=default), dtype)
+
+
+@lru_cache(maxsize=1)
+def _open_caption(found: Found, dtype: str) -> CaptionEngine:
+    if found.path is None:
+        raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")
+    from genarium.checkpoints.blip import kind_of
+    from genarium.engines.caption import NativeCaption
+    from genarium.engines.image_text import ImageTextCaption
+
+    emit("loading", preview=found.reference)
+    # The first that opens the folder runs it: those made for one kind before the one for all.
+    if NativeCaption.opens(found.path):
+        return NativeCaption(found.path, name=found.reference, dtype=dtype)
+    if kind_of(found.path) == "matcher":
+        raise BadCheckpoint(
+            f"{found.reference} judges captions and writes none: genarium explain uses it; name a captioner here, "
+            "such as Salesforce/blip-image-captioning-base"
+        )
+    if ImageTextCaption.opens(found.path):
+        return ImageTextCaption(found.path, name=found.reference, dtype=dtype)
+    raise BadCheckpoint(
+        f"{found.reference} describes no pictures; name a BLIP, GIT or other image-text model, or starter/caption"
     )

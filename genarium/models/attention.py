@@ -24,6 +24,11 @@ class KeysAndValues:
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
+    def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) these rows of the batch, in this order."""
+        self.keys = self.keys[:, rows]
+        self.values = self.values[:, rows]
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """softmax(q kᵀ / √D) v: q (B, H, T, D), k and v (B, K, S, D), where K divides H; returns (B, H, T, D).

@@ -16,7 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.models.attention import attend
+from genarium.models.attention import KeysAndValues, attend
+
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu"]
 
 
 @dataclass(frozen=True)
@@ -32,41 +34,64 @@ class EncoderConfig:
     d_model: int = 384
     d_ff: int = 1536
     norm_eps: float = 1e-12
-    activation: Literal["gelu", "gelu_tanh", "relu"] = "gelu"
+    activation: Activation = "gelu"
     dropout: float = 0.1  # on the embeddings and on what each layer adds, in training
     pooler: bool = True  # BERT's dense layer and tanh over the first token
 
 
 class SelfAttention(nn.Module):
-    """Every token attends to every real one (Vaswani et al. 2017, arXiv:1706.03762, eq. 1)."""
+    """Every token attends to every real one (Vaswani et al. 2017, arXiv:1706.03762, eq. 1), or to those before it."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, d_model: int, n_heads: int):
         super().__init__()
-        self.n_heads = config.n_heads
-        self.qkv = nn.Linear(config.d_model, 3 * config.d_model)
-        self.out = nn.Linear(config.d_model, config.d_model)
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        *,
+        causal: bool = False,
+        cache: KeysAndValues | None = None,
+        layer: int = 0,
+    ) -> Tensor:
+        """x (B, T, C); with a `cache` it attends to what `layer` has there too, and its own is added."""
         B, T, C = x.shape
         q, k, v = (part.view(B, T, self.n_heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
-        y = attend(q, k, v, mask)
+        if cache is not None:
+            k, v = cache.append(layer, k, v)
+        y = attend(q, k, v, mask, causal=causal and T > 1)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
+
+    def store(self, x: Tensor, cache: KeysAndValues, layer: int) -> None:
+        """Put the keys and values of x (B, T, C) into the cache, and compute nothing else."""
+        B, T, C = x.shape
+        kv = F.linear(x, self.qkv.weight[C:], self.qkv.bias[C:]).view(B, T, 2, self.n_heads, -1)
+        cache.append(layer, *kv.permute(2, 0, 3, 1, 4))
 
 
 class MLP(nn.Module):
-    """Two layers with the config's activation between."""
+    """Two layers with an activation between."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, d_model: int, d_ff: int, activation: Activation):
         super().__init__()
-        self.activation = config.activation
-        self.up = nn.Linear(config.d_model, config.d_ff)
-        self.down = nn.Linear(config.d_ff, config.d_model)
+        self.activation = activation
+        self.up = nn.Linear(d_model, d_ff)
+        self.down = nn.Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.up(x)
-        if self.activation == "relu":
-            return self.down(F.relu(h))
-        return self.down(F.gelu(h, approximate="none" if self.activation == "gelu" else "tanh"))
+        return self.down(activate(self.up(x), self.activation))
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """GELU exact, by tanh or, quick, by a sigmoid (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2), or ReLU."""
+    if activation == "relu":
+        return F.relu(x)
+    if activation == "quick_gelu":
+        return x * torch.sigmoid(1.702 * x)
+    return F.gelu(x, approximate="none" if activation == "gelu" else "tanh")
 
 
 class EncoderBlock(nn.Module):
@@ -74,14 +99,14 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
-        self.attention = SelfAttention(config)
+        self.attention = SelfAttention(config.d_model, config.n_heads)
         self.attention_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
-        self.mlp = MLP(config)
+        self.mlp = MLP(config.d_model, config.d_ff, config.activation)
         self.mlp_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
+    def forward(self, x: Tensor, mask: Tensor | None, *, cache: KeysAndValues | None = None, layer: int = 0) -> Tensor:
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask, cache=cache, layer=layer)))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))
 
 

@@ -104,11 +104,6 @@ class KeyValueCache(KeysAndValues):
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.head_dim)
         super().__init__(shape, dtype=dtype, device=device)
 
-    def select(self, rows: Tensor) -> None:
-        """Keep (or repeat) these rows of the batch, in this order."""
-        self.keys = self.keys[:, rows]
-        self.values = self.values[:, rows]
-
 
 class Attention(nn.Module):
     """Causal self-attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245)."""

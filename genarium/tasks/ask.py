@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Interval, MinLen
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genarium.retrieval.generate import Sentence
 
 
-def _pin_index(asked: str | None) -> dict[str, str]:
+def _pin_index(asked: str | None, _: Mapping[str, Any]) -> dict[str, str]:
     from genarium.retrieval.store import Index, named
 
     with Index(named(asked)) as index:
@@ -39,7 +39,7 @@ def _open_index(pin: dict[str, str]) -> str:
     return pin["name"]
 
 
-def _pin_ranker(reference: str | None) -> dict[str, str] | None:
+def _pin_ranker(reference: str | None, _: Mapping[str, Any]) -> dict[str, str] | None:
     from genarium.retrieval.asking import digest_of
 
     return None if reference is None else {"reference": reference, "sha256": digest_of(reference)}

@@ -14,11 +14,13 @@ from genarium.signature import Parameter, parameters
 
 @dataclass(frozen=True)
 class Pin:
-    """How an argument that names something on this machine stands in a recipe: `write` puts down what it is and a
-    digest of its content, as JSON; `open` turns that into the argument again, or raises BadInput where it changed.
+    """How an argument that names something outside stands in a recipe.
+
+    `write`, of it and of all arguments by name, puts down what it is and a digest of its content, as JSON; `open` turns
+    that into the argument again, or raises BadInput where it changed.
     """
 
-    write: Callable[[Any], Any]
+    write: Callable[[Any, Mapping[str, Any]], Any]
     open: Callable[[Any], Any]
 
 

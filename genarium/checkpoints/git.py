@@ -1,0 +1,117 @@
+"""GIT folders in transformers' layout (`GitForCausalLM`) -> `models.git`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genarium.checkpoints import folder as folders
+from genarium.checkpoints.blip import ACTIVATIONS
+from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.errors import BadCheckpoint
+from genarium.models.encoder import EncoderConfig
+from genarium.models.git import Git, GitConfig
+from genarium.models.vit import ViTConfig
+
+
+def opens(path: Path) -> bool:
+    """Whether the folder is a GIT of pictures; one for videos has embeddings of time, which this network lacks."""
+    raw = folders.read_config(path)
+    return raw["model_type"] == "git" and not raw.get("num_image_with_embedding")
+
+
+def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Git:
+    """Frozen, in evaluation mode. Raises BadCheckpoint where a part is missing, damaged or of another shape."""
+    config = read_config(folders.read_config(path), str(path))
+    with torch.device("meta"):
+        model = Git(config)
+    stored = folders.read_tensors(path)
+    if "output.weight" not in stored:  # tied to the words
+        stored["output.weight"] = folders.require(stored, "git.embeddings.word_embeddings.weight", path)
+
+    def fetch(name: str) -> Tensor:
+        parts = [folders.require(stored, part, path) for part in published_names(name)]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    folders.fill(model, fetch, path, dtype, device)
+    return model.requires_grad_(False).eval()
+
+
+def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
+    """The `GitConfig` a published `config.json` describes. What it leaves out is as in transformers' classes."""
+    image = raw.get("vision_config") or {}
+    acts = raw.get("hidden_act", "gelu"), image.get("hidden_act", "quick_gelu")
+    if unknown := [name for name in acts if name not in ACTIVATIONS]:
+        raise BadCheckpoint(f"{where}: the native GIT does not know the activation {unknown[0]!r}")
+    return GitConfig(
+        image=ViTConfig(
+            image_size=image.get("image_size", 224),
+            patch_size=image.get("patch_size", 16),
+            n_layers=image.get("num_hidden_layers", 12),
+            n_heads=image.get("num_attention_heads", 12),
+            d_model=image.get("hidden_size", 768),
+            d_ff=image.get("intermediate_size", 3072),
+            norm_eps=image.get("layer_norm_eps", 1e-5),
+            activation=ACTIVATIONS[acts[1]],
+            patch_bias=False,
+            first_norm=True,
+        ),
+        text=EncoderConfig(
+            vocab_size=raw.get("vocab_size", 30522),
+            context_length=raw.get("max_position_embeddings", 1024),
+            n_types=0,
+            n_layers=raw.get("num_hidden_layers", 6),
+            n_heads=raw.get("num_attention_heads", 12),
+            d_model=raw.get("hidden_size", 768),
+            d_ff=raw.get("intermediate_size", 3072),
+            norm_eps=raw.get("layer_norm_eps", 1e-12),
+            activation=ACTIVATIONS[acts[0]],
+            pooler=False,
+        ),
+        start_token=raw.get("bos_token_id", 101),
+        end_token=raw.get("eos_token_id", 102),
+    )
+
+
+IMAGE_BLOCK = {
+    "attention.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attention.out": ("self_attn.out_proj",),
+    "attention_norm": ("layer_norm1",),
+    "mlp.up": ("mlp.fc1",),
+    "mlp.down": ("mlp.fc2",),
+    "mlp_norm": ("layer_norm2",),
+}
+VISION = "git.image_encoder.vision_model"
+TOP = {
+    "image.class_embedding": f"{VISION}.embeddings.class_embedding",
+    "image.position_embedding": f"{VISION}.embeddings.position_embedding.weight",
+    "image.patch_embedding.weight": f"{VISION}.embeddings.patch_embedding.weight",
+}
+MODULES = {
+    "image.first_norm": f"{VISION}.pre_layrnorm",
+    "image.norm": f"{VISION}.post_layernorm",
+    "projection": "git.visual_projection.visual_projection.0",
+    "projection_norm": "git.visual_projection.visual_projection.1",
+    "embedding": "git.embeddings.word_embeddings",
+    "position_embedding": "git.embeddings.position_embeddings",
+    "embedding_norm": "git.embeddings.LayerNorm",
+    "out": "output",
+}
+
+
+def published_names(name: str) -> list[str]:
+    """The published tensors that together, one under the other, are a native one."""
+    if name in TOP:
+        return [TOP[name]]
+    module, _, leaf = name.rpartition(".")
+    if module in MODULES:
+        return [f"{MODULES[module]}.{leaf}"]
+    if module.startswith("image."):
+        _, _, index, part = module.split(".", 3)
+        return [f"{VISION}.encoder.layers.{index}.{one}.{leaf}" for one in IMAGE_BLOCK[part]]
+    _, index, part = module.split(".", 2)
+    return [f"git.encoder.layer.{index}.{one}.{leaf}" for one in BERT_BLOCK[part]]

@@ -1,0 +1,114 @@
+"""Users' photos by any name they have: a file, a folder of them, a URL, or standard input. Each is kept by content.
+
+What has no place of its own (standard input, a URL's content) is put under HOME/photos by its sha256, so that a recipe
+finds again what it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium import files
+from genarium.data import web
+from genarium.data.pictures import read_picture
+from genarium.errors import BadInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo under the name it was given by; its bytes are in `file`."""
+
+    name: str
+    file: Path
+    sha256: str
+
+    def read(self) -> Image:
+        """As upright RGB. Raises BadInput, which names it as it was given."""
+        try:
+            return read_picture(self.file)
+        except BadInput as error:
+            raise BadInput(str(error).replace(str(self.file), self.name)) from None
+
+
+class Known(str):
+    """A photo's name that knows the photo: what a recipe gives back in place of the names it was made from."""
+
+    photo: Photo
+
+
+def find(asked: Sequence[str], *, private: bool = False) -> list[Photo]:
+    """The photos behind files, folders (all in them, by name), URLs and `-`. Raises BadInput."""
+    found: list[Photo] = []
+    for one in asked:
+        if isinstance(one, Known):
+            found.append(one.photo)
+        elif one == "-":
+            found.append(_kept("standard input", _standard_input()))
+        elif web.is_url(one):
+            found.append(_kept(one, web.fetch(one, private=private)))
+        else:
+            found += _there(one)
+    return found
+
+
+def pin(asked: Sequence[str], *, private: bool = False) -> list[dict[str, str]]:
+    """The photos as a recipe names them: by place and sha256. Raises BadInput."""
+    return [
+        {"name": photo.name, "path": str(photo.file), "sha256": photo.sha256} for photo in find(asked, private=private)
+    ]
+
+
+def pinned(pins: Sequence[dict[str, Any]]) -> list[str]:
+    """The names in a recipe, which know their photos. Raises BadInput where one is gone or changed."""
+    found = list[str]()
+    for pin in pins:
+        photo = Photo(pin["name"], Path(pin["path"]), pin["sha256"])
+        if not photo.file.is_file() or files.sha256(photo.file) != photo.sha256:
+            raise BadInput(f"{photo.name} is gone or changed since this recipe was written; put it back, or ask anew")
+        known = Known(photo.name)
+        known.photo = photo
+        found.append(known)
+    return found
+
+
+def _there(one: str) -> list[Photo]:
+    place = Path(one).expanduser()
+    if place.is_file():
+        return [_file(one, place)]
+    if not place.is_dir():
+        raise BadInput(f"no photo or folder {one!r}; name one, a URL, or - for standard input")
+    listed = sorted(file for file in place.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
+    if not listed:
+        raise BadInput(f"{one} holds no picture ({', '.join(ENDINGS)}); name another folder")
+    return [_file(str(file), file) for file in listed]
+
+
+def _file(name: str, file: Path) -> Photo:
+    return Photo(name, file.resolve(), files.sha256(file))
+
+
+def _kept(name: str, content: bytes) -> Photo:
+    digest = hashlib.sha256(content).hexdigest()
+    file = files.home() / "photos" / digest
+    if not file.is_file():
+        files.write_atomically(file, content)
+    return Photo(name, file, digest)
+
+
+def _standard_input() -> bytes:
+    content = sys.stdin.buffer.read(web.MOST_BYTES + 1)
+    if len(content) > web.MOST_BYTES:
+        raise BadInput(f"standard input is larger than {web.MOST_BYTES / 2**20:.0f} MiB; name the file instead")
+    if not content:
+        raise BadInput("standard input is empty; pipe a picture into it")
+    return content

@@ -1,0 +1,142 @@
+"""Captioner and matcher learn from scenes: what they are shown is true, and a stopped run ends in the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval
+
+from genarium.checkpoints import blip as layout
+from genarium.checkpoints import tokenizer as tokenizers
+from genarium.data.scenes import World, is_held_out, missing, parse
+from genarium.data.scenes.changes import CHANGES
+from genarium.data.scenes.dice import Dice
+from genarium.data.scenes.kinds import KINDS
+from genarium.data.scenes.telling import place_of, told, wrong
+from genarium.training import captions
+from genarium.training.caption import train_caption, train_match
+from genarium.training.describe import Match
+
+numbers = st.integers(0, 10**6)
+needs_font = pytest.mark.skipif(bool(missing()), reason="the emoji font is not installed")
+SMALL = {"width": 32, "image_layers": 1, "text_layers": 1, "batch_size": 4, "evaluate_every": 100, "device": "cpu"}
+
+
+@given(numbers, st.sampled_from(["train", "heldout"]))
+@settings(max_examples=60, deadline=None)
+def test_a_full_caption_tells_all_and_one_changed_word_is_found(index: int, split: str) -> None:
+    scene = World(64, snap=8).scene(3, index, split)  # type: ignore[arg-type]
+    ask = told(scene, 64)
+    assert wrong(captions.full_caption(scene, Dice(index)), ask) == set()
+    for full in (True, False):
+        true, false, about = captions.true_and_false(scene, Dice(index), split=split, full=full)  # type: ignore[arg-type]
+        assert true != false
+        assert about in CHANGES
+        if full:
+            assert (wrong(true, ask), wrong(false, ask)) == (set(), {about})
+        if split == "train":
+            assert not is_held_out(parse(false).ask)
+
+
+def test_places_are_those_of_the_boxes() -> None:
+    spots = {"left": (0, 16), "right": (40, 24), "top": (16, 0), "bottom": (24, 40), "middle": (20, 20)}
+    assert {place_of((x, y, x + 24, y + 24), 64): (x, y) for x, y in spots.values()} == spots
+
+
+@given(numbers)
+@settings(max_examples=20, deadline=None)
+def test_patches_are_labelled_with_what_covers_them(index: int) -> None:
+    scene = World(64, snap=8).scene(3, index)
+    labels = captions.shown_by_patch([scene], 8)[0].view(4, 8, 8)
+    covered = 0
+    for thing in scene.things:
+        left, top, right, bottom = (edge // 8 for edge in thing.box)
+        part = labels[:, top:bottom, left:right]
+        covered += part[0].numel()
+        assert part[0].unique().tolist() == [1 + list(KINDS).index(thing.kind)]
+    assert int((labels[0] > 0).sum()) == covered
+
+
+def test_the_tokenizer_knows_every_word_of_the_grammar_and_spells_the_others() -> None:
+    made = captions.tokenizer()
+    world = World(64)
+    for index in range(300):
+        text = world.scene(5, index).caption
+        ids = made.encode(text).ids
+        assert captions.UNKNOWN not in ids
+        assert len(ids) - 2 == len(text.split())  # a token a word
+        assert made.decode(ids, skip_special_tokens=True) == text
+    assert captions.UNKNOWN not in made.encode("a unicorn skateboarding").ids
+
+
+@needs_font
+def test_a_stopped_run_ends_in_the_same_weights_and_both_open_in_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_caption(out=str(tmp_path / "whole"), steps=6, **SMALL)  # type: ignore[arg-type]
+    assert {"loss", "right", "seconds"} < set(whole)
+    batch, seen = captions.Scenes.scenes, []
+
+    def stopping(self: captions.Scenes, first: int, n: int, split: captions.Split) -> list:
+        if split == "train":
+            seen.append(first)
+            if first == 12 and seen.count(12) == 1:
+                raise KeyboardInterrupt
+        return batch(self, first, n, split)
+
+    monkeypatch.setattr(captions.Scenes, "scenes", stopping)
+    again = {"out": str(tmp_path / "stopped"), "steps": 6, "checkpoint_minutes": 0.0} | SMALL
+    with pytest.raises(KeyboardInterrupt):
+        train_caption(**again)  # type: ignore[arg-type]
+    train_caption(**again)  # type: ignore[arg-type]
+    assert seen == [0, 4, 8, 12, 12, 16, 20]
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+    train_match(init_from=str(tmp_path / "whole"), out=str(tmp_path / "match"), steps=3, batch_size=4, device="cpu")
+    picture = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    tokens = torch.tensor([tokenizers.load(tmp_path / "match").encode("a red car on the left").ids])
+    with torch.no_grad():
+        theirs = BlipForConditionalGeneration.from_pretrained(tmp_path / "whole", dtype=torch.float32)
+        expected = theirs(pixel_values=picture, input_ids=tokens).logits
+        torch.testing.assert_close(
+            layout.load_captioner(tmp_path / "whole")(picture, tokens), expected, atol=1e-4, rtol=0
+        )
+        judge = BlipForImageTextRetrieval.from_pretrained(tmp_path / "match", dtype=torch.float32)
+        scores = judge(pixel_values=picture, input_ids=tokens).itm_score
+        torch.testing.assert_close(layout.load_matcher(tmp_path / "match")(picture, tokens), scores, atol=1e-4, rtol=0)
+
+
+@needs_font
+def test_the_frozen_encoder_stays_and_the_rest_learns(tmp_path: Path) -> None:
+    train_caption(out=str(tmp_path / "caption"), steps=1, **SMALL)  # type: ignore[arg-type]
+    begin = load_file(tmp_path / "caption" / "model.safetensors")
+    arguments = {"init_from": str(tmp_path / "caption"), "steps": 2, "batch_size": 4, "device": "cpu"}
+    for frozen in (True, False):
+        out = tmp_path / f"match-{frozen}"
+        train_match(out=str(out), frozen=frozen, **arguments)  # type: ignore[arg-type]
+        after = load_file(out / "model.safetensors")
+        eye = "vision_model.encoder.layers.0.mlp.fc1.weight"
+        assert torch.equal(after[eye], begin[eye]) is frozen
+        word = "encoder.layer.0.attention.self.query.weight"
+        assert not torch.equal(after[f"text_encoder.{word}"], begin[f"text_decoder.bert.{word}"])
+
+
+@needs_font
+def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
+    train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
+    source, made = captions.Scenes(1), captions.tokenizer()
+    from genarium.models.blip import Matcher
+
+    objective = Match(Matcher(layout.load_captioner(tmp_path).config), made, source, batch_size=3, seed=0, frozen=False)
+    _, tokens, lengths = objective.batch(0)
+    scenes = source.scenes(0, 3, "train")
+    for row, scene in enumerate(scenes):
+        full, changed = (made.decode(tokens[4 * row + i, : lengths[4 * row + i]].tolist()) for i in (0, 1))
+        assert wrong(full, told(scene, 64)) == set()
+        assert len(wrong(changed, told(scene, 64))) == 1
