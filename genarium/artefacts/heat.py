@@ -102,7 +102,7 @@ class Heat(Png):
         if self.recipe is not None:
             arrays["recipe"] = np.array(self.recipe.canonical().decode())
         out = io.BytesIO()
-        np.savez(out, **arrays)
+        np.savez(out, allow_pickle=False, **arrays)
         return out.getvalue()
 
     def as_page(self) -> str:

@@ -69,7 +69,9 @@ def page(caption: str, body: str, *, match: float | None, method: str, recipe: s
     lead = "Point at a word, or reach it with the Tab key, to see what part of the picture it is about."
     if match is not None:
         lead = f"The picture and these words match with probability <strong>{match:.1%}</strong>. {lead}"
-    made = f"<details><summary>Recipe</summary><pre>{html.escape(_indented(recipe))}</pre></details>\n" if recipe else ""
+    made = (
+        f"<details><summary>Recipe</summary><pre>{html.escape(_indented(recipe))}</pre></details>\n" if recipe else ""
+    )
     return _PAGE.format(
         title=html.escape(" ".join(caption.split())), lead=lead, body=body, method=html.escape(method), recipe=made
     )

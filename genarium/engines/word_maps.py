@@ -45,7 +45,7 @@ class WordMaps:
 
 
 def spans_of(text: str) -> list[tuple[int, int]]:
-    """Where the words of a text are, as characters [start, end); punctuation is none. BadInput where there is no word."""
+    """Where a text's words are, as characters [start, end); punctuation is none. BadInput where there is no word."""
     found = [
         match.span() for match in _WORD.finditer(text) if not all(unicodedata.category(c)[0] == "P" for c in match[0])
     ]
@@ -54,7 +54,9 @@ def spans_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def join(text: str, offsets: Sequence[tuple[int, int]], maps: np.ndarray) -> tuple[tuple[tuple[int, int], ...], np.ndarray]:
+def join(
+    text: str, offsets: Sequence[tuple[int, int]], maps: np.ndarray
+) -> tuple[tuple[tuple[int, int], ...], np.ndarray]:
     """The words that tokens read, and a map for each: the mean over its pieces.
 
     `offsets` are the characters [start, end) of each token in `text`, empty for special ones; `maps` (tokens, h, w).
