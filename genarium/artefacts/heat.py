@@ -56,7 +56,7 @@ class Heat(Png):
     match: float | None = None
     """How probable it is that caption and picture belong together, where the model says so."""
     scores: list[dict[str, Any]] = field(default_factory=list)
-    """Of `caption` and of those it was compared with: `caption`, and `probability` or `cosine`."""
+    """Of the caption and of those it was compared with: `text`, and `probability`, `cosine` or both."""
     overlay: bool = False
 
     @property
@@ -150,8 +150,9 @@ class Heat(Png):
             return str(self.path) if self.path is not None else self.title()
         lines = []
         for score in self.scores:
-            value = percent(score["probability"]) if "probability" in score else f"cosine {score['cosine']:.3f}"
-            lines.append(f"{value}  {score['caption']}")
+            named = [percent(score["probability"])] if "probability" in score else []
+            named += [f"cosine {score['cosine']:.3f}"] if "cosine" in score else []
+            lines.append("  ".join([*named, score["text"]]))
         width = max(map(len, self.words))
         for word, peak in zip(self.words, self.pictures[0].peaks, strict=True):
             lines.append(f"  {word:<{width}}  " + ("nowhere" if peak is None else f"{peak[0]},{peak[1]}"))

@@ -2,10 +2,10 @@
 
 The sums over attention weights of three papers stand here as plain functions of tensors:
 
-- Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) on cross-attention, as ALBEF (Li et al. 2021, arXiv:2107.07651,
-  section 6.5 and appendix) and BLIP's authors use it;
+- Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) on cross-attention, as the authors of ALBEF (Li et al.
+  2021, arXiv:2107.07651) and BLIP use it;
 - relevance through self-attention (Chefer et al. 2021, arXiv:2103.15679, equations 5 and 6);
-- DAAM (Tang et al. 2022, arXiv:2210.04885, equation 6), which sums what a denoiser's places looked at.
+- DAAM (Tang et al. 2022, arXiv:2210.04885), which sums what a denoiser's places looked at.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from torch import Tensor
 
 from genarium.errors import BadInput
 
+Span = tuple[int, int]
+"""Characters [start, end) of a text."""
 # A word keeps its apostrophes and hyphens; any other run of signs (an emoji) is a word of its own.
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]+")
 
@@ -35,7 +37,7 @@ class WordMaps:
     """
 
     text: str
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     maps: np.ndarray
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
@@ -44,7 +46,7 @@ class WordMaps:
         return [self.text[start:end] for start, end in self.spans]
 
 
-def spans_of(text: str) -> list[tuple[int, int]]:
+def spans_of(text: str) -> list[Span]:
     """Where a text's words are, as characters [start, end); punctuation is none. BadInput where there is no word."""
     found = [
         match.span() for match in _WORD.finditer(text) if not all(unicodedata.category(c)[0] == "P" for c in match[0])
@@ -54,23 +56,28 @@ def spans_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def join(
-    text: str, offsets: Sequence[tuple[int, int]], maps: np.ndarray
-) -> tuple[tuple[tuple[int, int], ...], np.ndarray]:
-    """The words that tokens read, and a map for each: the mean over its pieces.
+def read_spans(text: str, offsets: Sequence[Span]) -> tuple[Span, ...]:
+    """The words that tokens read: those that were cut are left out. Raises BadInput where none is left.
 
-    `offsets` are the characters [start, end) of each token in `text`, empty for special ones; `maps` (tokens, h, w).
-    Words that no token reads (they were cut) are left out. Raises BadInput where none is left.
+    `offsets` are the characters [start, end) of each token in `text`, empty for special ones.
     """
-    spans, joined = [], []
-    for start, end in spans_of(text):
-        pieces = [place for place, (first, last) in enumerate(offsets) if first < min(end, last) and last > start]
-        if pieces:
-            spans.append((start, end))
-            joined.append(maps[pieces].mean(axis=0))
-    if not joined:
+    found = tuple(span for span in spans_of(text) if _pieces(span, offsets))
+    if not found:
         raise BadInput(f"the model reads no word of {text!r}; give a caption of plain words")
-    return tuple(spans), np.stack(joined).astype(np.float32)
+    return found
+
+
+def join(text: str, offsets: Sequence[Span], maps: np.ndarray) -> tuple[tuple[Span, ...], np.ndarray]:
+    """The words that tokens read, and a map for each: the mean over its pieces. `maps` is (tokens, h, w)."""
+    spans = read_spans(text, offsets)
+    joined = np.stack([maps[_pieces(span, offsets)].mean(axis=0) for span in spans])
+    return spans, joined.astype(np.float32)
+
+
+def _pieces(span: Span, offsets: Sequence[Span]) -> list[int]:
+    """Which tokens read a part of the word."""
+    start, end = span
+    return [place for place, (first, last) in enumerate(offsets) if first < min(end, last) and last > start]
 
 
 def grad_cam(weights: Tensor, gradients: Tensor) -> Tensor:

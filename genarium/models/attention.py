@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar, Token
 
@@ -56,7 +56,7 @@ _told: ContextVar[Tell | None] = ContextVar("genarium_attention_told", default=N
 
 
 @contextmanager
-def watching(modules: Sequence[nn.Module], tell: Callable[[int, Tensor], None]) -> Iterator[None]:
+def watching(modules: Iterable[nn.Module], tell: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Inside the block, `tell(place, weights)` gets the softmax (B, H, T, S) of every `attend` in `modules[place]`.
 
     Where gradients are recorded, the output is computed from these weights, so that it can be derived by them;

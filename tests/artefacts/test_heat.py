@@ -33,7 +33,7 @@ def heat(pixels: np.ndarray | None = None, **given: object) -> Heat:
         "pictures": [WordHeat(picture, maps)],
         "method": "a method",
         "match": 0.75,
-        "scores": [{"caption": CAPTION, "probability": 0.75}],
+        "scores": [{"text": CAPTION, "probability": 0.75}],
     }
     return Heat(**asked | given)  # type: ignore[arg-type]
 

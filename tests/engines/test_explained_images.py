@@ -1,4 +1,4 @@
-"""`image --explain`: DAAM on the native engine and on diffusers' U-Nets, against the formula on the library's weights."""
+"""`image --explain`: DAAM on the native engine and on diffusers' U-Nets, against the formula on their own weights."""
 
 from __future__ import annotations
 
