@@ -26,21 +26,24 @@ CONTEXT = 24
 
 def write_tokenizer(folder: Path) -> int:
     """BERT's way: [CLS] pieces [SEP]; gives how many tokens there are."""
-    names = ["[PAD]", "[CLS]", "[SEP]", *WORDS]
+    names = ["[PAD]", *WORDS, "[CLS]", "[SEP]"]
     vocabulary = {name: number for number, name in enumerate(names)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     return len(vocabulary)
 
 
-def _scattered(model: PreTrainedModel, std: float) -> None:
+def _scattered(model: PreTrainedModel) -> None:
     """The usual starting weights are so small that every map is flat."""
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=std)
+    for name, parameter in model.named_parameters():
+        norm = "norm" in name.lower() and name.endswith("weight")
+        torch.nn.init.normal_(parameter, mean=float(norm), std=0.3)
     model.eval()
 
 
@@ -56,9 +59,9 @@ def blip(folder: Path, *, kind: type = BlipForImageTextRetrieval, layers: int = 
             "num_hidden_layers": layers,
             "num_attention_heads": 4,
             "max_position_embeddings": CONTEXT,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "sep_token_id": 2,
+            "bos_token_id": vocabulary - 2,
+            "eos_token_id": vocabulary - 1,
+            "sep_token_id": vocabulary - 1,
             "pad_token_id": 0,
         },
         vision_config={
@@ -72,7 +75,7 @@ def blip(folder: Path, *, kind: type = BlipForImageTextRetrieval, layers: int = 
         image_text_hidden_size=16,
     )
     model = kind(config)
-    _scattered(model, 0.2)
+    _scattered(model)
     model.save_pretrained(folder)
     BlipImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
     model.set_attn_implementation("eager")
@@ -90,8 +93,8 @@ def clip(folder: Path) -> CLIPModel:
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "max_position_embeddings": CONTEXT,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
+            "bos_token_id": vocabulary - 2,
+            "eos_token_id": vocabulary - 1,
             "pad_token_id": 0,
         },
         vision_config={
@@ -105,7 +108,7 @@ def clip(folder: Path) -> CLIPModel:
         projection_dim=24,
     )
     model = CLIPModel(config)
-    _scattered(model, 0.2)
+    _scattered(model)
     model.save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     model.set_attn_implementation("eager")

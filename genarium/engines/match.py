@@ -93,9 +93,11 @@ class BlipMatcher:
         return f"Grad-CAM on the cross-attention of block {named} (Selvaraju et al. 2017, as in Li et al. 2021)"
 
     def _layer(self, asked: int | None) -> int:
-        """Block 7 of BLIP's 12, which its authors look at; of others the one at that height."""
+        """Block 7 of BLIP's 12, which its authors look at; of others the one at that height. Above the last block only
+        the first token is read, so that no word's map there has a say in the score.
+        """
         last = self.model.config.text.n_layers - 1
-        return _in_range(round(last * 7 / 11) if asked is None else asked, last, self.name)
+        return _in_range(round(last * 7 / 11) if asked is None else asked, max(0, last - 1), self.name)
 
     @torch.no_grad()
     def _states(self, picture: Image) -> Tensor:
@@ -189,5 +191,7 @@ def _read(tokenizer: Tokenizer, text: str, name: str) -> Encoding:
 
 def _in_range(layer: int, last: int, name: str) -> int:
     if not 0 <= layer <= last:
-        raise BadInput(f"{name} has layers 0 to {last}, got {layer}; leave out --layer for the usual one")
+        raise BadInput(
+            f"{name} can explain by the layers 0 to {last}, got {layer}; leave out --layer for the usual one"
+        )
     return layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +13,15 @@ from annotated_types import Ge, MinLen
 from genarium import engines
 from genarium.artefacts import Heat
 from genarium.artefacts.heat import WordHeat
+from genarium.artefacts.heat_drawing import SLIMMEST
+from genarium.progress import note
 from genarium.tasks.task import task
 
 
 @task(starter="match")
 def explain(
     photo: Annotated[Path, Doc("the picture: a PNG, JPEG, WebP, GIF, BMP or TIFF file")],
-    caption: Annotated[
-        str | None, Doc("what is said of it [default: the caption that genarium caption makes]"), MinLen(1)
-    ] = None,
+    caption: Annotated[str, Doc("what is said of it"), MinLen(1)],
     *,
     against: Annotated[
         list[str] | None, Doc("another caption to compare with; may be given several times"), MinLen(1)
@@ -31,9 +32,6 @@ def explain(
         Ge(0),
     ] = None,
     overlay: Annotated[bool, Doc("one picture with all words together in place of a panel a word")] = False,
-    captioner: Annotated[
-        str, Doc("what makes the caption where none is given: a folder or hub id of a captioner")
-    ] = "starter",
     model: Annotated[
         str, Doc("starter, or a BLIP matcher or CLIP as folder or hub id such as Salesforce/blip-itm-base-coco")
     ] = "starter",
@@ -42,19 +40,18 @@ def explain(
 
     -o NAME.png writes the figure, NAME.npz the raw maps, NAME.html a page where pointing at a word lights its region.
     """
-    from dataclasses import asdict
-
     import numpy as np
 
     from genarium.data.pictures import read_picture
 
     picture = read_picture(photo)
+    if max(picture.size) > SLIMMEST * min(picture.size):
+        note(f"{picture.width}x{picture.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")
     matcher = engines.open_matcher(model)
-    said = caption if caption is not None else _made(picture, captioner)
-    explained = matcher.explain(picture, said, layer)
-    scores = matcher.scores(picture, [said, *(against or ())])
+    explained = matcher.explain(picture, caption, layer)
+    scores = matcher.scores(picture, [caption, *(against or ())])
     yield Heat(
-        caption=said,
+        caption=caption,
         spans=list(explained.spans),
         pictures=[WordHeat(np.asarray(picture), explained.maps, explained.box)],
         method=matcher.method(layer),

@@ -44,7 +44,7 @@ def pixels_of(folder: Path) -> torch.Tensor:
     return AutoImageProcessor.from_pretrained(folder)(images=picture(), return_tensors="pt")["pixel_values"]
 
 
-@pytest.mark.parametrize("layer", [None, 0, 11])
+@pytest.mark.parametrize("layer", [None, 0, 10])
 def test_grad_cam_of_blip_is_the_formula_on_transformers_own_attention(
     theirs: tuple[PreTrainedModel, Path], layer: int | None
 ) -> None:
@@ -55,9 +55,7 @@ def test_grad_cam_of_blip_is_the_formula_on_transformers_own_attention(
     attention = model.text_encoder.encoder.layer[7 if layer is None else layer].crossattention.self
     kept: list[torch.Tensor] = []
     hook = attention.register_forward_hook(lambda module, given, made: kept.append(made[1]))
-    score = model(
-        input_ids=tokens(matcher, CAPTION), pixel_values=pixels_of(folder), use_itm_head=True
-    ).itm_score
+    score = model(input_ids=tokens(matcher, CAPTION), pixel_values=pixels_of(folder), use_itm_head=True).itm_score
     hook.remove()
     (weights,) = kept
     (slopes,) = torch.autograd.grad(score[0, 1], weights)
@@ -70,7 +68,7 @@ def test_grad_cam_of_blip_is_the_formula_on_transformers_own_attention(
     expected = torch.stack([by_hand[each].mean(0) for each in pieces]).detach().numpy()
     assert found.words == ["two", "dogs", "a", "red", "sailboat", "over", "the", "sea"]
     assert expected.max() > 1e-4
-    np.testing.assert_allclose(found.maps, expected, atol=1e-5 * expected.max())
+    np.testing.assert_allclose(found.maps, expected, atol=min(1e-5, 1e-3 * expected.max()))
 
 
 def test_the_probability_of_a_match_is_transformers_softmax(theirs: tuple[PreTrainedModel, Path]) -> None:
@@ -91,9 +89,7 @@ def test_relevance_of_clip_is_chefers_formula_on_transformers_own_attention(
     matcher = ClipMatcher(folder)
     found = matcher.explain(picture(), "a red sailboat", layer)
     for place, word in enumerate(("a", "red", "sailboat")):
-        out = model(
-            input_ids=tokens(matcher, word), pixel_values=pixels_of(folder), output_attentions=True
-        )
+        out = model(input_ids=tokens(matcher, word), pixel_values=pixels_of(folder), output_attentions=True)
         cosine = (out.image_embeds * out.text_embeds).sum()
         R = torch.eye(17)
         for weights in out.vision_model_output.attentions[2 if layer is None else layer :]:
@@ -114,10 +110,11 @@ def test_clip_gives_cosines_and_shares_among_several(their_clip: tuple[CLIPModel
             model(input_ids=tokens(matcher, text), pixel_values=pixels_of(folder)).logits_per_image
             for text in ("a dog", "a red sailboat")
         ]
+        cosine = float(logits[0] / model.logit_scale.exp())
     expected = torch.cat(logits, dim=1).softmax(-1)[0].tolist()
     assert alone.probability is None
     assert [score.probability for score in both] == pytest.approx(expected, abs=1e-4)
-    assert alone.cosine == pytest.approx(float(logits[0] / model.logit_scale.exp()), abs=1e-5)
+    assert alone.cosine == pytest.approx(cosine, abs=1e-5)
 
 
 def test_what_clip_crops_away_is_outside_of_its_box(their_clip: tuple[CLIPModel, Path]) -> None:
@@ -152,8 +149,8 @@ def test_500_words_are_read_as_far_as_the_model_reads_and_the_rest_is_told(
 def test_layers_are_counted_as_in_the_file(
     theirs: tuple[PreTrainedModel, Path], their_clip: tuple[CLIPModel, Path]
 ) -> None:
-    for matcher, last in ((BlipMatcher(theirs[1]), 11), (ClipMatcher(their_clip[1]), 2)):
-        with pytest.raises(BadInput, match=f"has layers 0 to {last}, got {last + 1}; leave out --layer"):
+    for matcher, last in ((BlipMatcher(theirs[1]), 10), (ClipMatcher(their_clip[1]), 2)):
+        with pytest.raises(BadInput, match=f"can explain by the layers 0 to {last}, got {last + 1}; leave out --layer"):
             matcher.explain(picture(), CAPTION, last + 1)
     assert "block 7 " in BlipMatcher(theirs[1]).method()
 
