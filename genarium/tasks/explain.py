@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, MinLen
@@ -14,14 +13,48 @@ from genarium import engines
 from genarium.artefacts import Heat
 from genarium.artefacts.heat import WordHeat
 from genarium.artefacts.heat_drawing import SLIMMEST
+from genarium.errors import BadInput
 from genarium.progress import note
-from genarium.tasks.task import task
+from genarium.signature import Verbatim
+from genarium.tasks.task import Pin, task
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
-@task(starter="match")
+def _pin_photo(photo: str, values: Mapping[str, Any]) -> list[dict[str, str]]:
+    from genarium.data import photos
+
+    return photos.pin([photo], private=values["allow_private"])
+
+
+def _open_photo(pins: Sequence[dict[str, Any]]) -> str:
+    from genarium.data import photos
+
+    found = photos.pinned(pins)
+    if len(found) != 1:
+        raise BadInput(f"explain takes one picture, and there are {len(found)} in that folder; name one of them")
+    return found[0]
+
+
+def _pin_captioner(reference: str, values: Mapping[str, Any]) -> dict[str, str] | None:
+    """Nothing where a caption is given: what would have made one plays no part then."""
+    return None if values["caption"] is not None else engines.pin(reference, default="caption")
+
+
+def _open_captioner(pin: dict[str, str] | None) -> str:
+    return "starter" if pin is None else engines.pinned(pin)
+
+
+@task(
+    starter="match",
+    pins={"photo": Pin(_pin_photo, _open_photo), "captioner": Pin(_pin_captioner, _open_captioner)},
+)
 def explain(
-    photo: Annotated[Path, Doc("the picture: a PNG, JPEG, WebP, GIF, BMP or TIFF file")],
-    caption: Annotated[str, Doc("what is said of it"), MinLen(1)],
+    photo: Annotated[str, Doc("the picture: a file or an http or https URL; - reads standard input"), Verbatim()],
+    caption: Annotated[
+        str | None, Doc("what is said of it [default: the caption that genarium caption makes]"), MinLen(1)
+    ] = None,
     *,
     against: Annotated[
         list[str] | None, Doc("another caption to compare with; may be given several times"), MinLen(1)
@@ -32,6 +65,10 @@ def explain(
         Ge(0),
     ] = None,
     overlay: Annotated[bool, Doc("one picture with all words together in place of a panel a word")] = False,
+    captioner: Annotated[str, Doc("what makes a caption where none is given: as caption's --model")] = "starter",
+    allow_private: Annotated[
+        bool, Doc("fetch URLs from this machine and its own network too; they are refused otherwise")
+    ] = False,
     model: Annotated[
         str, Doc("starter, or a BLIP matcher or CLIP as folder or hub id such as Salesforce/blip-itm-base-coco")
     ] = "starter",
@@ -42,16 +79,17 @@ def explain(
     """
     import numpy as np
 
-    from genarium.data.pictures import read_picture
+    from genarium.data import photos
 
-    picture = read_picture(photo)
+    picture = photos.find([photo], private=allow_private)[0].read()
     if max(picture.size) > SLIMMEST * min(picture.size):
         note(f"{picture.width}x{picture.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")
     matcher = engines.open_matcher(model)
-    explained = matcher.explain(picture, caption, layer)
-    scores = matcher.scores(picture, [caption, *(against or ())])
+    said = caption if caption is not None else _describe(picture, captioner)
+    explained = matcher.explain(picture, said, layer)
+    scores = matcher.scores(picture, [said, *(against or ())])
     yield Heat(
-        caption=caption,
+        caption=said,
         spans=list(explained.spans),
         pictures=[WordHeat(np.asarray(picture), explained.maps, explained.box)],
         method=matcher.method(layer),
@@ -59,3 +97,11 @@ def explain(
         scores=[{name: value for name, value in asdict(score).items() if value is not None} for score in scores],
         overlay=overlay,
     )
+
+
+def _describe(picture: Image, captioner: str) -> str:
+    """The best caption, as `genarium caption` makes it."""
+    from genarium.engines.caption import CaptionRequest
+
+    ((made, *_),) = engines.open_caption(captioner).describe([picture], CaptionRequest())
+    return made.text
