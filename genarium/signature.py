@@ -66,7 +66,8 @@ class Parameter:
         return self._check_one(value)
 
     def _check_one(self, value: Any) -> Any:
-        converted = _convert(value, self.type)
+        # A photo is named by text, which from Python may be a path.
+        converted = _convert(str(value) if self.verbatim and isinstance(value, Path) else value, self.type)
         if converted is None:
             raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {value!r}")
         if self.fields:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from genarium.engines.summary import Summarizer
 
 
+def digest_of(reference: str, *, default: str) -> str:
+    """The sha256 of a model's files. Raises ModelNotFound."""
+    return find(reference, default=default).digest
+
+
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
     """The engine that writes text with this model. Raises ModelNotFound, BadCheckpoint."""
     return _open_text(find(reference, default=default), dtype)

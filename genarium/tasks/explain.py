@@ -16,7 +16,7 @@ from genarium.artefacts.heat_drawing import SLIMMEST
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.signature import Verbatim
-from genarium.tasks.task import Pin, task
+from genarium.tasks.task import Pin, model_pin, task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,18 +37,12 @@ def _open_photo(pins: Sequence[dict[str, Any]]) -> str:
     return found[0]
 
 
-def _pin_captioner(reference: str, values: Mapping[str, Any]) -> dict[str, str] | None:
-    """Nothing where a caption is given: what would have made one plays no part then."""
-    return None if values["caption"] is not None else engines.pin(reference, default="caption")
-
-
-def _open_captioner(pin: dict[str, str] | None) -> str:
-    return "starter" if pin is None else engines.pinned(pin)
-
-
 @task(
     starter="match",
-    pins={"photo": Pin(_pin_photo, _open_photo), "captioner": Pin(_pin_captioner, _open_captioner)},
+    pins={
+        "photo": Pin(_pin_photo, _open_photo),
+        "captioner": model_pin("caption", counts=lambda values: values["caption"] is None),
+    },
 )
 def explain(
     photo: Annotated[str, Doc("the picture: a file or an http or https URL; - reads standard input"), Verbatim()],
@@ -65,7 +59,7 @@ def explain(
         Ge(0),
     ] = None,
     overlay: Annotated[bool, Doc("one picture with all words together in place of a panel a word")] = False,
-    captioner: Annotated[str, Doc("what makes a caption where none is given: as caption's --model")] = "starter",
+    captioner: Annotated[str | None, Doc("what makes a caption where none is given: as caption's --model")] = "starter",
     allow_private: Annotated[
         bool, Doc("fetch URLs from this machine and its own network too; they are refused otherwise")
     ] = False,
@@ -99,9 +93,9 @@ def explain(
     )
 
 
-def _describe(picture: Image, captioner: str) -> str:
+def _describe(picture: Image, captioner: str | None) -> str:
     """The best caption, as `genarium caption` makes it."""
     from genarium.engines.caption import CaptionRequest
 
-    ((made, *_),) = engines.open_caption(captioner).describe([picture], CaptionRequest())
+    ((made, *_),) = engines.open_caption(captioner or "starter").describe([picture], CaptionRequest())
     return made.text

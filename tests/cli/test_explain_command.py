@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.run import call, reproduce
+from tests.caption_models import make_blip
 from tests.match_models import blip, clip
 
 CAPTION = "a red sailboat over the sea"
@@ -106,3 +108,36 @@ def test_the_smallest_and_the_longest_pictures_are_explained(
     assert any("drawn 8 times as long as wide" in note for note in result.notes) == (size != (1, 1))
     with Image.open(result[0].path) as figure:
         assert max(figure.size) < 7000
+
+
+def test_without_a_caption_it_explains_the_one_that_caption_makes(
+    genarium: Callable[..., Any], folder: Path, photo: Path, tmp_path: Path
+) -> None:
+    make_blip(tmp_path / "captioner")
+    made = call("caption", str(photo), model=str(tmp_path / "captioner"))[0].rows[0]["caption"]
+    result = call("explain", photo, captioner=str(tmp_path / "captioner"), model=str(folder))
+    assert result[0].caption == made
+    assert result.recipe.arguments["captioner"]["sha256"]
+    told = call("explain", photo, made, captioner=str(tmp_path / "captioner"), model=str(folder))
+    assert np.array_equal(result[0].pictures[0].maps, told[0].pictures[0].maps)
+    assert told.recipe.arguments["captioner"] is None  # it played no part
+    with Ledger() as ledger:
+        assert reproduce(result[0].id, ledger=ledger).equal
+        (tmp_path / "captioner" / "config.json").write_text("{}")
+        with pytest.raises(BadInput, match="captioner changed since this recipe was written"):
+            reproduce(result[0].id, ledger=ledger)
+        assert reproduce(told[0].id, ledger=ledger).equal
+
+
+def test_a_picture_comes_through_a_pipe_and_a_folder_is_refused(
+    genarium: Callable[..., Any], folder: Path, photo: Path
+) -> None:
+    done = genarium("explain", "-", CAPTION, "--model", folder, stdin=photo.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith(CAPTION)
+    genarium("explain", photo, CAPTION, "--model", folder)
+    shutil.copy(photo, photo.with_name("second.jpg"))
+    done = genarium("explain", photo.parent, CAPTION, "--model", folder)
+    assert done.returncode == 2
+    assert "explain takes one picture, and there are 2 in that folder" in done.stderr
+    assert "addresses" in genarium("explain", "http://127.0.0.1:9/x.png", CAPTION, "--model", folder).stderr
