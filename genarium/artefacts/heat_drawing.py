@@ -17,7 +17,9 @@ Layer = tuple["np.ndarray", "np.ndarray", Box]
 """A picture (height, width, 3) uint8, maps (words, h, w), and the part of the picture that they cover."""
 
 SMALLEST, LARGEST = 256, 1024
-"""Pixels of a panel's longer side as it is drawn."""
+"""Pixels of the longer side of a picture as it is drawn alone."""
+FEW, PANEL = 16, 512
+"""Up to so many panels are that large in a figure; those of more are SMALLEST."""
 SLIMMEST = 8
 """A picture more than so many times as long as wide is drawn wider, so that there is something to see."""
 DIM, STRONGEST = 0.6, 0.7
@@ -71,24 +73,23 @@ def shaded(one: np.ndarray, size: Size, box: Box) -> np.ndarray:
     return np.concatenate([colour * strength / alpha, alpha], axis=-1)
 
 
-def overlay(pixels: np.ndarray, one: np.ndarray, box: Box) -> np.ndarray:
-    """The picture as it is drawn, under its map: (height, width, 3) uint8."""
+def covered(picture: np.ndarray, one: np.ndarray, box: Box) -> np.ndarray:
+    """The picture, as it is drawn, under its map: (height, width, 3) uint8."""
     import numpy as np
 
-    picture = drawn(pixels)
     layer = shaded(one, (picture.shape[1], picture.shape[0]), box)
     alpha = layer[..., 3:]
-    covered: np.ndarray = (picture * (1 - alpha) + layer[..., :3] * alpha * 255).round().astype(np.uint8)
-    return covered
+    shown: np.ndarray = (picture * (1 - alpha) + layer[..., :3] * alpha * 255).round().astype(np.uint8)
+    return shown
 
 
-def drawn(pixels: np.ndarray) -> np.ndarray:
+def drawn(pixels: np.ndarray, largest: int = LARGEST) -> np.ndarray:
     """The picture at the size that it is drawn in."""
     import numpy as np
     from PIL import Image
 
     size = pixels.shape[1], pixels.shape[0]
-    wanted = _drawn_size(size)
+    wanted = _drawn_size(size, largest)
     return pixels if wanted == size else np.asarray(Image.fromarray(pixels).resize(wanted, Image.Resampling.LANCZOS))
 
 
@@ -97,8 +98,10 @@ def figure(layers: Sequence[Layer], words: Sequence[str], *, labels: Sequence[st
     from genarium.artefacts.sheet import contact_sheet, usual_grid
 
     panels, captions = [], []
+    largest = PANEL if len(layers) * (len(words) + 1) <= FEW else SMALLEST
     for (pixels, maps, box), label in zip(layers, labels, strict=True):
-        panels += [drawn(pixels), *(overlay(pixels, one, box) for one in maps)]
+        picture = drawn(pixels, largest)
+        panels += [picture, *(covered(picture, one, box) for one in maps)]
         captions += [label, *words]
     grid = usual_grid(len(panels)) if len(layers) == 1 else (len(words) + 1, len(layers))
     return contact_sheet(panels, title=title, captions=captions, grid=grid)
@@ -109,9 +112,8 @@ def overlays(layers: Sequence[Layer]) -> Pillow.Image:
     import numpy as np
     from PIL import Image
 
-    return Image.fromarray(
-        np.concatenate([overlay(pixels, together(maps), box) for pixels, maps, box in layers], axis=1)
-    )
+    shown = [covered(drawn(pixels), together(maps), box) for pixels, maps, box in layers]
+    return Image.fromarray(np.concatenate(shown, axis=1))
 
 
 def together(maps: np.ndarray) -> np.ndarray:
@@ -123,9 +125,9 @@ def together(maps: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _drawn_size(size: Size) -> Size:
+def _drawn_size(size: Size, largest: int = LARGEST) -> Size:
     longer = max(size)
-    scale = math.ceil(SMALLEST / longer) if longer < SMALLEST else min(1.0, LARGEST / longer)
+    scale = math.ceil(SMALLEST / longer) if longer < SMALLEST else min(1.0, largest / longer)
     least = math.ceil(longer * scale / SLIMMEST)
     width, height = (max(least, round(side * scale)) for side in size)
     return width, height
