@@ -27,10 +27,11 @@ def main() -> None:
     parser.add_argument(
         "--split", choices=("train", "heldout"), default="heldout", help="train is for choosing a layer"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the scenes")
+    parser.add_argument("--seed", type=int, default=77, help="of the scenes")
     parser.add_argument("--size", type=int, default=64, help="pixels of a scene's side")
+    parser.add_argument("--snap", type=int, default=8, help="pixels of the grid that things stand on")
     asked = parser.parse_args()
-    world, matcher = World(asked.size), engines.open_matcher(asked.model)
+    world, matcher = World(asked.size, snap=asked.snap), engines.open_matcher(asked.model)
     middle = (asked.size // 2, asked.size // 2)
     rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     began = time.perf_counter()
