@@ -205,7 +205,7 @@ def bind(name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Ma
         if place.name in given:
             raise BadInput(f"{name} got {place.name} twice")
         # genarium.answer("Who?", …): one text given unnamed is a list of one, as on the command line.
-        given[place.name] = [value] if place.repeated and isinstance(value, str) else value
+        given[place.name] = [value] if place.repeated and isinstance(value, str | Path) else value
     if unknown := sorted(given.keys() - {p.name for p in wanted}):
         raise BadInput(f"{name} has no {unknown[0]!r}; it takes {', '.join(p.name for p in wanted)}")
     values = {}

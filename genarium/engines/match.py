@@ -21,7 +21,7 @@ from genarium.checkpoints import clip as clip_layout
 from genarium.checkpoints import pixels
 from genarium.checkpoints import tokenizer as tokenizers
 from genarium.devices import pick_device
-from genarium.engines.word_maps import WordMaps, grad_cam, join, read_spans, relevance, spans_of
+from genarium.engines.word_maps import WHOLE, WordMaps, grad_cam, join, read_spans, relevance, spans_of
 from genarium.errors import BadInput
 from genarium.models.attention import watching
 from genarium.progress import emit, note
@@ -169,9 +169,6 @@ class ClipMatcher:
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         return clip_layout.read_tokens(self.tokenizer, texts).to(self.device)
-
-
-WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 def _square(picture: Image) -> tuple[float, float, float, float]:

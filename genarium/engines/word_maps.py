@@ -24,6 +24,7 @@ from genarium.errors import BadInput
 
 Span = tuple[int, int]
 """Characters [start, end) of a text."""
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 # A word keeps its apostrophes and hyphens; any other run of signs (an emoji) is a word of its own.
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*|[^\w\s]+")
 
@@ -39,7 +40,7 @@ class WordMaps:
     text: str
     spans: tuple[Span, ...]
     maps: np.ndarray
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    box: tuple[float, float, float, float] = WHOLE
 
     @property
     def words(self) -> list[str]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from genarium.artefacts import Heat
+from genarium.cli.tasks import write
 from genarium.engines.diffusers import DiffusersImage
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
@@ -104,7 +105,7 @@ def test_each_picture_has_its_own_maps(native: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_the_task_makes_a_figure_that_is_made_again_to_the_byte(native: Path, n: int) -> None:
+def test_the_task_makes_a_figure_that_is_made_again_to_the_byte(native: Path, n: int, tmp_path: Path) -> None:
     result = call("image", PROMPT, n=n, steps=2, seed=3, explain=True, model=str(native))
     assert [artefact.kind for artefact in result] == ["image"] * n + ["heat"]
     heat = result[n]
@@ -114,6 +115,14 @@ def test_the_task_makes_a_figure_that_is_made_again_to_the_byte(native: Path, n:
         assert stored["maps"].shape == ((5, 8, 8) if n == 1 else (2, 5, 8, 8))
     with Image.open(heat.path) as figure:
         assert figure.size[0] > 3 * 256
+    for name in ("x.png", "x.html", "all/"):
+        write(list(result), f"{tmp_path}/{name}")
+    assert (tmp_path / "x.png").read_bytes() == heat.content()
+    assert (tmp_path / "x.html").read_bytes().startswith(b"<!doctype html>")
+    assert [file.name for file in sorted((tmp_path / "all").iterdir())] == [
+        f"heat-{n + 1}.png",
+        *(f"image-{number}.png" for number in range(1, n + 1)),
+    ]
     with Ledger() as ledger:
         assert all(reproduce(artefact.id, ledger=ledger).equal for artefact in result)
 
