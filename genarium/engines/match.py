@@ -93,11 +93,13 @@ class BlipMatcher:
         return f"Grad-CAM on the cross-attention of block {named} (Selvaraju et al. 2017, as in Li et al. 2021)"
 
     def _layer(self, asked: int | None) -> int:
-        """Block 7 of BLIP's 12, which its authors look at; of others the one at that height. Above the last block only
-        the first token is read, so that no word's map there has a say in the score.
+        """Block 7 of BLIP's 12, which its authors look at; of other depths the first, where a token is most its own
+        word (docs/explain.md has both measured). Above the last block only the first token is read, so that no word's
+        map there has a say in the score.
         """
-        last = self.model.config.text.n_layers - 1
-        return _in_range(round(last * 7 / 11) if asked is None else asked, max(0, last - 1), self.name)
+        n_layers = self.model.config.text.n_layers
+        usual = 7 if n_layers == 12 else 0
+        return _in_range(usual if asked is None else asked, max(0, n_layers - 2), self.name)
 
     @torch.no_grad()
     def _states(self, picture: Image) -> Tensor:
