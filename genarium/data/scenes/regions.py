@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genarium.data.scenes.ask import Wanted
+from genarium.data.scenes.ask import Ask, Wanted
 from genarium.data.scenes.kinds import GROUPS, KINDS, of_group, plural
 from genarium.data.scenes.sprites import sprite
 from genarium.data.scenes.world import Scene, Thing
@@ -24,21 +24,22 @@ class Named:
     colour: bool = False
 
 
-def named(scene: Scene) -> list[Named]:
-    """The nouns of a scene's caption, and the colours said of them, in order.
+def named(scene: Scene, ask: Ask | None = None, caption: str | None = None) -> list[Named]:
+    """The nouns of a scene's caption, and the colours said of them, in order; or of another that tells `ask` of it.
 
     Of a name of several words (top hat) it is the last. A noun that the caption has twice, as where it also begins a
     background (a starry sky, two stars), is left out.
     """
+    ask, caption = ask or scene.ask, caption or scene.caption
     found = []
     behind = 0
-    for wanted in scene.ask.things:
-        place = _noun(wanted, scene.caption)
+    for wanted in ask.things:
+        place = _noun(wanted, caption)
         if place is None:
             continue
         things = tuple(thing for thing in scene.things if _is(thing, wanted))
         if wanted.colour is not None:
-            before = [m.span() for m in re.finditer(rf"\b{wanted.colour}\b", scene.caption[behind : place[0]])]
+            before = [m.span() for m in re.finditer(rf"\b{wanted.colour}\b", caption[behind : place[0]])]
             if before:
                 start, end = before[-1]
                 found.append(Named(behind + start, behind + end, things, colour=True))
