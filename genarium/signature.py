@@ -66,7 +66,8 @@ class Parameter:
         return self._check_one(value)
 
     def _check_one(self, value: Any) -> Any:
-        converted = _convert(value, self.type)
+        # A photo is named by text, which from Python may be a path.
+        converted = _convert(str(value) if self.verbatim and isinstance(value, Path) else value, self.type)
         if converted is None:
             raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {value!r}")
         if self.fields:
@@ -204,7 +205,7 @@ def bind(name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Ma
         if place.name in given:
             raise BadInput(f"{name} got {place.name} twice")
         # genarium.answer("Who?", …): one text given unnamed is a list of one, as on the command line.
-        given[place.name] = [value] if place.repeated and isinstance(value, str) else value
+        given[place.name] = [value] if place.repeated and isinstance(value, str | Path) else value
     if unknown := sorted(given.keys() - {p.name for p in wanted}):
         raise BadInput(f"{name} has no {unknown[0]!r}; it takes {', '.join(p.name for p in wanted)}")
     values = {}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genarium.errors import BadInput
-from genarium.signature import bind, parameters
+from genarium.signature import Verbatim, bind, parameters
 
 
 def paint(
@@ -106,3 +106,11 @@ def test_a_file_must_be_one_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         wanted.check(tmp_path)
     assert wanted.schema() == {"type": "string", "format": "path", "description": "what to read"}
+
+
+def test_what_is_named_by_text_may_be_a_path_in_python_and_a_prompt_may_not(tmp_path: Path) -> None:
+    def look(photos: Annotated[list[str], Doc("pictures"), Verbatim()], prompt: str = "") -> None: ...
+
+    assert bind("look", parameters(look), (tmp_path,), {})["photos"] == [str(tmp_path)]
+    with pytest.raises(BadInput, match="prompt must be text"):
+        bind("look", parameters(look), (tmp_path,), {"prompt": tmp_path})

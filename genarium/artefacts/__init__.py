@@ -2,6 +2,7 @@
 
 from genarium.artefacts.answer import Answer, Citation
 from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.heat import Heat
 from genarium.artefacts.image import Image
 from genarium.artefacts.plot import Plot
 from genarium.artefacts.png import Png
@@ -16,6 +17,7 @@ __all__ = [
     "Answer",
     "Artefact",
     "Citation",
+    "Heat",
     "Image",
     "Plot",
     "Png",

@@ -40,10 +40,10 @@ class Pixels:
         if not self.crop:
             return picture if picture.size == (self.size, self.size) else picture.resize((self.size, self.size), how)
         short = min(picture.size)
-        picture = _middle(picture, 4 * short)  # a line of 20,000 pixels would else be made 100 million large
+        picture = middle(picture, 4 * short)  # a line of 20,000 pixels would else be made 100 million large
         width, height = (int(side * self.size / short) for side in picture.size)
         whole = picture.resize((width, height), how)
-        return _middle(whole, self.size)
+        return middle(whole, self.size)
 
     def tensor(self, pictures: Sequence[Image]) -> Tensor:
         """(n, 3, size, size) float32 as the network was trained on."""
@@ -72,7 +72,7 @@ class Pixels:
         }
 
 
-def _middle(picture: Image, most: int) -> Image:
+def middle(picture: Image, most: int) -> Image:
     """The middle of a picture, at most `most` pixels wide and high."""
     width, height = (min(side, most) for side in picture.size)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2

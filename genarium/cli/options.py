@@ -77,11 +77,11 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
             if value == ():
                 continue
             words = (value,) if isinstance(value, str) else value
+            piped = words == ("-",) and not parameter.verbatim
             if parameter.repeated:
-                piped = words == ("-",) and not parameter.verbatim
                 value = lines_of_standard_input() if piped else list(words)
             else:
-                value = read_standard_input() if words == ("-",) else " ".join(words)
+                value = read_standard_input() if piped else " ".join(words)
         elif parameter.repeated:
             value = list(value)
         elif value == "-" and parameter.needs_content:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from genarium import files
-from genarium.artefacts import Artefact, Png, Text
+from genarium.artefacts import Artefact, Png, Sheet, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.tasks.task import Task
@@ -79,7 +79,7 @@ def write(artefacts: list[Artefact], output: str) -> None:
     if not is_folder(output):
         files.write_atomically(Path(output), as_file(artefacts, Path(output).suffix))
         return
-    singles = [artefact for artefact in artefacts if not artefact.overview]
+    singles = [artefact for artefact in artefacts if not isinstance(artefact, Sheet)]  # all on it are there already
     for number, artefact in enumerate(singles, 1):
         file = Path(output) / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
         files.write_atomically(file, artefact.content())

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from genarium.engines.encoder import NativeEncoder
     from genarium.engines.heads import NativeHead
     from genarium.engines.image import ImageEngine
+    from genarium.engines.match import Matcher
     from genarium.engines.rank import Ranker
     from genarium.engines.reader import NativeReader
     from genarium.engines.summary import Summarizer
+
+
+def digest_of(reference: str, *, default: str) -> str:
+    """The sha256 of a model's files. Raises ModelNotFound."""
+    return find(reference, default=default).digest
 
 
 def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
@@ -269,3 +275,37 @@ def _open_caption(found: Found, dtype: str) -> CaptionEngine:
     raise BadCheckpoint(
         f"{found.reference} describes no pictures; name a BLIP, GIT or other image-text model, or starter/caption"
     )
+
+
+def open_matcher(reference: str, *, default: str = "match") -> Matcher:
+    """What says how well texts match a picture, and where each word is seen. Raises ModelNotFound, BadCheckpoint."""
+    return _open_matcher(find(reference, default=default))
+
+
+@lru_cache(maxsize=1)
+def _open_matcher(found: Found) -> Matcher:
+    if found.path is None:
+        raise BadCheckpoint(f"{found.reference} is behind an endpoint, which shows no attention; {MATCHERS}")
+    from genarium.checkpoints import blip
+    from genarium.checkpoints.folder import read_config
+    from genarium.checkpoints.pipeline import is_pipeline
+    from genarium.engines.match import BlipMatcher, ClipMatcher
+
+    if is_pipeline(found.path):
+        raise BadCheckpoint(
+            f"{found.reference} makes pictures: genarium image --explain shows where it looked for each word; to "
+            f"explain a picture that is there, {MATCHERS}"
+        )
+    kind = read_config(found.path)["model_type"]
+    matcher = ClipMatcher if kind == "clip" else BlipMatcher if blip.kind_of(found.path) == "matcher" else None
+    if matcher is None:
+        what = f"{kind!r} captioner" if kind == "blip" else f"{kind!r} model"
+        raise BadCheckpoint(f"{found.reference} is a {what}, which says of no text how well it matches; {MATCHERS}")
+    emit("loading", preview=found.reference)
+    return matcher(found.path, name=found.reference)
+
+
+MATCHERS = (
+    "name a BLIP matcher such as Salesforce/blip-itm-base-coco, a CLIP such as openai/clip-vit-base-patch32, or "
+    "starter/match"
+)

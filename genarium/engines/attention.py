@@ -7,11 +7,15 @@ more memory: ROWS times the number of keys, for one head.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor, nn
+
+from genarium.engines.word_maps import Attribution
 
 ROWS = 1024
 MANY_KEYS = 512
@@ -47,6 +51,46 @@ class SlicedAttention(AttnProcessor2_0):  # type: ignore[misc]
         for layer in attn.to_out:
             mixed = layer(mixed)
         return mixed
+
+
+class WatchedAttention:
+    """Around a layer's own processor, whose output it leaves as it is: the weights go to `looked` beside it."""
+
+    def __init__(self, own: Any, layer: int, looked: Attribution):
+        self.own, self.layer, self.looked = own, layer, looked
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
+        # The prompt's own row, behind the negative prompt's: (1, places, C) and (1, words, D).
+        assert encoder_hidden_states is not None
+        projected = attn.to_q(hidden_states[-1:]), attn.to_k(encoder_hidden_states[-1:])
+        q, k = (_heads(part.float(), attn.heads) for part in projected)
+        self.looked.add(self.layer, (q @ k.transpose(-2, -1) * attn.scale).softmax(-1))
+        out: Tensor = self.own(attn, hidden_states, encoder_hidden_states, attention_mask, *args, **kwargs)
+        return out
+
+
+@contextmanager
+def watched(network: Any, looked: Attribution) -> Iterator[int]:
+    """Inside the block, `looked` is told what the U-Net's places look at among the words; gives how many layers do."""
+    own = dict(network.attn_processors)
+    names = [name for name in own if name.endswith("attn2.processor")]
+    modules = dict(network.named_modules())
+    layers = [modules[name.removesuffix(".processor")] for name in names]
+    for layer, module in enumerate(layers):
+        module.processor = WatchedAttention(module.processor, layer, looked)
+    try:
+        yield len(layers)
+    finally:
+        for module in layers:
+            module.processor = module.processor.own
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from genarium.checkpoints.pipeline import Part, Pipeline, is_pipeline, read_pipeline
 from genarium.devices import available_memory, cpu_multiplies_bfloat16, pick_device, total_memory
 from genarium.engines.image import (
+    NOTHING_TO_EXPLAIN,
     ImageRequest,
     Limits,
     Picture,
@@ -36,6 +37,7 @@ from genarium.engines.image import (
     tell_what_is_cut,
     with_unmasked,
 )
+from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, note
 
@@ -113,6 +115,7 @@ class DiffusersImage:
             negative="negative_prompt" in self._asked,
             init=inpaints or self._variant("Image2Image") is not None,
             mask=inpaints or self._variant("Inpainting") is not None,
+            explain=self._denoiser.get("_class_name") == "UNet2DConditionModel" and "tokenizer" in self.folder.configs,
         )
 
     def memory(self, request: ImageRequest) -> int:
@@ -122,14 +125,18 @@ class DiffusersImage:
         """As the protocol says. Where memory runs out, what was loaded is let go. Raises BadInput, BadCheckpoint."""
         if self._denoiser.get("in_channels") == INPAINTING_CHANNELS and request.mask is None:
             raise BadInput(f"{self.name} only paints parts of a picture anew; give one with --init and --mask")
+        if request.explain:
+            spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
         plan = self._plan(request)
         try:
             self._load(plan)
             self._tell_what_is_cut(request)
             for row, seed in enumerate(request.seeds):
                 began = time.perf_counter()
-                pixels = self._paint(request, row, seed)
-                yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began})
+                with self._watching(request) as looked:
+                    pixels = self._paint(request, row, seed)
+                explained = self._word_maps(request.prompt, looked) if looked is not None else None
+                yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -325,6 +332,27 @@ class DiffusersImage:
                 f"picture {row + 1} is black: the checkpoint's own safety checker took it for indecent; try a new seed"
             )
         return np.asarray(with_unmasked(made.images[0].convert("RGB"), request))
+
+    @contextlib.contextmanager
+    def _watching(self, request: ImageRequest) -> Iterator[Attribution | None]:
+        """Inside the block, what the denoiser looks at is summed, where that is asked for."""
+        if not request.explain:
+            yield None
+            return
+        from genarium.engines.attention import watched
+
+        width, height = request.size or self.limits.size
+        looked = Attribution((height // self._scale, width // self._scale))
+        with watched(self._loaded.unet, looked) as layers:
+            if not layers:
+                raise BadInput(f"{self.name} {NOTHING_TO_EXPLAIN}; leave out --explain")
+            yield looked
+
+    def _word_maps(self, prompt: str, looked: Attribution) -> WordMaps:
+        tokenizer = self._loaded.tokenizer
+        read = tokenizer(prompt, truncation=True, max_length=tokenizer.model_max_length, return_offsets_mapping=True)
+        offsets = read["offset_mapping"]
+        return WordMaps(prompt, *join(prompt, offsets, looked.maps()[: len(offsets)]))
 
     def _sampler(self, name: str | None) -> Any:
         """A fresh scheduler of that name, at the noise levels of the folder's own."""

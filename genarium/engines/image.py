@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from genarium.engines.word_maps import WordMaps
+
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -29,7 +31,7 @@ class ImageRequest:
 
     `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
     (greyscale) says which part of it is painted anew: white. Models that draw a picture's codes take `temperature` and
-    `top_k`, or `truncation`, the probability that the likeliest codes hold.
+    `top_k`, or `truncation`, the probability that the likeliest codes hold. With `explain` each comes with its maps.
     """
 
     prompt: str
@@ -45,19 +47,22 @@ class ImageRequest:
     temperature: float | None = None
     top_k: int | None = None
     truncation: float | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
     """One finished picture: `row` is its place among the seeds, `pixels` (height, width, 3) uint8. `stats`: `seconds`.
 
-    The pixels depend on the request and this seed alone, not on the other seeds.
+    The pixels depend on the request and this seed alone, not on the other seeds. `explained` is where the denoiser
+    looked for each word of the prompt.
     """
 
     row: int
     seed: int
     pixels: np.ndarray
     stats: dict[str, float] = field(default_factory=dict)
+    explained: WordMaps | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Limits:
     `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
     `samplers` those it runs with, the usual one first. `negative`, `init` and `mask` say whether it takes them;
     `strength` is the usual one. `temperature`, `top_k` and `truncation` are the usual ones of a model that takes them.
+    `explain` says whether its places look at words, so that there is something to explain.
     """
 
     size: Size
@@ -82,6 +88,7 @@ class Limits:
     temperature: float | None = None
     top_k: int | None = None
     truncation: float | None = None
+    explain: bool = False
 
 
 class ImageEngine(Protocol):
@@ -164,6 +171,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
+NOTHING_TO_EXPLAIN = (
+    "has no cross-attention from places to words that could be explained (the U-Nets of Stable Diffusion 1, 2 and XL "
+    "and starter/image have)"
+)
+
+
 def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:
     lacks = (
         ("--steps", request.steps is not None and limits.steps is None, "takes no steps"),
@@ -175,6 +188,7 @@ def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> N
         ("--temperature", request.temperature is not None and limits.temperature is None, "has no temperature"),
         ("--top-k", request.top_k is not None and limits.top_k is None, "has no top-k"),
         ("--truncation", request.truncation is not None and limits.truncation is None, "has no truncation"),
+        ("--explain", request.explain and not limits.explain, NOTHING_TO_EXPLAIN),
         ("--strength", request.strength is not None and request.init is None, "needs --init to change by a strength"),
     )
     for option, lacking, why in lacks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, inpaint
 from genarium.diffusion.schedules import draw_noise
 from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
+from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
+from genarium.models.attention import watching
 from genarium.progress import emit, note
 
 ELSEWHERE = "CompVis/stable-diffusion-v1-4"
@@ -70,6 +73,7 @@ class LatentImage:
             negative=True,
             init=True,
             mask=True,
+            explain=True,
         )
 
     def memory(self, request: ImageRequest) -> int:
@@ -79,6 +83,8 @@ class LatentImage:
 
     def generate(self, request: ImageRequest) -> Iterator[Picture]:
         """As the protocol says."""
+        if request.explain:
+            spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
         unet, autoencoder, prompts = self._parts
         for prompt in (request.prompt, request.negative_prompt):
             if lost := prompts.cut(prompt):
@@ -91,9 +97,13 @@ class LatentImage:
         denoise = guided(unet, (states[:1], real[:1]), (states[1:], real[1:]), float(guidance or 0))
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
-            with torch.inference_mode():
+            width, height = request.size or self.limits.size
+            looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
+            words = [layer for name, layer in unet.named_modules() if name.endswith("attn2")]
+            with torch.inference_mode(), watching(words, looked.add) if request.explain else nullcontext():
                 pixels = self._paint(request, row, seed, denoise, autoencoder)
-            yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began})
+            explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
+            yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
     def _paint(self, request: ImageRequest, row: int, seed: int, denoise: Any, autoencoder: Any) -> np.ndarray:
         width, height = request.size or self.limits.size
@@ -136,6 +146,11 @@ class LatentImage:
                 f"{prompts.model.config.d_model}; the folder mixes parts of two models"
             )
         return unet, autoencoder, prompts
+
+
+def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:
+    offsets = prompts.tokenizer.encode(prompt).offsets
+    return WordMaps(prompt, *join(prompt, offsets, looked.maps()[: len(offsets)]))
 
 
 def _read_index(path: Path) -> dict[str, Any]:

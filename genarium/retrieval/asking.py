@@ -63,11 +63,6 @@ def encoder_of(index: Index) -> NativeEncoder:
     return engines.open_encoder(meta["encoder"])
 
 
-def digest_of(reference: str) -> str:
-    """The sha256 of a model's files."""
-    return find(reference, default="rank").digest
-
-
 def ranker_of(reference: str) -> Score:
     """What scores passages for a question: a cross-encoder reads both together. Raises BadCheckpoint."""
     return engines.open_ranker(reference).scores

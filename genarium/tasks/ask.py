@@ -13,7 +13,7 @@ from genarium.artefacts import Answer, Citation
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
-from genarium.tasks.task import Pin, task
+from genarium.tasks.task import Pin, model_pin, task
 
 if TYPE_CHECKING:
     from genarium.retrieval.generate import Sentence
@@ -39,23 +39,7 @@ def _open_index(pin: dict[str, str]) -> str:
     return pin["name"]
 
 
-def _pin_ranker(reference: str | None, _: Mapping[str, Any]) -> dict[str, str] | None:
-    from genarium.retrieval.asking import digest_of
-
-    return None if reference is None else {"reference": reference, "sha256": digest_of(reference)}
-
-
-def _open_ranker(pin: dict[str, str] | None) -> str | None:
-    from genarium.retrieval.asking import digest_of
-
-    if pin is None:
-        return None
-    if digest_of(pin["reference"]) != pin["sha256"]:
-        raise BadInput(f"{pin['reference']} changed since this recipe was written; put it back as it was, or ask anew")
-    return pin["reference"]
-
-
-@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": Pin(_pin_ranker, _open_ranker)})
+@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": model_pin("rank")})
 def ask(
     question: Annotated[str, Doc("what you want to know; - reads it from standard input"), MinLen(1)],
     *,

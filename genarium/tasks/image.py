@@ -11,7 +11,8 @@ from annotated_doc import Doc
 from annotated_types import Interval, MinLen
 
 from genarium import engines
-from genarium.artefacts import Image, Sheet
+from genarium.artefacts import Heat, Image, Sheet
+from genarium.artefacts.heat import WordHeat
 from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.recipe import MAX_SEED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from genarium.engines.image import ImageRequest
 
 LARGEST_SIDE = 100_000
+DAAM = "where the denoiser looked for each word, over all steps, layers and heads (DAAM, Tang et al. 2022)"
 PREVIEW = 48
 """Pixels along the longer side of the small picture that is told with each finished one."""
 
@@ -66,6 +68,9 @@ def image(
         Doc("of VQ-Diffusion: draw among the likeliest codes that hold this probability [default: the model's]"),
         Interval(gt=0, le=1),
     ] = None,
+    explain: Annotated[
+        bool, Doc("also show where the denoiser looked for each word; -o NAME.png, .html or .npz is then of that")
+    ] = False,
     grid_size: Annotated[str | None, Doc("COLUMNSxROWS of the contact sheet [default: by the number]")] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
@@ -75,7 +80,7 @@ def image(
     seed: Annotated[
         int | None, Doc("same seed, same picture; the next picture has the next seed"), Interval(ge=0, le=MAX_SEED)
     ] = None,
-) -> Iterator[Image | Sheet]:
+) -> Iterator[Image | Sheet | Heat]:
     """Make pictures of what a prompt says.
 
     Each is kept as a PNG of its own, with its recipe inside. -o NAME.png writes the picture, or with -n the contact
@@ -104,10 +109,11 @@ def image(
             temperature=temperature,
             top_k=top_k,
             truncation=truncation,
+            explain=explain,
         ),
         engine,
     )
-    made = []
+    made, seen, spans = [], [], list[tuple[int, int]]()
     for picture in engine.generate(request):
         one = Image(
             item=picture.row,
@@ -120,7 +126,12 @@ def image(
         made.append(one)
         emit("generated", len(made), n, preview=_small(picture.pixels), item=picture.row)
         yield one
-    if n > 1:
+        if picture.explained is not None:
+            spans = list(picture.explained.spans)
+            seen.append(WordHeat(picture.pixels, picture.explained.maps, label=f"seed {picture.seed}"))
+    if seen:
+        yield Heat(item=n, caption=prompt, spans=spans, pictures=seen, method=DAAM)
+    elif n > 1:
         yield Sheet(item=n, prompt=prompt, images=made, grid=grid)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
 from genarium.artefacts import Artefact
+from genarium.errors import BadInput
 from genarium.signature import Parameter, parameters
 
 
@@ -22,6 +23,31 @@ class Pin:
 
     write: Callable[[Any, Mapping[str, Any]], Any]
     open: Callable[[Any], Any]
+
+
+def model_pin(default: str, *, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Pin:
+    """Of a model beside the one every task may have: its reference and the sha256 of its files.
+
+    `default` is the starter meant by `starter`. None is no model; nor is one named that by all arguments doesn't count.
+    """
+
+    def write(reference: str | None, values: Mapping[str, Any]) -> dict[str, str] | None:
+        if reference is None or not counts(values):
+            return None
+        from genarium.engines import digest_of
+
+        return {"reference": reference, "sha256": digest_of(reference, default=default)}
+
+    def opened(pin: dict[str, str] | None) -> str | None:
+        from genarium.engines import digest_of
+
+        if pin is not None and digest_of(pin["reference"], default=default) != pin["sha256"]:
+            raise BadInput(
+                f"{pin['reference']} changed since this recipe was written; put it back as it was, or ask anew"
+            )
+        return None if pin is None else pin["reference"]
+
+    return Pin(write, opened)
 
 
 @dataclass(frozen=True)

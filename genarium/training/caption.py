@@ -83,6 +83,9 @@ def train_match(
     init_from: Annotated[str, Doc("folder of the captioner that it begins as")],
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     frozen: Annotated[bool, Doc("keep the captioner's image encoder as it is: about half the time")] = False,
+    grounding: Annotated[
+        float, Doc("weight of looking at what a word names, which scenes know: its heat maps then point there"), Ge(0.0)
+    ] = 0.2,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 1000,
     batch_size: Annotated[int, Doc("pictures in a batch, four captions each"), Ge(1)] = 32,
     learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 1e-3,
@@ -132,7 +135,7 @@ def train_match(
     model.text.load_state_dict(begin.text.state_dict())
     model.to(settings.device)
     source = captions.Scenes(seed + 1)  # other scenes than the captioner's
-    objective = Match(model, tokenizer, source, batch_size=batch_size, seed=seed, frozen=frozen)
+    objective = Match(model, tokenizer, source, batch_size=batch_size, seed=seed, frozen=frozen, grounding=grounding)
     objective.identity["init_from"] = files.sha256(Path(init_from) / "model.safetensors")
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "right", "seconds")}

@@ -23,6 +23,7 @@ from genarium.data.scenes.captions import (
 from genarium.data.scenes.changes import CHANGES
 from genarium.data.scenes.dice import Dice
 from genarium.data.scenes.kinds import BACKGROUNDS, COLOURS, GROUPS, KINDS, PLACES, SIZES, plural
+from genarium.data.scenes.regions import covered, named
 from genarium.data.scenes.telling import place_of, told
 from genarium.data.scenes.world import Split
 
@@ -92,6 +93,18 @@ def true_and_false(scene: Scene, dice: Dice, *, split: Split, full: bool) -> tup
         changed = CHANGES[name](ask, dice)
         if changed is not None and (split == "heldout" or not is_held_out(changed)):
             return caption(ask, Dice(phrasing)), caption(changed, Dice(phrasing)), name
+
+
+def true_regions(scene: Scene, caption: str, *, full: bool, patch: int) -> list[tuple[int, int, np.ndarray]]:
+    """Characters [start, end) of the nouns and colours in a true caption, and the patches, (patches,) bool, of what
+    they name."""
+    ask = told(scene, SIZE) if full else scene.ask
+    side = SIZE // patch
+    found = []
+    for one in named(scene, ask, caption):
+        share = covered(one.things, SIZE).reshape(side, patch, side, patch).mean(axis=(1, 3))
+        found.append((one.start, one.end, share.reshape(-1) > 0.5))
+    return found
 
 
 def block(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -122,50 +122,81 @@ class Match:
 
     Li et al. 2022, section 3.2, with hard negatives that the grammar makes instead of mined ones. With `frozen`
     the image encoder stays as it was (Zhai et al. 2021, arXiv:2111.07991), at half the cost of a step.
+
+    `grounding` is the weight of a second loss: in true captions the first block's attention from each noun and colour
+    should lie on what it names (as Liu et al. 2017, arXiv:1605.09553, taught captioners), so that its maps point there.
     """
 
     def __init__(
-        self, matcher: Matcher, tokenizer: Tokenizer, source: Scenes, *, batch_size: int, seed: int, frozen: bool
+        self,
+        matcher: Matcher,
+        tokenizer: Tokenizer,
+        source: Scenes,
+        *,
+        batch_size: int,
+        seed: int,
+        frozen: bool,
+        grounding: float = 0.0,
     ):
         self.model, self.tokenizer, self.source = matcher, tokenizer, source
-        self.batch_size, self.seed, self.frozen = batch_size, seed, frozen
+        self.batch_size, self.seed, self.frozen, self.grounding = batch_size, seed, frozen, grounding
         matcher.image.requires_grad_(not frozen)
         for unused in (matcher.image_projection, matcher.text_projection):  # they play no part in this loss
             unused.requires_grad_(False)
         self.identity: dict[str, Any] = {
             "data": source.identity,
             "network": asdict(matcher.config),
-            "objective": {"batch_size": batch_size, "frozen": frozen},
+            "objective": {"batch_size": batch_size, "frozen": frozen, "grounding": grounding},
         }
         self.watched = self._batch(source.scenes(0, N_WATCHED, "heldout"), "heldout", -1)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        """Pictures (b, 3, 64, 64), and of each in turn true, false, true, false: tokens (4b, T), lengths (4b,)."""
+        """Pictures (b, 3, 64, 64), and of each in turn true, false, true, false: tokens (4b, T), lengths (4b,), and
+        for each token of the true ones the patches that it names, (2b, T, patches), none where it names nothing."""
         return self._batch(self.source.scenes(index * self.batch_size, self.batch_size, "train"), "train", index)
 
-    def _batch(self, scenes: list[Any], split: Any, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, scenes: list[Any], split: Any, index: int) -> tuple[Tensor, ...]:
         texts = list[str]()
+        spans = list[list[tuple[int, int, np.ndarray]]]()
+        patch = self.model.config.image.patch_size
         for row, scene in enumerate(scenes):
             dice = Dice(self.seed, 5, index + 1, row)
             for full in (True, False):
                 texts += captions.true_and_false(scene, dice, split=split, full=full)[:2]
-        tokens, lengths = block([self.tokenizer.encode(text).ids for text in texts])
-        return self.source.pictures(scenes), tokens, lengths
+                spans.append(captions.true_regions(scene, texts[-2], full=full, patch=patch))
+        read = [self.tokenizer.encode(text) for text in texts]
+        tokens, lengths = block([one.ids for one in read])
+        named = torch.zeros(len(spans), tokens.shape[1], self.model.config.image.grid**2, dtype=torch.bool)
+        for row, found in enumerate(spans):
+            for start, end, patches in found:
+                for place, (first, last) in enumerate(read[2 * row].offsets):
+                    if first < last and start <= first and last <= end:
+                        named[row, place] = torch.from_numpy(patches)
+        return self.source.pictures(scenes), tokens, lengths, named
 
-    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-        return F.cross_entropy(self._scores(pictures, tokens, lengths), _truth(len(tokens), tokens.device))
+    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, named: Tensor) -> Tensor:
+        scores, maps = self._scores(pictures, tokens, lengths, maps_of=0 if self.grounding else None)
+        loss = F.cross_entropy(scores, _truth(len(tokens), tokens.device))
+        if maps is None or not named.any():
+            return loss
+        looked = maps[0::2, :, :, 1:].float().mean(dim=1)  # of the true captions, without the class token
+        on_it = (looked * named).sum(-1)[named.any(-1)]
+        return loss - self.grounding * on_it.clamp(min=1e-6).log().mean()
 
-    def _scores(self, pictures: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def _scores(
+        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, *, maps_of: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             states = self.model.image(pictures)
-        return self.model.judge(states, tokens, lengths=lengths)[0].float()
+        scores, maps = self.model.judge(states, tokens, lengths=lengths, maps_of=maps_of)
+        return scores.float(), maps
 
     def evaluate(self) -> dict[str, float]:
         """On held-out scenes: `loss`, and `right`, the share of captions judged as they should be at one half."""
         device = next(self.model.parameters()).device
-        pictures, tokens, lengths = (part.to(device) for part in self.watched)
+        pictures, tokens, lengths, _ = (part.to(device) for part in self.watched)
         parts = [
-            self._scores(pictures[i : i + 64], tokens[4 * i : 4 * i + 256], lengths[4 * i : 4 * i + 256])
+            self._scores(pictures[i : i + 64], tokens[4 * i : 4 * i + 256], lengths[4 * i : 4 * i + 256])[0]
             for i in range(0, N_WATCHED, 64)
         ]
         scores, truth = torch.cat(parts), _truth(4 * N_WATCHED, device)

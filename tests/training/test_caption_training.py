@@ -134,9 +134,42 @@ def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
     from genarium.models.blip import Matcher
 
     objective = Match(Matcher(layout.load_captioner(tmp_path).config), made, source, batch_size=3, seed=0, frozen=False)
-    _, tokens, lengths = objective.batch(0)
+    _, tokens, lengths, _ = objective.batch(0)
     scenes = source.scenes(0, 3, "train")
     for row, scene in enumerate(scenes):
         full, changed = (made.decode(tokens[4 * row + i, : lengths[4 * row + i]].tolist()) for i in (0, 1))
         assert wrong(full, told(scene, 64)) == set()
         assert len(wrong(changed, told(scene, 64))) == 1
+
+
+@needs_font
+def test_grounding_asks_the_first_block_to_look_at_what_nouns_and_colours_name(tmp_path: Path) -> None:
+    train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
+    source, made = captions.Scenes(1), captions.tokenizer()
+    from genarium.models.blip import Matcher
+
+    matcher = Matcher(layout.load_captioner(tmp_path).config)
+    plain, grounded = (
+        Match(matcher, made, source, batch_size=8, seed=0, frozen=True, grounding=weight) for weight in (0.0, 0.5)
+    )
+    pictures, tokens, lengths, named = grounded.batch(0)
+    assert named.shape[:2] == (16, tokens.shape[1])
+    expected = []
+    with torch.no_grad():
+        _, maps = matcher.judge(matcher.image(pictures), tokens, lengths=lengths, maps_of=0)
+        assert maps is not None
+        for row, place in named.any(-1).nonzero().tolist():
+            word = made.decode([tokens[2 * row, place]])
+            assert word not in ("a", "the", "on", "over", "sky", "left")  # nor anything that names no thing
+            on_it = sum(maps[2 * row, head, place, 1:][named[row, place]].sum() for head in range(maps.shape[1]))
+            expected.append(-torch.log(on_it / maps.shape[1]))
+        more = grounded.loss(pictures, tokens, lengths, named) - plain.loss(pictures, tokens, lengths, named)
+    assert len(expected) >= 16
+    assert float(more) == pytest.approx(0.5 * float(torch.stack(expected).mean()), rel=1e-4)
+    # Things of the first scene, and the patches under its boxes.
+    scene = source.scenes(0, 1, "train")[0]
+    boxes = torch.zeros(8, 8, dtype=torch.bool)
+    for thing in scene.things:
+        left, top, right, bottom = (edge // 8 for edge in thing.box)
+        boxes[top:bottom, left:right] = True
+    assert torch.equal(named[0].any(0).view(8, 8), boxes)
