@@ -39,9 +39,9 @@ def generate(
 ) -> Iterator[NewToken]:
     """Continue each prompt (token ids, at least one), yielding tokens as they come, row by row within a step.
 
-    `samples[i]` is row i's index within its prompt and names its random stream; `constraints[i]` is its grammar. The
-    caller may add rows to
-    `finished` between tokens (a stop string was seen): they are dropped from the batch at the next step.
+    `samples[i]` is row i's index within its prompt and names its random stream; `constraints[i]` is its grammar.
+    The caller may add rows to `finished` between tokens (a stop string was seen): they leave the batch at the next
+    step.
     A row ends with an end token ('stop', the token itself is yielded) or after `max_new_tokens` ('length').
     Equal prompts are read once. Raises IndexError where prompt and new tokens exceed the model's context.
     """

@@ -312,6 +312,10 @@ class Ledger:
             raise BadInput(f"no artefact {identifier}; `genarium history` lists them")
         return (exact or found)[0]
 
+    def made_by(self, digest: str) -> list[Entry]:
+        """What the recipe with this digest made, newest first."""
+        return self._entries("recipes.digest = ? ORDER BY number DESC", (digest,))
+
     def rate(self, identifier: str, verdict: str, note: str = "") -> Rating:
         """Rate an artefact `up`, `down` or `1` to `5`; later ratings are kept beside earlier ones. Raises BadInput."""
         verdicts = {"up": ("thumb", 1), "down": ("thumb", -1)} | {str(n): ("stars", n) for n in range(1, 6)}

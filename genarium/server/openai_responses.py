@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/responses`, over the task `chat`. A response's id is its artefact's: what was said is in the ledger."""
+"""OpenAI's `/v1/responses`, over the task `chat`. A response's id is its recipe's digest: what was said is in the ledger."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def responses(request: Request, asked: ResponseRequest) -> Response:
         return stream(_events(request, recipe, asked))
     [result] = await desk.results(request, [recipe])
     artefact = result[0]
-    return Json(_response(asked, recipe, {"id": artefact.id, **artefact.facts()}))
+    return Json(_response(asked, recipe, artefact.facts() | {"id": artefact.id}))
 
 
 @router.get("/v1/responses/{response}")
@@ -78,7 +78,7 @@ async def show_response(response: str) -> Response:
     entry = await _entry(response, missing=404)
     asked = ResponseRequest.model_validate({"input": entry.recipe.arguments["message"]})
     asked.model = entry.recipe.model.reference if entry.recipe.model is not None else ""
-    return Json(_response(asked, entry.recipe, {"id": entry.id, **entry.facts}))
+    return Json(_response(asked, entry.recipe, entry.facts | {"id": entry.id}))
 
 
 async def _as_chat(asked: ResponseRequest) -> ChatRequest:
@@ -114,23 +114,18 @@ def _format(asked: ResponseRequest) -> dict[str, Any] | None:
 
 
 async def _entry(identifier: str, *, missing: int) -> Entry:
-    def inside() -> Entry:
+    def inside() -> list[Entry]:
         with Ledger() as ledger:
-            return ledger.find(identifier.removeprefix("resp_"))
+            return ledger.made_by(identifier.removeprefix("resp_").encode("utf-8", errors="replace").decode())
 
-    try:
-        entry = await run_in_threadpool(inside)
-    except BadInput:
-        raise Refused(missing, f"no response {identifier[:80]!r}") from None
-    if entry.kind != "chat":
-        raise Refused(missing, f"{identifier[:80]!r} is no response, but {entry.kind}")
-    return entry
+    made = [entry for entry in await run_in_threadpool(inside) if entry.kind == "chat"]
+    if not made:
+        raise Refused(missing, f"no response {identifier[:80]!r}")
+    return made[0]
 
 
-def _response(
-    asked: ResponseRequest, recipe: Recipe, made: dict[str, Any] | None, *, identifier: str = ""
-) -> dict[str, Any]:
-    """The response as JSON values; `made` has id and facts of the reply, and is None while it is written."""
+def _response(asked: ResponseRequest, recipe: Recipe, made: dict[str, Any] | None) -> dict[str, Any]:
+    """The response as JSON values; `made` has id and facts of the artefact, and is None while it is written."""
     cut = made is not None and made["finish_reason"] == "length"
     usage = None
     if made is not None:
@@ -143,7 +138,7 @@ def _response(
             "total_tokens": read + written,
         }
     return {
-        "id": f"resp_{made['id']}" if made is not None else identifier,
+        "id": f"resp_{recipe.digest}",
         "object": "response",
         "created_at": int(time.time()),
         "model": asked.model,
@@ -152,7 +147,7 @@ def _response(
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "instructions": asked.instructions,
         "max_output_tokens": asked.max_output_tokens,
-        "output": [] if made is None else [_message(made, "incomplete" if cut else "completed")],
+        "output": [] if made is None else [_message(recipe, made, "incomplete" if cut else "completed")],
         "parallel_tool_calls": False,
         "previous_response_id": asked.previous_response_id,
         "temperature": asked.temperature,
@@ -163,14 +158,15 @@ def _response(
         "store": True,
         "metadata": {},
         "usage": usage,
+        "artefact": made["id"] if made is not None else None,
         "seed": recipe.seed,
         "recipe_sha256": recipe.digest,
     }
 
 
-def _message(made: dict[str, Any], status: str) -> dict[str, Any]:
+def _message(recipe: Recipe, made: dict[str, Any], status: str) -> dict[str, Any]:
     part = {"type": "output_text", "text": made["text"], "annotations": [], "logprobs": []}
-    return {"id": f"msg_{made['id']}", "type": "message", "role": "assistant", "status": status, "content": [part]}
+    return {"id": f"msg_{recipe.digest}", "type": "message", "role": "assistant", "status": status, "content": [part]}
 
 
 async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> AsyncIterator[bytes]:
@@ -186,9 +182,9 @@ async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> A
     desk = desk_of(request)
     try:
         async with desk.attached(request, [recipe]) as [job]:
-            place = {"item_id": f"msg_{job.id}", "output_index": 0, "content_index": 0}
+            place = {"item_id": f"msg_{recipe.digest}", "output_index": 0, "content_index": 0}
             empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-            begun = _response(asked, recipe, None, identifier=f"resp_{job.id}")
+            begun = _response(asked, recipe, None)
             item = {"id": place["item_id"], "type": "message", "role": "assistant", "content": []}
             yield told("response.created", response=begun)
             yield told("response.in_progress", response=begun)
@@ -198,7 +194,8 @@ async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> A
                 if one.name == "writing":
                     yield told("response.output_text.delta", **place, delta=one.data["text"], logprobs=[])
                 elif one.name == "artefact":
-                    message = _message(one.data, "completed")
+                    cut = one.data["finish_reason"] == "length"
+                    message = _message(recipe, one.data, "incomplete" if cut else "completed")
                     yield told("response.output_text.done", **place, text=one.data["text"], logprobs=[])
                     yield told("response.content_part.done", **place, part=message["content"][0])
                     yield told("response.output_item.done", output_index=0, item=message)
