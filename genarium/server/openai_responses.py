@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/responses`, over the task `chat`. A response's id is its recipe's digest: what was said is in the ledger."""
+"""OpenAI's `/v1/responses`, over the task `chat`. Its id is its recipe's digest: what was said is in the ledger."""
 
 from __future__ import annotations
 
