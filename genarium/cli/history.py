@@ -65,8 +65,8 @@ def export(preferences: bool, task: str | None, output: str | None) -> None:
     having = [name for name, pairs in found.items() if pairs]
     if not having:
         raise BadInput(
-            "no two answers to one prompt were rated apart yet; rate some: genarium rate ID up, genarium rate OTHER down, "
-            "or genarium rate ID better --than OTHER"
+            "no two answers to one prompt were rated apart yet; rate some: genarium rate ID better --than OTHER, or "
+            "genarium rate ID up and genarium rate OTHER down"
         )
     if len(having) > 1:
         raise BadInput("there are pairs of text and of chat, which training reads in two layouts; choose with --task")

@@ -81,13 +81,17 @@ DIGITAL_SOURCE_TYPE = "trainedAlgorithmicMedia"
 
 @dataclass(frozen=True)
 class Rating:
-    """`scale` is thumb (value -1 or 1), stars (1 to 5), or better: it was preferred to the artefact `other`."""
+    """`scale` is thumb (value -1 or 1), stars (1 to 5), or better: it was preferred to the artefact `other`.
+
+    `number` counts up from rating to rating: several fall into one second.
+    """
 
     scale: str
     value: int
     note: str
     created: str
     other: str | None = None
+    number: int = 0
 
     def __str__(self) -> str:
         if self.other is not None:
@@ -336,13 +340,12 @@ class Ledger:
 
     def _rate(self, identifier: str, scale: str, value: int, other: str | None, note: str) -> Rating:
         note = note.encode("utf-8", errors="replace").decode()
-        rating = Rating(scale, value, note, datetime.now(UTC).isoformat(timespec="seconds"), other)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
         with self._explained(), self._transaction():
-            self.connection.execute(
-                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)",
-                (identifier, scale, value, other, note, rating.created),
+            done = self.connection.execute(
+                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)", (identifier, scale, value, other, note, created)
             )
-        return rating
+        return Rating(scale, value, note, created, other, done.lastrowid or 0)
 
     def _entries(self, condition: str, values: tuple[Any, ...]) -> list[Entry]:
         with self._explained():
@@ -356,7 +359,8 @@ class Ledger:
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         identifier, recipe, item, kind, name, sha256, title, facts, stats, notes, created = row
         ratings = self.connection.execute(
-            "SELECT scale, value, note, created, other FROM ratings WHERE artefact = ? ORDER BY number", (identifier,)
+            "SELECT scale, value, note, created, other, number FROM ratings WHERE artefact = ? ORDER BY number",
+            (identifier,),
         ).fetchall()
         return Entry(
             id=identifier,

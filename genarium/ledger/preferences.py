@@ -43,7 +43,7 @@ def _pairs(entries: dict[str, Entry]) -> list[tuple[str, str]]:
                 found[frozenset(verdict)] = verdict
         here = {entry.id for entry in alike}
         said = [
-            (rating.created, entry.id, rating.other)
+            (rating.number, entry.id, rating.other)
             for entry in alike
             for rating in entry.ratings
             if rating.other in here

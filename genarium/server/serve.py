@@ -81,34 +81,42 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, ready: Callable[[str], None] = lambda address: None) -> None:
     """Serve until SIGTERM or Ctrl-C. `ready` is told the address. Raises BadInput, StorageError."""
     Ledger().close()  # what can't be kept is not worth serving
-    listening = _listen(settings)
-    host, port = listening.getsockname()[:2]
+    listening = listen(settings)
     _allow_many_connections()
     logs.to_standard_error()
 
     async def run() -> None:
-        app = application(settings)
-        config = uvicorn.Config(
-            app,
-            http=Patient,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=int(settings.grace) + 5,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        shown = f"[{host}]" if ":" in host else host
-        server = Server(config, app.state.desk, lambda: ready(f"http://{shown}:{port}"))
-        await server.serve(sockets=[listening])
+        await server_of(settings, lambda: ready(address(listening))).serve(sockets=[listening])
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
 
 
-def _listen(settings: Settings) -> socket.socket:
+def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
+    """The server, not yet started; made inside the event loop that it will run on."""
+    app = application(settings)
+    config = uvicorn.Config(
+        app,
+        http=Patient,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(settings.grace) + 5,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    return Server(config, app.state.desk, ready)
+
+
+def address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket; port 0 takes a free one. Raises BadInput."""
     host = settings.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
