@@ -89,11 +89,11 @@ def test_files_come_by_upload_by_artefact_and_in_place_never_by_path(server: Run
     asked = {"question": ["Where does Ada live?"], "model": "starter/answer"}
     for reference in (sent["id"], f"data:text/plain,{story}"):
         made = server.http.post("/v1/tasks/answer", json=asked | {"context_file": reference}).json()
-        assert made["artefacts"][0]["rows"][0]["answer"] == "Oslo"
+        assert made["artefacts"][0]["rows"][0]["answer"].startswith("Oslo")
     made = server.http.post("/v1/tasks/text", json={"prompt": story, "model": "tiny", "max_new_tokens": 1}).json()
     named = f"artefact:{made['artefacts'][0]['id']}"
     made = server.http.post("/v1/tasks/answer", json=asked | {"context_file": named}).json()
-    assert made["artefacts"][0]["rows"][0]["answer"] == "Oslo"
+    assert made["artefacts"][0]["rows"][0]["answer"].startswith("Oslo")
     for path in ("/etc/passwd", "file-../../etc/passwd", "file:///etc/passwd", "artefact:../../x", "data:,", 7, ["x"]):
         refused = server.http.post("/v1/tasks/answer", json=asked | {"context_file": path})
         assert refused.status_code == 400, path
@@ -236,7 +236,9 @@ def test_decisions_have_probabilities_of_every_answer(server: Running) -> None:
 def test_rerank_puts_documents_in_order(server: Running) -> None:
     documents = ["an engine", {"text": "a dog"}, "a stone"]
     told = server.http.post("/v1/rerank", json={"query": "pets", "documents": documents, "top_n": 2}).json()
-    assert told["results"][0] == {"index": 1, "relevance_score": told["results"][0]["relevance_score"], "document": {"text": "a dog"}}  # fmt: skip
+    best = told["results"][0]
+    assert (best["index"], best["document"]) == (1, {"text": "a dog"})
+    assert best["relevance_score"] > told["results"][1]["relevance_score"]
     assert len(told["results"]) == 2
 
 

@@ -191,8 +191,8 @@ def test_errors_are_the_client_s_own(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model="tiny", prompt="x", n=10**6)
     assert caught.value.param == "n"
+    tools = [{"type": "function", "function": {"name": "f"}}]
     with pytest.raises(openai.BadRequestError, match="tools"):
-        tools = [{"type": "function", "function": {"name": "f"}}]
         client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}], tools=tools)  # type: ignore[arg-type]
     with pytest.raises(openai.BadRequestError, match="chat template"):
         client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}])
