@@ -99,14 +99,16 @@ class Queue:
             self._start(lane)
 
     def position(self, job: Job) -> int | None:
-        """How many of its lane's jobs are before it, were every client to take its turns; None once it runs."""
+        """How many of its lane's jobs are before it, as its clients take turns; None once it runs."""
         lane = self.lane(job)
         with self._lock:
             own = lane.waiting.get(job.client)
             if own is None or job not in own:
                 return None
-            turn = own.index(job)
-            return sum(min(len(other), turn + (client != job.client)) for client, other in lane.waiting.items())
+            turn, clients = own.index(job), list(lane.waiting)
+            first = clients.index(job.client)
+            # Who is before it in the round has one turn more by then.
+            return sum(min(len(lane.waiting[one]), turn + (place < first)) for place, one in enumerate(clients))
 
     def stop(self, job: Job) -> None:
         """End a job: at once where it waits, at its next sign of life where it runs."""

@@ -1,4 +1,4 @@
-"""Every task over HTTP; long work as a job that is watched, resumed, ended; work that nobody waits for any more stops."""
+"""Every task over HTTP; long work as a job that is watched, resumed, ended; work nobody waits for stops."""
 
 from __future__ import annotations
 
