@@ -25,6 +25,8 @@ from genarium.server.errors import Json, body
 from genarium.server.settings import Settings
 
 COOKIE = "genarium_session"
+ENDS = {"Connection": "close"}
+"""What is left of a body that is refused is not read to its end."""
 OPEN = ("/health", "/", "/favicon.ico", "/session")
 """What needs no key: nothing there tells anything of anybody's. `/static/` (the page's own files) neither."""
 
@@ -50,7 +52,7 @@ class Guard:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             status, message = refusal
-            extra = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            extra = {"WWW-Authenticate": "Bearer"} if status == 401 else ENDS if status == 413 else {}
             await Json(body(status, message), status, headers=extra)(scope, receive, send)
             return
         await self.app(scope, self._limited(receive), send)
@@ -113,12 +115,12 @@ class Guard:
             try:
                 message = await asyncio.wait_for(receive(), max(left, 0.01))
             except TimeoutError:
-                raise HTTPException(408, "the body took too long to arrive; send it again") from None
+                raise HTTPException(408, "the body took too long to arrive; send it again", ENDS) from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
                 done = not message.get("more_body", False)
             if read > self.settings.max_body:
-                raise HTTPException(413, self._too_large())
+                raise HTTPException(413, self._too_large(), ENDS)
             return message
 
         return limited

@@ -26,6 +26,12 @@ KEY = "a-long-enough-key"
 TEXT = {"prompt": "The fox", "model": "tiny", "max_new_tokens": 2}
 
 
+def head_of(length: int) -> bytes:
+    """Of a request for a text."""
+    kind = "Content-Type: application/json"
+    return f"POST /v1/tasks/text HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
 def connected(server: Running) -> socket.socket:
     host, port = server.address.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=20)
@@ -193,7 +199,7 @@ def test_a_picture_that_unpacks_into_more_than_memory_is_refused_by_its_header(s
     from genarium.server import uploads
 
     began = time.monotonic()
-    with pytest.raises(BadInput, match="60000x60000|far more"):
+    with pytest.raises(BadInput, match=r"60000x60000|far more"):
         read_picture(uploads.find(identifier))
     assert time.monotonic() - began < 1
 
@@ -259,15 +265,14 @@ def test_connections_that_say_nothing_or_little_end_and_a_thousand_keep_nobody_o
 def test_a_body_that_comes_too_slowly_is_not_waited_for(serve: Serve) -> None:
     server = serve(body_within=0.5)
     with connected(server) as client:
-        head = "POST /v1/tasks/text HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
-        client.sendall(head.encode() + b"{")
+        client.sendall(head_of(50) + b"{")
         assert b" 408 " in client.recv(4096).split(b"\r\n")[0]
 
 
 def test_clients_that_hang_up_at_any_moment_leave_nothing_running(server: Running) -> None:
     body = json.dumps(TEXT | {"max_new_tokens": 60, "n": 4}).encode()
-    head = f"POST /v1/tasks/text HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    whole = head.encode() + body
+    head = head_of(len(body))
+    whole = head + body
 
     def hang_up(sent: int, pause: float) -> None:
         with connected(server) as client:
