@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -88,6 +89,9 @@ def serve(settings: Settings, *, ready: Callable[[str], None] = lambda address: 
     async def run() -> None:
         await server_of(settings, lambda: ready(address(listening))).serve(sockets=[listening])
 
+    # uvicorn gives a signal on when it has gone down in order: that is an end without an error.
+    with contextlib.suppress(ValueError):  # not on the main thread
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
 
