@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -94,6 +97,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] = lambda address: 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+    _leave()
 
 
 def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
@@ -128,6 +132,18 @@ def listen(settings: Settings) -> socket.socket:
     except (OSError, OverflowError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise BadInput(f"can't listen on {host} port {settings.port}: {why}; choose another with --port") from None
+
+
+def _leave() -> None:
+    """End the process where a run did not end when it was told to: a thread inside the network can't be ended."""
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("genarium-")]
+    for thread in left:
+        thread.join(1.0)
+    if any(thread.is_alive() for thread in left):
+        logging.getLogger("genarium.server").warning("work was cut off; what it had finished is kept")
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _allow_many_connections() -> None:
