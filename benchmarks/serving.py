@@ -196,7 +196,7 @@ def requests(model: str) -> list[tuple[str, dict[str, Any]]]:
         ("/v1/rerank", {"query": "Who sang?", "documents": [text, text[:40], text[20:]]}),
         ("/v1/moderations", {"input": text}),
         ("/v1/decisions", {"input": text, "questions": [question]}),
-        ("/v1/tasks/summarize", {"text": f"{text}. Then it slept. {text}.", "sentences": 1}),
+        ("/v1/tasks/summarize?wait=600", {"text": f"{text}. Then it slept. {text}.", "sentences": 1}),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -75,6 +76,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.should_exit:
             self.ready()
+            # torch takes seconds to import: better before the first request than in it.
+            asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "genarium.engines.native")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         closing = asyncio.create_task(asyncio.to_thread(self.desk.close))
