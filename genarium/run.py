@@ -49,7 +49,7 @@ class Result(Sequence[Artefact]):
         return "\n".join(artefact.as_html() for artefact in self.shown())
 
 
-def prepare(task: str, *args: Any, **kwargs: Any) -> Recipe:
+def prepare(task: str, /, *args: Any, **kwargs: Any) -> Recipe:
     """The complete recipe of a call: arguments checked and filled in, the model found and pinned, a seed drawn.
 
     Raises BadInput, ModelNotFound, BadCheckpoint.
@@ -74,13 +74,9 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     its preview. An interrupt leaves the artefacts finished so far, whole. Raises GenariumError.
     """
     asked = tasks.find(recipe.task)
-    values = _opened(asked, recipe.arguments)
     if recipe.model is not None:
         _require_same_model(recipe.model, asked.starter or "")
-        values["model"] = recipe.model.reference
-    if any(parameter.name == "seed" for parameter in asked.parameters):
-        values["seed"] = recipe.seed
-    arguments = signature.bind(recipe.task, asked.parameters, (), values)
+    arguments = signature.bind(recipe.task, asked.parameters, (), arguments_of(recipe))
     result = Result(recipe)
 
     def listen(event: Event) -> None:
@@ -107,6 +103,17 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     result.artefacts.sort(key=lambda artefact: artefact.item)
     result.seconds = time.perf_counter() - began
     return result
+
+
+def arguments_of(recipe: Recipe) -> dict[str, Any]:
+    """The arguments that a call of the recipe's task is made with again, model and seed among them. Raises BadInput."""
+    asked = tasks.find(recipe.task)
+    values = _opened(asked, recipe.arguments)
+    if recipe.model is not None:
+        values["model"] = recipe.model.reference
+    if any(parameter.name == "seed" for parameter in asked.parameters):
+        values["seed"] = recipe.seed
+    return values
 
 
 def call(task: str, *args: Any, listener: Listener | None = None, **kwargs: Any) -> Result:

@@ -10,7 +10,10 @@ from genarium.artefacts.artefact import Artefact
 
 @dataclass(kw_only=True)
 class Text(Artefact):
-    """`text` continues `prompt`; the file holds both. `finish_reason` is `stop` or `length`, lengths are tokens."""
+    """`text` continues `prompt`; the file holds both. `finish_reason` is `stop` or `length`, lengths are tokens.
+
+    `logprobs`, where asked for, has `token`, `logprob` (in nats) and `top_logprobs` of each token.
+    """
 
     kind: ClassVar[str] = "text"
     suffix: ClassVar[str] = ".txt"
@@ -21,6 +24,7 @@ class Text(Artefact):
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    logprobs: list[dict[str, Any]] | None = None
 
     def content(self) -> bytes:
         return (self.prompt + self.text).encode("utf-8", errors="replace")
@@ -32,6 +36,7 @@ class Text(Artefact):
             "finish_reason": self.finish_reason,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            **({} if self.logprobs is None else {"logprobs": self.logprobs}),
         }
 
     def title(self) -> str:

@@ -1,8 +1,9 @@
-"""What was made: `history`, `show`, `reproduce`, `rate`."""
+"""What was made: `history`, `history export`, `show`, `reproduce`, `rate`."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="how many, newest first")
 @click.option("--task", help="only what this task made")
 @click.option("--search", help="only what has this in its text")
 @json_option
-def history(limit: int, task: str | None, search: str | None, as_json: bool) -> None:
-    """List what was made, newest first."""
+@click.pass_context
+def history(ctx: click.Context, limit: int, task: str | None, search: str | None, as_json: bool) -> None:
+    """List what was made, newest first; `history export` writes ratings as training data."""
     from genarium.ledger import Ledger
 
+    if ctx.invoked_subcommand is not None:
+        return
     with Ledger() as ledger:
         entries = ledger.history(limit, task=task, search=search)
     if as_json:
@@ -39,6 +43,39 @@ def history(limit: int, task: str | None, search: str | None, as_json: bool) -> 
         when = entry.created[:16].replace("T", " ")
         about = f"{entry.recipe.task:<9} {_shorten(model, 14):<14} {ratings:<5} {_shorten(entry.title, width)}"
         click.echo(f"{entry.id}  {when}  {about}")
+
+
+@history.command()
+@click.option("--preferences", is_flag=True, help="pairs of a chosen and a rejected text, as JSON Lines")
+@click.option("--task", type=click.Choice(["text", "chat"]), help="of which task [default: the one that has some]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="a file to write to [default: standard output]")
+def export(preferences: bool, task: str | None, output: str | None) -> None:
+    """Write ratings as what preference training reads: a prompt, the chosen and the rejected answer a line."""
+    from genarium import files
+    from genarium.errors import BadInput
+    from genarium.ledger import Ledger
+    from genarium.ledger.preferences import TASKS
+    from genarium.ledger.preferences import preferences as pairs_of
+    from genarium.rows import line
+
+    if not preferences:
+        raise BadInput("say what to export: genarium history export --preferences")
+    with Ledger() as ledger:
+        found = {name: list(pairs_of(ledger, name)) for name in ([task] if task else TASKS)}
+    having = [name for name, pairs in found.items() if pairs]
+    if not having:
+        raise BadInput(
+            "no two answers to one prompt were rated apart yet; rate some: genarium rate ID better --than OTHER, or "
+            "genarium rate ID up and genarium rate OTHER down"
+        )
+    if len(having) > 1:
+        raise BadInput("there are pairs of text and of chat, which training reads in two layouts; choose with --task")
+    written = b"".join(map(line, found[having[0]]))
+    if output is None:
+        click.echo(written.decode(), nl=False)
+    else:
+        files.write_atomically(Path(output), written)
+        click.echo(f"{len(found[having[0]])} pairs of {having[0]} are in {output}", err=True)
 
 
 @click.command()
@@ -98,15 +135,19 @@ def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
 
 @click.command()
 @click.argument("identifier", metavar="ID|last")
-@click.argument("verdict", metavar="up|down|1-5")
+@click.argument("verdict", metavar="up|down|1-5|better")
+@click.option("--than", "other", metavar="ID", help="the artefact that this one is better than")
 @click.option("--note", default="", help="why")
 @json_option
-def rate(identifier: str, verdict: str, note: str, as_json: bool) -> None:
-    """Rate an artefact: thumb up or down, or 1 to 5 stars."""
+def rate(identifier: str, verdict: str, other: str | None, note: str, as_json: bool) -> None:
+    """Rate an artefact: thumb up or down, 1 to 5 stars, or better --than another one."""
+    from genarium.errors import BadInput
     from genarium.ledger import Ledger
 
+    if (verdict == "better") != (other is not None):
+        raise BadInput("which is better than which? genarium rate ID better --than OTHER")
     with Ledger() as ledger:
-        rating = ledger.rate(identifier, verdict, note)
+        rating = ledger.rate(identifier, verdict, note) if other is None else ledger.prefer(identifier, other, note)
         entry = ledger.find(identifier)
     if as_json:
         click.echo(json.dumps({"id": entry.id, **vars(rating)}))

@@ -47,7 +47,7 @@ def genarium() -> None:
 
 
 def _add_commands() -> None:
-    from genarium.cli import doctor, history, index, models, train
+    from genarium.cli import doctor, history, index, models, serve, train
 
     for command in (
         history.history,
@@ -58,6 +58,7 @@ def _add_commands() -> None:
         models.models,
         train.train,
         train.finetune(),
+        serve.serve,
         doctor.doctor,
     ):
         genarium.add_command(command)

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 
 import torch
 
-from genarium.decoding.sampling import RandomStreams, Sampling, choose, penalise_repetition
+from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next
+from genarium.decoding.sampling import Sampling
 from genarium.models.gpt import GPT, KeyValueCache
 
 
 @dataclass(frozen=True)
 class NewToken:
-    """`token` was generated for row `row`; `ended` says why it is the row's last: '', 'stop' or 'length'."""
+    """`chosen` was generated for row `row`; `ended` says why it is the row's last: '', 'stop' or 'length'."""
 
     row: int
-    token: int
+    chosen: Chosen
     ended: str = ""
+
+    @property
+    def token(self) -> int:
+        return self.chosen.token
 
 
 @torch.inference_mode()
@@ -30,11 +35,13 @@ def generate(
     samples: Sequence[int] | None = None,
     end_tokens: AbstractSet[int] = frozenset(),
     finished: AbstractSet[int] = frozenset(),
+    constraints: Sequence[Constraint | None] | None = None,
 ) -> Iterator[NewToken]:
     """Continue each prompt (token ids, at least one), yielding tokens as they come, row by row within a step.
 
-    `samples[i]` is row i's index within its prompt and names its random stream. The caller may add rows to
-    `finished` between tokens (a stop string was seen): they are dropped from the batch at the next step.
+    `samples[i]` is row i's index within its prompt and names its random stream; `constraints[i]` is its grammar.
+    The caller may add rows to `finished` between tokens (a stop string was seen): they leave the batch at the next
+    step.
     A row ends with an end token ('stop', the token itself is yielded) or after `max_new_tokens` ('length').
     Equal prompts are read once. Raises IndexError where prompt and new tokens exceed the model's context.
     """
@@ -43,7 +50,17 @@ def generate(
         return
     device = next(model.parameters()).device
     dtype = next(model.parameters()).dtype
-    streams = RandomStreams(sampling.seed, list(samples) if samples is not None else [0] * len(rows))
+    state = [
+        Row(
+            prompt,
+            sampling,
+            samples[row] if samples is not None else 0,
+            model.config.vocab_size,
+            device,
+            constraints[row] if constraints is not None else None,
+        )
+        for row, prompt in enumerate(prompts)
+    ]
     longest = max(len(prompt) for prompt in prompts)
 
     unique = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
@@ -58,24 +75,13 @@ def generate(
         cache.select(which)
         logits, padding = logits[which], padding[which]
 
-    seen = None
-    if sampling.repetition_penalty != 1:
-        seen = torch.zeros(logits.shape, dtype=torch.bool, device=device)
-        for row, prompt in enumerate(prompts):
-            seen[row, torch.tensor(prompt, device=device)] = True
-
     for step in range(sampling.max_new_tokens):
-        if seen is not None:
-            logits = penalise_repetition(logits, seen, sampling.repetition_penalty)
-        uniforms = streams.draw(rows) if sampling.temperature > 0 else None
-        chosen = choose(logits, sampling, uniforms)
-        if seen is not None:
-            seen[torch.arange(len(rows), device=device), chosen] = True
+        chosen = choose_next(logits, [state[row] for row in rows])
         last = step == sampling.max_new_tokens - 1
         kept = []
-        for place, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
-            ended = "stop" if token in end_tokens else "length" if last else ""
-            yield NewToken(row, token, ended)
+        for place, (row, one) in enumerate(zip(rows, chosen, strict=True)):
+            ended = "stop" if one.token in end_tokens else "length" if last else ""
+            yield NewToken(row, one, ended)
             if not ended:
                 kept.append(place)
         kept = [place for place in kept if rows[place] not in finished]
@@ -84,7 +90,7 @@ def generate(
         if len(kept) < len(rows):
             select = torch.tensor(kept, device=device)
             cache.select(select)
-            chosen, padding = chosen[select], padding[select]
-            seen = seen[select] if seen is not None else None
+            chosen, padding = [chosen[place] for place in kept], padding[select]
             rows = [rows[place] for place in kept]
-        logits = model(chosen.unsqueeze(-1), cache=cache, padding=padding if ragged else None)[:, -1].float()
+        tokens = torch.tensor([one.token for one in chosen], device=device)
+        logits = model(tokens.unsqueeze(-1), cache=cache, padding=padding if ragged else None)[:, -1].float()

@@ -25,13 +25,20 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     seed: int = 0
+    logprobs: int | None = None
+    """How many of the likeliest tokens are told at each step; None tells no log-probabilities."""
+
+
+def random_stream(seed: int, sample: int) -> np.random.Generator:
+    """One uniform number in [0, 1) a step: a counter-based stream for each sample (Salmon et al. 2011, Philox)."""
+    return np.random.Generator(np.random.Philox(key=[seed, sample]))
 
 
 class RandomStreams:
-    """One uniform number in [0, 1) per sample and step, from counter-based streams (Salmon et al. 2011, Philox)."""
+    """The streams of several samples."""
 
     def __init__(self, seed: int, samples: list[int]):
-        self.streams = [np.random.Generator(np.random.Philox(key=[seed, index])) for index in samples]
+        self.streams = [random_stream(seed, index) for index in samples]
 
     def draw(self, rows: list[int]) -> Tensor:
         """(len(rows),) float64, one from each of these rows' streams."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genarium.checkpoints.find import Found, find
+from genarium.engines.opened import kept
 from genarium.engines.text import TextEngine
 from genarium.errors import BadCheckpoint, BadInput, ModelNotFound
 from genarium.progress import emit, note
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genarium.engines.rank import Ranker
     from genarium.engines.reader import NativeReader
     from genarium.engines.summary import Summarizer
+    from genarium.engines.transformers import Seq2SeqSummary
 
 
 def digest_of(reference: str, *, default: str) -> str:
@@ -38,7 +39,7 @@ def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> 
     return _open_text(find(reference, default=default), dtype)
 
 
-@lru_cache(maxsize=2)
+@kept
 def _open_text(found: Found, dtype: str) -> TextEngine:
     if found.path is None:
         from genarium.engines.openai import OpenAIText
@@ -64,7 +65,7 @@ def open_encoder(reference: str, *, default: str = "encoder") -> NativeEncoder:
     return _open_encoder(find(reference, default=default))
 
 
-@lru_cache(maxsize=2)
+@kept
 def _open_encoder(found: Found) -> NativeEncoder:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name an encoder that is on this machine")
@@ -83,11 +84,7 @@ def _open_encoder(found: Found) -> NativeEncoder:
 
 def open_summarizer(reference: str, *, default: str = "encoder") -> Summarizer:
     """What summarizes with this model: an encoder chooses sentences, all others write. Raises as the others do."""
-    return _open_summarizer(find(reference, default=default))
-
-
-@lru_cache(maxsize=2)
-def _open_summarizer(found: Found) -> Summarizer:
+    found = find(reference, default=default)
     from genarium.checkpoints.folder import read_config
     from genarium.engines.encoder import NativeEncoder
     from genarium.engines.summary import Abstractive, Extractive, Prompted
@@ -97,9 +94,17 @@ def _open_summarizer(found: Found) -> Summarizer:
     if config and NativeEncoder.opens(config):
         return Extractive(_open_encoder(found), found.reference)
     if found.path is not None and Seq2SeqSummary.opens(config):
-        emit("loading", preview=found.reference)
-        return Abstractive(Seq2SeqSummary(found.path, name=found.reference), found.reference)
+        return Abstractive(_open_seq2seq(found), found.reference)
     return Abstractive(Prompted(_open_text(found, "auto"), found.reference), found.reference)
+
+
+@kept
+def _open_seq2seq(found: Found) -> Seq2SeqSummary:
+    from genarium.engines.transformers import Seq2SeqSummary
+
+    assert found.path is not None
+    emit("loading", preview=found.reference)
+    return Seq2SeqSummary(found.path, name=found.reference)
 
 
 def open_classifier(
@@ -190,7 +195,7 @@ def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
     return BiEncoder(_open_encoder(found))
 
 
-@lru_cache(maxsize=2)
+@kept
 def _open_head(found: Found) -> NativeHead:
     from genarium.engines.heads import NativeHead
 
@@ -204,7 +209,7 @@ def open_reader(reference: str, *, default: str = "answer", dtype: str = "auto")
     return _open_reader(find(reference, default=default), dtype)
 
 
-@lru_cache(maxsize=2)
+@kept
 def _open_reader(found: Found, dtype: str) -> NativeReader:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a reader that is on this machine")
@@ -229,7 +234,7 @@ def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -
     return _open_image(find(reference, default=default), dtype)
 
 
-@lru_cache(maxsize=1)
+@kept
 def _open_image(found: Found, dtype: str) -> ImageEngine:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ from tokenizers.decoders import DecodeStream
 
 from genarium.checkpoints import chat_template, gpt, tokenizer
 from genarium.checkpoints.chat_template import ChatTemplate
+from genarium.decoding.choosing import Chosen, Constraint
+from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.devices import pick_device
 from genarium.engines.linear import use_decoding_linears
-from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, tell
+from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, TokenLogprob, tell
 from genarium.errors import BadInput
 from genarium.messages import Message
-from genarium.progress import note
+from genarium.progress import emit, note
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -43,6 +46,7 @@ class NativeText:
         self.tokenizer = tokenizer.load(path)
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
         self.context = self.model.config.context_length
+        self.shared = ContinuousBatch(self.model)
 
     @staticmethod
     def model_types() -> tuple[str, ...]:
@@ -88,14 +92,18 @@ class NativeText:
             min_p=request.min_p,
             repetition_penalty=request.repetition_penalty,
             seed=request.seed,
+            logprobs=request.logprobs,
         )
+        constraints = self._constraints(request, len(rows), end_tokens)
         # The prompt comes first, since a word's first piece is written differently at the start of a text.
         streams = [DecodeStream(ids=[] if apart else list(row), skip_special_tokens=True) for row in rows]
         watchers = [StopWatcher(request.stop) for _ in rows]
         counts = [0] * len(rows)
         total = request.max_new_tokens * len(rows)
         finished: set[int] = set()
-        tokens = generate(self.model, rows, sampling, samples=samples, end_tokens=end_tokens, finished=finished)
+        told: list[list[TokenLogprob]] = [[] for _ in rows]
+        how = self.shared.generate if is_shared() else partial(generate, self.model)
+        tokens = how(rows, sampling, samples=samples, end_tokens=end_tokens, finished=finished, constraints=constraints)
         for new in tokens:
             if new.row in finished:
                 continue
@@ -106,14 +114,40 @@ class NativeText:
                 begins = apart and not watcher.text[: watcher.shown].strip()
                 piece = watcher.add(streams[new.row].step(self.tokenizer, new.token) or "")
                 piece = piece.lstrip() if begins else piece
+                if request.logprobs is not None and not watcher.stopped:
+                    told[new.row].append(self._told(new.chosen))
+                    emit("logprob", preview=told[new.row][-1], item=new.row)
                 tell(piece, new.row, clock.tokens, total)
             ended = "stop" if watcher.stopped else new.ended
             if ended:
                 finished.add(new.row)
                 tell(watcher.rest(), new.row, clock.tokens, total)
                 yield Completion(
-                    new.row, watcher.text, ended, len(rows[new.row]), counts[new.row], clock.stats(new.row)
+                    new.row,
+                    watcher.text,
+                    ended,
+                    len(rows[new.row]),
+                    counts[new.row],
+                    clock.stats(new.row),
+                    told[new.row] if request.logprobs is not None else None,
                 )
+
+    def _constraints(
+        self, request: TextRequest, rows: int, end_tokens: frozenset[int]
+    ) -> Sequence[Constraint | None] | None:
+        """A grammar for each row, where a schema is asked for. Raises BadInput."""
+        if request.json_schema is None:
+            return None
+        from genarium.decoding.json_schema import json_schema
+
+        return json_schema(self.tokenizer, self.model.config.vocab_size, end_tokens, request.json_schema, rows)
+
+    def _told(self, chosen: Chosen) -> TokenLogprob:
+        def one(token: int, logprob: float) -> TokenLogprob:
+            return {"token": self.tokenizer.decode([token], skip_special_tokens=False), "logprob": round(logprob, 6)}
+
+        top = [one(token, logprob) for token, logprob in chosen.top]
+        return one(chosen.token, chosen.logprob) | {"top_logprobs": top}
 
     def _room(self, request: TextRequest) -> int:
         """How many tokens the context holds beside the new ones."""

@@ -39,14 +39,22 @@ class OpenAIText:
             limit = {"max_tokens": request.max_new_tokens}
             return self.client.completions.create(prompt=prompts[prompt], **limit, **settings)
 
+        if request.json_schema is not None:
+            note("the OpenAI protocol has no schema for a continued text: json_schema was left out")
         return self._stream(create, lambda choice: choice.text, len(prompts), request)
 
     def reply(self, messages: Sequence[Message], request: ChatRequest) -> Iterator[Completion]:
         if request.template != "checkpoint":
             note(f"the endpoint applies the model's own chat template: template {request.template} was left out")
 
+        if request.json_schema is not None:
+            schema = {"name": "reply", "schema": json.loads(request.json_schema)}
+            asked: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": schema}}
+        else:
+            asked = {}
+
         def create(_: int, settings: dict[str, Any]) -> Any:
-            limit = {self.limit: request.max_new_tokens}
+            limit = {self.limit: request.max_new_tokens} | asked
             return self.client.chat.completions.create(messages=list(messages), **limit, **settings)
 
         return self._stream(create, lambda choice: choice.delta.content, 1, request)
@@ -61,9 +69,9 @@ class OpenAIText:
         """The samples of every prompt, one request each: its seed then makes it repeatable apart from the others."""
         import openai
 
-        for setting, off in (("top_k", 0), ("min_p", 0.0), ("repetition_penalty", 1.0)):
+        for setting, off in (("top_k", 0), ("min_p", 0.0), ("repetition_penalty", 1.0), ("logprobs", None)):
             if getattr(request, setting) != off:
-                note(f"the OpenAI protocol has no {setting}: it was left out")
+                note(f"{setting} is not asked of an endpoint: it was left out")
         clock = Clock()
         total = request.max_new_tokens * request.n * n_prompts
         try:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from genarium.messages import Message
 from genarium.progress import emit
+
+TokenLogprob = dict[str, Any]
+"""`token` (its text), `logprob` in nats, and `top_logprobs`: the likeliest ones in the same form."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     stats: dict[str, float] = field(default_factory=dict)
+    logprobs: list[TokenLogprob] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class TextRequest:
     stop: Sequence[str] = ()
     strict: bool = False
     seed: int = 0
+    logprobs: int | None = None
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from genarium.artefacts import Artefact
 from genarium.errors import BadInput, StorageError
 from genarium.recipe import Recipe
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE recipes (
     digest TEXT PRIMARY KEY,
@@ -50,15 +50,29 @@ CREATE TABLE artefacts (
     created TEXT NOT NULL
 );
 CREATE INDEX artefacts_by_recipe ON artefacts (recipe);
+"""
+# thumb and stars are of the artefact alone; `better` says that it was preferred to the artefact `other`.
+RATINGS = """
 CREATE TABLE ratings (
     number   INTEGER PRIMARY KEY,
     artefact TEXT NOT NULL REFERENCES artefacts (id),
-    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars')),
-    value    INTEGER NOT NULL CHECK (CASE scale WHEN 'thumb' THEN value IN (-1, 1) ELSE value BETWEEN 1 AND 5 END),
+    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars', 'better')),
+    value    INTEGER NOT NULL CHECK (
+        CASE scale WHEN 'thumb' THEN value IN (-1, 1) WHEN 'stars' THEN value BETWEEN 1 AND 5 ELSE value = 1 END
+    ),
+    other    TEXT REFERENCES artefacts (id) CHECK ((scale = 'better') = (other IS NOT NULL) AND other IS NOT artefact),
     note     TEXT NOT NULL,
     created  TEXT NOT NULL
 );
 CREATE INDEX ratings_by_artefact ON ratings (artefact);
+"""
+# Version 1 knew no pairs.
+FROM_1 = f"""
+DROP INDEX ratings_by_artefact;
+ALTER TABLE ratings RENAME TO ratings_1;
+{RATINGS.strip()}
+INSERT INTO ratings SELECT number, artefact, scale, value, NULL, note, created FROM ratings_1;
+DROP TABLE ratings_1;
 """
 
 # The International Press Telecommunications Council's term for media made by a trained model.
@@ -67,14 +81,21 @@ DIGITAL_SOURCE_TYPE = "trainedAlgorithmicMedia"
 
 @dataclass(frozen=True)
 class Rating:
-    """`scale` is thumb (value -1 or 1) or stars (1 to 5)."""
+    """`scale` is thumb (value -1 or 1), stars (1 to 5), or better: it was preferred to the artefact `other`.
+
+    `number` counts up from rating to rating: several fall into one second.
+    """
 
     scale: str
     value: int
     note: str
     created: str
+    other: str | None = None
+    number: int = 0
 
     def __str__(self) -> str:
+        if self.other is not None:
+            return f"better than {self.other}"
         return {"thumb": {1: "up", -1: "down"}}.get(self.scale, {}).get(self.value, f"{self.value}/5")
 
 
@@ -169,10 +190,10 @@ class Ledger:
             found = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if found > SCHEMA_VERSION:
                 raise StorageError(f"{self.file} was written by a later Genarium; update this one")
-            if found == 0:
-                if self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    raise sqlite3.DatabaseError("it holds another program's tables")
-                for statement in SCHEMA.split(";\n"):
+            if found == 0 and self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise sqlite3.DatabaseError("it holds another program's tables")
+            if found < SCHEMA_VERSION:
+                for statement in (FROM_1 if found else SCHEMA + RATINGS).split(";\n"):
                     self.connection.execute(statement)
                 self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -245,15 +266,31 @@ class Ledger:
         artefact.id, artefact.path = identifier, target / name
         return artefact
 
-    def history(self, limit: int = 20, *, task: str | None = None, search: str | None = None) -> list[Entry]:
-        """The latest entries, newest first; `search` looks for a piece of text in their titles."""
+    def history(
+        self,
+        limit: int = 20,
+        *,
+        task: str | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        rated: bool = False,
+    ) -> list[Entry]:
+        """The latest entries, newest first; `search` looks for a piece of text in their titles.
+
+        `before` is the id of an entry: those older than it. Raises BadInput where there is no such entry.
+        """
         where, values = ["1"], []
         if task is not None:
             where.append("json_extract(recipes.json, '$.task') = ?")
             values.append(task)
         if search is not None:
             where.append("instr(lower(title), lower(?))")
-            values.append(search)
+            values.append(search.encode("utf-8", errors="replace").decode())
+        if before is not None:
+            where.append("number < (SELECT number FROM artefacts WHERE id = ?)")
+            values.append(self.find(before).id)
+        if rated:
+            where.append("(id IN (SELECT artefact FROM ratings) OR id IN (SELECT other FROM ratings))")
         return self._entries(f"{' AND '.join(where)} ORDER BY number DESC LIMIT ?", (*values, limit))
 
     def count(self) -> int:
@@ -279,19 +316,36 @@ class Ledger:
             raise BadInput(f"no artefact {identifier}; `genarium history` lists them")
         return (exact or found)[0]
 
+    def made_by(self, digest: str) -> list[Entry]:
+        """What the recipe with this digest made, newest first."""
+        return self._entries("recipes.digest = ? ORDER BY number DESC", (digest,))
+
     def rate(self, identifier: str, verdict: str, note: str = "") -> Rating:
         """Rate an artefact `up`, `down` or `1` to `5`; later ratings are kept beside earlier ones. Raises BadInput."""
         verdicts = {"up": ("thumb", 1), "down": ("thumb", -1)} | {str(n): ("stars", n) for n in range(1, 6)}
         if verdict not in verdicts:
             raise BadInput(f"a rating is up, down or 1 to 5, got {verdict!r}")
-        entry = self.find(identifier)
-        scale, value = verdicts[verdict]
-        rating = Rating(scale, value, note, datetime.now(UTC).isoformat(timespec="seconds"))
-        with self._explained(), self._transaction():
-            self.connection.execute(
-                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?)", (entry.id, scale, value, note, rating.created)
+        return self._rate(self.find(identifier).id, *verdicts[verdict], None, note)
+
+    def prefer(self, chosen: str, rejected: str, note: str = "") -> Rating:
+        """Say that of two artefacts of one task the first is better. Raises BadInput."""
+        better, other = self.find(chosen), self.find(rejected)
+        if better.id == other.id:
+            raise BadInput(f"{better.id} can't be better than itself; name two artefacts")
+        if better.recipe.task != other.recipe.task:
+            raise BadInput(
+                f"{better.id} is of {better.recipe.task}, {other.id} of {other.recipe.task}; compare two of one task"
             )
-        return rating
+        return self._rate(better.id, "better", 1, other.id, note)
+
+    def _rate(self, identifier: str, scale: str, value: int, other: str | None, note: str) -> Rating:
+        note = note.encode("utf-8", errors="replace").decode()
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._explained(), self._transaction():
+            done = self.connection.execute(
+                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)", (identifier, scale, value, other, note, created)
+            )
+        return Rating(scale, value, note, created, other, done.lastrowid or 0)
 
     def _entries(self, condition: str, values: tuple[Any, ...]) -> list[Entry]:
         with self._explained():
@@ -305,7 +359,8 @@ class Ledger:
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         identifier, recipe, item, kind, name, sha256, title, facts, stats, notes, created = row
         ratings = self.connection.execute(
-            "SELECT scale, value, note, created FROM ratings WHERE artefact = ? ORDER BY number", (identifier,)
+            "SELECT scale, value, note, created, other, number FROM ratings WHERE artefact = ? ORDER BY number",
+            (identifier,),
         ).fetchall()
         return Entry(
             id=identifier,

@@ -56,6 +56,14 @@ def chat(
     strict: Annotated[
         bool, Doc("refuse a conversation longer than the context instead of leaving out its oldest turns")
     ] = False,
+    json_schema: Annotated[
+        str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
+    ] = None,
+    logprobs: Annotated[
+        int | None,
+        Doc("keep each token's log-probability, and those of so many likeliest in its place"),
+        Interval(ge=0, le=20),
+    ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
     ] = "auto",
@@ -79,6 +87,8 @@ def chat(
         stop=stop or (),
         strict=strict,
         seed=seed or 0,
+        json_schema=json_schema,
+        logprobs=logprobs,
         template=template,
         date=date,
     )
@@ -91,5 +101,6 @@ def chat(
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             stats=completion.stats,
+            logprobs=completion.logprobs,
             messages=[*said, {"role": "assistant", "content": completion.text}],
         )

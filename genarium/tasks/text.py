@@ -33,6 +33,14 @@ def text(
     repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
     stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
     strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
+    json_schema: Annotated[
+        str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
+    ] = None,
+    logprobs: Annotated[
+        int | None,
+        Doc("keep each token's log-probability, and those of so many likeliest in its place"),
+        Interval(ge=0, le=20),
+    ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
     ] = "auto",
@@ -54,6 +62,8 @@ def text(
         stop=stop or (),
         strict=strict,
         seed=seed or 0,
+        json_schema=json_schema,
+        logprobs=logprobs,
     )
     for completion in engine.write([prompt], request):
         yield Text(
@@ -64,4 +74,5 @@ def text(
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             stats=completion.stats,
+            logprobs=completion.logprobs,
         )

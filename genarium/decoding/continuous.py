@@ -1,0 +1,316 @@
+"""Continuous batching: texts of many callers in one batch, which each joins and leaves when it is ready.
+
+After Orca (Yu et al. 2022, section 3.1): the batch is chosen anew at each step, not at each request. Reading the
+weights is nearly all of a decoding step's time, so that thirty texts take little longer than one.
+
+The rows lie in one key-value cache, their last tokens in one column: `padding` says how far to the left of it each
+begins. A row that joins is read alone first, then copied in; the last row moves to the place of one that leaves.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next
+from genarium.decoding.generate import NewToken
+from genarium.decoding.sampling import Sampling
+from genarium.models.gpt import GPT, KeyValueCache
+
+MOST_ROWS = 32
+"""Texts in one step: as many as the packed weights are laid out for (`engines/linear.py`)."""
+READ_AT_ONCE = 256
+"""Prompt tokens read between two steps, at most one prompt more: who writes already waits no longer for it."""
+GROWTH = 128
+"""Columns that the cache grows by at least."""
+
+_sharing: ContextVar[bool] = ContextVar("genarium_sharing_batches", default=False)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Inside the block, native text engines write in batches they share with other threads that are inside one."""
+    token = _sharing.set(True)
+    try:
+        yield
+    finally:
+        _sharing.reset(token)
+
+
+def is_shared() -> bool:
+    return _sharing.get()
+
+
+@dataclass(eq=False)
+class _Text:
+    """One row of a caller: its prompt, its state, and where its tokens go."""
+
+    number: int
+    prompt: Sequence[int]
+    row: Row
+    left: int
+    end_tokens: AbstractSet[int]
+    finished: AbstractSet[int]
+    out: queue.SimpleQueue[NewToken | BaseException]
+    gone: threading.Event
+    last: int = 0
+
+    @property
+    def dropped(self) -> bool:
+        return self.gone.is_set() or self.number in self.finished
+
+
+@dataclass
+class _Batch:
+    """The texts in the network, and their cache: (layers, room, K, capacity, D), of which the first rows are theirs."""
+
+    texts: list[_Text] = field(default_factory=list)
+    padding: list[int] = field(default_factory=list)
+    length: int = 0
+
+
+class ContinuousBatch:
+    """Decodes with one network for any number of threads. The thread that computes ends when nothing is left to do."""
+
+    def __init__(self, model: GPT, *, most_rows: int = MOST_ROWS):
+        self.model, self.most_rows = model, most_rows
+        parameter = next(model.parameters())
+        self.device, self.dtype = parameter.device, parameter.dtype
+        self._lock = threading.Lock()
+        self._waiting: deque[_Text] = deque()
+        self._thread: threading.Thread | None = None
+        self._batch = _Batch()
+        self._keys = self._values = torch.empty(0)
+        self.steps = self.rows_in_steps = 0
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        *,
+        samples: Sequence[int] | None = None,
+        end_tokens: AbstractSet[int] = frozenset(),
+        finished: AbstractSet[int] = frozenset(),
+        constraints: Sequence[Constraint | None] | None = None,
+    ) -> Iterator[NewToken]:
+        """As `decoding.generate.generate`; tokens of other callers come from the same steps of the network.
+
+        A caller that closes the iterator takes its rows out of the batch.
+        """
+        longest = max((len(prompt) for prompt in prompts), default=0)
+        if longest + sampling.max_new_tokens - 1 > self.model.config.context_length:
+            raise IndexError(f"prompt and new tokens exceed the context of {self.model.config.context_length}")
+        out: queue.SimpleQueue[NewToken | BaseException] = queue.SimpleQueue()
+        gone = threading.Event()
+        vocab = self.model.config.vocab_size
+        texts = [
+            _Text(
+                number,
+                prompt,
+                Row(
+                    prompt,
+                    sampling,
+                    samples[number] if samples is not None else 0,
+                    vocab,
+                    self.device,
+                    constraints[number] if constraints is not None else None,
+                ),
+                sampling.max_new_tokens,
+                end_tokens,
+                finished,
+                out,
+                gone,
+            )
+            for number, prompt in enumerate(prompts)
+        ]
+        with self._lock:
+            self._waiting.extend(texts)
+            if texts and self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="genarium-decoding", daemon=True)
+                self._thread.start()
+        running = {text.number for text in texts}
+        try:
+            while running:
+                new = out.get()
+                if isinstance(new, BaseException):
+                    raise new
+                yield new
+                # What the caller finished while it held the token gets no more of them.
+                running -= {new.row} if new.ended else set()
+                running -= finished
+        finally:
+            gone.set()
+
+    def _work(self) -> None:
+        """Steps, until no text is left."""
+        with torch.inference_mode():
+            while True:
+                try:
+                    self._drop()
+                    self._join()
+                    if self._batch.texts:
+                        self._step()
+                except BaseException as error:  # every caller is told; the next one begins anew
+                    self._fail(error)
+                with self._lock:
+                    if not self._batch.texts and not self._waiting:
+                        self._thread = None
+                        self._keys = self._values = torch.empty(0)
+                        self._batch.length = 0
+                        return
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            concerned = [*self._batch.texts, *self._waiting]
+            self._waiting.clear()
+        self._batch = _Batch()
+        self._keys = self._values = torch.empty(0)
+        for out in {id(text.out): text.out for text in concerned}.values():
+            out.put(error)
+
+    def _drop(self) -> None:
+        """Take out whom nobody waits for, and columns that nobody looks at."""
+        batch = self._batch
+        for place in reversed(range(len(batch.texts))):
+            if batch.texts[place].dropped:
+                self._remove(place)
+        if not batch.texts:
+            batch.length = 0
+        elif (unused := min(batch.padding)) >= GROWTH // 2:
+            self._shift(-unused)
+
+    def _remove(self, place: int) -> None:
+        batch, last = self._batch, len(self._batch.texts) - 1
+        if place != last:
+            n = batch.length
+            self._keys[:, place, :, :n] = self._keys[:, last, :, :n]
+            self._values[:, place, :, :n] = self._values[:, last, :, :n]
+            batch.texts[place], batch.padding[place] = batch.texts[last], batch.padding[last]
+        batch.texts.pop()
+        batch.padding.pop()
+
+    def _join(self) -> None:
+        """Read the prompts of those who wait, as far as there is room, and give each its first token."""
+        read = 0
+        while read < READ_AT_ONCE and len(self._batch.texts) < self.most_rows:
+            with self._lock:
+                if not self._waiting:
+                    return
+                first = self._waiting[0]
+                alike = [
+                    text
+                    for text in list(self._waiting)[: self.most_rows - len(self._batch.texts)]
+                    if text.out is first.out and text.prompt == first.prompt
+                ]
+                for text in alike:
+                    self._waiting.remove(text)
+            if first.dropped:
+                continue
+            try:
+                self._read(alike)
+            except BaseException:
+                with self._lock:
+                    self._waiting.extendleft(alike)  # so that they are told with all others
+                raise
+            read += len(first.prompt)
+
+    def _read(self, texts: list[_Text]) -> None:
+        """One prompt of one caller, for all its samples."""
+        prompt = texts[0].prompt
+        n = len(prompt)
+        alone = KeyValueCache(self.model.config, 1, n, dtype=self.dtype, device=self.device)
+        logits = self.model(torch.tensor([list(prompt)], device=self.device), cache=alone, last_only=True)[:, -1]
+        chosen = choose_next(logits.float().expand(len(texts), -1), [text.row for text in texts])
+        staying = [text for text, one in zip(texts, chosen, strict=True) if self._hand_over(text, one)]
+        if not staying:
+            return
+        batch = self._batch
+        if not batch.texts:
+            batch.length = 0
+        if n > batch.length:
+            self._make_room(len(batch.texts) + len(staying), n)
+            self._shift(n - batch.length)
+        self._make_room(len(batch.texts) + len(staying), batch.length + 1)
+        for text in staying:
+            place, begin = len(batch.texts), batch.length - n
+            self._keys[:, place, :, begin : batch.length] = alone.keys[:, 0]
+            self._values[:, place, :, begin : batch.length] = alone.values[:, 0]
+            batch.texts.append(text)
+            batch.padding.append(begin)
+
+    def _step(self) -> None:
+        """One token for every text in the batch."""
+        batch = self._batch
+        context = self.model.config.context_length
+        if batch.length + 1 > min(context, self._capacity()) and min(batch.padding):
+            self._shift(-min(batch.padding))
+        self._make_room(len(batch.texts), batch.length + 1)
+        rows = len(batch.texts)
+        cache = _View(self._keys[:, :rows], self._values[:, :rows], batch.length)
+        padding = torch.tensor(batch.padding, device=self.device) if any(batch.padding) else None
+        tokens = torch.tensor([[text.last] for text in batch.texts], device=self.device)
+        logits = self.model(tokens, cache=cache, padding=padding)[:, -1].float()
+        batch.length += 1
+        self.steps += 1
+        self.rows_in_steps += rows
+        chosen = choose_next(logits, [text.row for text in batch.texts])
+        stays = [self._hand_over(text, one) for text, one in zip(batch.texts, chosen, strict=True)]
+        for place in reversed(range(rows)):
+            if not stays[place]:
+                self._remove(place)
+
+    def _hand_over(self, text: _Text, chosen: Chosen) -> bool:
+        """Give the caller its token; whether another one is to come."""
+        text.last = chosen.token
+        text.left -= 1
+        ended = "stop" if chosen.token in text.end_tokens else "length" if text.left == 0 else ""
+        text.out.put(NewToken(text.number, chosen, ended))
+        return not ended
+
+    def _capacity(self) -> int:
+        return self._keys.shape[3] if self._keys.ndim == 5 else 0
+
+    def _make_room(self, rows: int, columns: int) -> None:
+        """A cache of at least so many rows and columns, with what is in it."""
+        room = self._keys.shape[1] if self._keys.ndim == 5 else 0
+        if rows <= room and columns <= self._capacity():
+            return
+        c = self.model.config
+        more_rows = room if rows <= room else min(self.most_rows, max(rows, 2 * room))
+        wide = self._capacity()
+        if columns > wide:
+            wide = min(c.context_length, max(columns, wide + max(GROWTH, wide // 2)))
+        shape = (c.n_layers, more_rows, c.n_kv_heads, wide, c.head_dim)
+        keys, values = (torch.zeros(shape, dtype=self.dtype, device=self.device) for _ in range(2))
+        n, held = self._batch.length, len(self._batch.texts)
+        if held:
+            keys[:, :held, :, :n] = self._keys[:, :held, :, :n]
+            values[:, :held, :, :n] = self._values[:, :held, :, :n]
+        self._keys, self._values = keys, values
+
+    def _shift(self, by: int) -> None:
+        """Move all rows `by` columns to the right (to the left where it is negative)."""
+        batch = self._batch
+        held, n = len(batch.texts), batch.length
+        if held:
+            first, begin = max(0, by), max(0, -by)
+            for stored in (self._keys, self._values):
+                stored[:, :held, :, first : n + by] = stored[:, :held, :, begin:n].clone()
+        batch.length += by
+        batch.padding = [padding + by for padding in batch.padding]
+
+
+class _View(KeyValueCache):
+    """Part of the batch's cache, as the network takes one."""
+
+    def __init__(self, keys: Tensor, values: Tensor, length: int):
+        self.keys, self.values, self.length = keys, values, length

@@ -1,0 +1,141 @@
+"""The application: every route, behind the guard."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.middleware.cors import CORSMiddleware
+
+from genarium.server import decisions, errors, history, openai_images, openai_responses, openai_text, openai_vectors
+from genarium.server import tasks as task_routes
+from genarium.server.desk import Desk, desk_of
+from genarium.server.errors import Json, Refused
+from genarium.server.guard import COOKIE, Guard, Keys, session_cookie
+from genarium.server.logs import Watch
+from genarium.server.settings import Settings
+
+router = APIRouter()
+
+
+class Session(BaseModel):
+    key: str
+
+
+def application(settings: Settings) -> FastAPI:
+    """The server as an ASGI application. Made inside a running event loop, or by uvicorn's."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        from genarium.engines.opened import keep_within
+
+        keep_within(settings.memory)
+        desk.take_up_parked()
+        yield
+        await asyncio.to_thread(desk.close)
+
+    desk = Desk(settings)
+    app = FastAPI(
+        title="Genarium",
+        version=version("genarium"),
+        description="Generative AI on this machine: OpenAI's routes, and one for every task.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.desk, app.state.settings = desk, settings
+    errors.install(app)
+    tasks_router = APIRouter()
+    task_routes.add_tasks(tasks_router)
+    for part in (
+        router,
+        task_routes.router,
+        tasks_router,
+        history.router,
+        openai_text.router,
+        openai_responses.router,
+        openai_vectors.router,
+        decisions.router,
+        openai_images.router,
+    ):
+        app.include_router(part)
+    _add_studio(app)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "Prefer"],
+        )
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Watch, metrics=desk.metrics, log_prompts=settings.log_prompts)
+    return app
+
+
+def _add_studio(app: FastAPI) -> None:
+    """The web page at `/`, where it is installed: `genarium/studio/index.html`, its files under `/static/`."""
+    spec = importlib.util.find_spec("genarium.studio")
+    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
+    if folder is None or not (folder / "index.html").is_file():
+        return
+
+    @app.get("/", include_in_schema=False)
+    def page() -> Response:
+        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=folder / "static", check_dir=False), name="static")
+
+
+@router.get("/health", tags=["server"])
+async def health(request: Request) -> dict[str, Any]:
+    """Whether the server is up."""
+    return {"status": "ok", "version": version("genarium")}
+
+
+@router.get("/metrics", tags=["server"])
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    return Response(desk_of(request).metrics.written(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/v1/models", tags=["OpenAI"])
+def models(request: Request) -> Response:
+    """The models that may be named."""
+    return Json({"object": "list", "data": desk_of(request).models.listed()})
+
+
+@router.get("/v1/models/{model:path}", tags=["OpenAI"])
+def model(request: Request, model: str) -> Response:
+    """One of the models."""
+    for listed in desk_of(request).models.listed():
+        if listed["id"] == model:
+            return Json(listed)
+    raise Refused(404, f"no model {model[:100]!r}; GET /v1/models lists them", code="model_not_found")
+
+
+@router.post("/session", tags=["server"])
+async def session(request: Request, given: Session) -> Response:
+    """Change a key for a cookie, for the web page: pictures and event streams can't send a key in a header."""
+    if Keys(request.app.state.settings.keys).owner(given.key) is None:
+        raise Refused(401, "this is no key that the server was started with")
+    answered = Json({"status": "ok"})
+    secure = request.url.scheme == "https"
+    answered.set_cookie(COOKIE, session_cookie(given.key), httponly=True, samesite="strict", secure=secure)
+    return answered
+
+
+@router.delete("/session", tags=["server"])
+async def leave() -> Response:
+    """Forget the cookie."""
+    answered = Json({"status": "ok"})
+    answered.delete_cookie(COOKIE)
+    return answered

@@ -1,0 +1,178 @@
+"""The middle of the server: from a call to a recipe, into the queue, and back to whoever asked, as long as he waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from genarium import files, tasks
+from genarium.errors import GenariumError
+from genarium.recipe import Recipe
+from genarium.run import Result, prepare
+from genarium.server import uploads
+from genarium.server.errors import Refused
+from genarium.server.jobs import DONE, PARKED, Job
+from genarium.server.metrics import Metrics
+from genarium.server.models import Models
+from genarium.server.queue import Queue
+from genarium.server.settings import Settings
+
+log = logging.getLogger("genarium.server")
+
+KEPT_JOBS = 512
+"""Finished jobs that can still be asked for; what they made is in the ledger."""
+MODEL_ARGUMENTS = ("model", "ranker")
+
+
+class Desk:
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.models = Models(settings)
+        self.queue = Queue(waiting=settings.waiting, together=settings.together, done=self._ended)
+        self.jobs: OrderedDict[str, Job] = OrderedDict()
+        self.metrics = Metrics(self.queue)
+        self.closing = asyncio.Event()
+
+    async def prepare(self, task: str, arguments: Mapping[str, Any]) -> Recipe:
+        """The recipe of a client's call: files and models are those he may name. Raises GenariumError."""
+        return await run_in_threadpool(self._prepare, task, arguments)
+
+    def _prepare(self, task: str, arguments: Mapping[str, Any]) -> Recipe:
+        return prepare(task, **self._named_by_client(task, arguments))
+
+    def _named_by_client(self, task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A client's arguments with the files and the models that he may name."""
+        values = uploads.resolve_all(tasks.find(task), arguments)
+        for name in MODEL_ARGUMENTS:
+            if isinstance(values.get(name), str):
+                values[name] = self.models.reference(values[name])
+        return values
+
+    async def prepare_again(self, task: str, kept: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
+        """The recipe of a call that was made before (`kept` are its arguments), with a client's changes."""
+
+        def prepared() -> Recipe:
+            return prepare(task, **(dict(kept) | self._named_by_client(task, changes)))
+
+        return await run_in_threadpool(prepared)
+
+    def submit(self, recipe: Recipe, client: str, *, detached: bool = False, identifier: str = "") -> Job:
+        """Put a recipe in the queue. Raises Refused where it is full."""
+        job = Job(recipe, client, identifier=identifier)
+        job.detached = detached
+        self.queue.submit(job)
+        self.jobs[job.id] = job
+        ended = [old for old in self.jobs.values() if old.ended]
+        for old in ended[: max(0, len(ended) - KEPT_JOBS)]:
+            del self.jobs[old.id]
+        return job
+
+    def job(self, identifier: str) -> Job:
+        if identifier not in self.jobs:
+            raise Refused(404, f"no job {identifier[:80]!r} here; what it made is in GET /v1/history")
+        return self.jobs[identifier]
+
+    async def results(self, request: Request, recipes: Sequence[Recipe]) -> list[Result]:
+        """Carry out recipes while the client waits; when he goes, the work stops. Raises what a task raised."""
+        async with self.attached(request, recipes) as jobs:
+            for job in jobs:
+                await self.while_there(request, job.finished())
+            return [result_of(job) for job in jobs]
+
+    @asynccontextmanager
+    async def attached(self, request: Request, recipes: Sequence[Recipe]) -> AsyncIterator[list[Job]]:
+        """Jobs that live as long as the block: whatever ends it, what still runs is stopped."""
+        jobs: list[Job] = []
+        try:
+            for recipe in recipes:
+                jobs.append(self.submit(recipe, client_of(request)))
+            yield jobs
+        finally:
+            for job in jobs:
+                self.leave(job)
+
+    def leave(self, job: Job) -> None:
+        """The client of this job is gone."""
+        if not job.detached:
+            if not job.ended:
+                self.queue.stop(job)
+            self.jobs.pop(job.id, None)
+
+    async def while_there(self, request: Request, work: Awaitable[Any], *, timeout: float | None = None) -> bool:
+        """Wait for `work`, at most `timeout` seconds; whether it was done. Raises Gone where the client goes."""
+        waiting = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(_gone(request.receive))
+        try:
+            await asyncio.wait({waiting, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                await waiting
+                return True
+            if gone.done():
+                raise Refused(499, "the client is gone")
+            return False
+        finally:
+            for task in (waiting, gone):
+                task.cancel()
+
+    def close(self) -> None:
+        """Finish or park what runs; blocks for at most the grace."""
+        self.queue.close(self.settings.grace)
+
+    def take_up_parked(self) -> None:
+        """Queue what an earlier server parked. Of two servers on one data folder each file is one's alone."""
+        folder = files.home() / "parked"
+        for file in sorted(folder.glob("*.json")):
+            mine = file.with_suffix(f".{secrets.token_hex(4)}.mine")
+            try:
+                file.rename(mine)
+                kept = json.loads(mine.read_text("utf-8"))
+                recipe = Recipe.from_dict(kept["recipe"])
+                self.submit(recipe, str(kept["client"]), detached=True, identifier=str(kept["id"]))
+            except FileNotFoundError:
+                continue
+            except Refused:  # full already: it stays for the next start
+                mine.rename(file)
+                return
+            except (OSError, ValueError, KeyError, TypeError, GenariumError) as error:
+                log.warning("%s can't be taken up again: %s", file.name, error)
+            files.remove_quietly(mine)
+
+    def _ended(self, job: Job) -> None:
+        """On the job's thread."""
+        self.metrics.ended(job)
+        if job.status == PARKED:
+            kept = {"id": job.id, "client": job.client, "recipe": job.recipe.as_dict()}
+            files.write_atomically(files.home() / "parked" / f"{job.id}.json", json.dumps(kept).encode())
+        if job.detached:
+            job.result = None  # pictures and vectors are in the ledger
+
+
+def result_of(job: Job) -> Result:
+    """What a job made, or what it failed with."""
+    if job.error is not None:
+        raise job.error
+    if job.status != DONE or job.result is None:
+        raise Refused(503, "the work was stopped before it was done; send it again", headers={"Retry-After": "5"})
+    return job.result
+
+
+def desk_of(request: Request) -> Desk:
+    return cast(Desk, request.app.state.desk)
+
+
+def client_of(request: Request) -> str:
+    return str(request.scope.get("state", {}).get("client", "unknown"))
+
+
+async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,55 @@
+"""Which models a client may name, and what they are called.
+
+A model's name can be any folder of the machine, anything on the hub (gigabytes to fetch) or somebody's endpoint (and
+its bill): so clients choose among the starters, what was pulled from the hub already, and what the server was started
+with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genarium.checkpoints import catalogue
+from genarium.errors import ModelNotFound
+from genarium.server.settings import Settings
+
+
+class Models:
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    def reference(self, name: str) -> str:
+        """The reference behind a name that a client gives. Raises ModelNotFound."""
+        if name in self.settings.models:
+            return self.settings.models[name]
+        starter = name.removeprefix("starter/")
+        if name == "starter" or (name != starter and starter in catalogue.starters()):
+            return name
+        if self.settings.any_model or name in self.settings.models.values() or name in pulled():
+            return name
+        raise ModelNotFound(
+            f"this server has no model {name[:100]!r}; GET /v1/models lists what it has, and `genarium serve --model "
+            "REFERENCE` adds one"
+        )
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What there is, as OpenAI lists models; `tasks` is ours."""
+        starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values()]
+        nothing: list[str] = []
+        named = [(name, "user", nothing) for name in self.settings.models]
+        here = [(name, name.partition("/")[0], nothing) for name in pulled()]
+        return [
+            {"id": name, "object": "model", "created": 0, "owned_by": owner, "tasks": tasks}
+            for name, owner, tasks in [*named, *starters, *here]
+        ]
+
+
+def pulled() -> list[str]:
+    """The hub checkpoints that are on this machine."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
+    except CacheNotFound:
+        return []

@@ -1,0 +1,389 @@
+"""OpenAI's `/v1/completions` and `/v1/chat/completions`, over the tasks `text` and `chat`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+
+from annotated_types import Len
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from genarium.errors import BadInput
+from genarium.messages import Message
+from genarium.recipe import MAX_SEED, Recipe
+from genarium.run import Result
+from genarium.server import errors
+from genarium.server.desk import Desk, desk_of
+from genarium.server.errors import Json
+from genarium.server.jobs import DONE, Job, JobEvent
+from genarium.server.streams import event, stream
+
+router = APIRouter(tags=["OpenAI"])
+
+LONGEST_REPLY = 512
+"""Tokens of a reply where no limit is given, or half the model's context where that is less."""
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class Sampled(BaseModel):
+    """What text and chat requests have in common. OpenAI's names and defaults; the last three are ours."""
+
+    model: str = "starter"
+    n: int = Field(default=1, ge=1, le=128)
+    temperature: float | None = Field(default=1.0, ge=0, le=2)
+    top_p: float | None = Field(default=1.0, gt=0, le=1)
+    stop: str | Annotated[list[str], Len(0, 16)] | None = None
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    user: str | None = None
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0, le=1)
+    repetition_penalty: float = Field(default=1.0, gt=0)
+
+    def refuse_what_is_lacking(self, *names: str) -> None:
+        for name in ("presence_penalty", "frequency_penalty", "logit_bias", *names):
+            if getattr(self, name):
+                raise BadInput(f"{name} is not supported here; leave it out")
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the task that are named alike."""
+        return {
+            "model": self.model,
+            "n": self.n,
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "seed": self.seed,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty,
+        }
+
+
+class CompletionRequest(Sampled):
+    prompt: str | Annotated[list[str], Len(1, 256)] | list[int] | list[list[int]]
+    max_tokens: int | None = Field(default=16, ge=1)
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+    echo: bool = False
+    best_of: int | None = None
+    suffix: str | None = None
+
+
+class Part(BaseModel):
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[Part]
+
+
+class NamedSchema(BaseModel):
+    name: str = "reply"
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(BaseModel):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: NamedSchema | None = None
+
+
+class ChatRequest(Sampled):
+    messages: Annotated[list[ChatMessage], Len(1, 4096)]
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    logprobs: bool | None = False
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    response_format: ResponseFormat | None = None
+    tools: list[Any] | None = None
+    template: Literal["checkpoint", "plain"] = "checkpoint"
+
+
+@router.post("/v1/completions", response_model=None)
+async def completions(request: Request, asked: CompletionRequest) -> Response:
+    """Go on with texts."""
+    asked.refuse_what_is_lacking("suffix")
+    if asked.best_of not in (None, asked.n):
+        raise BadInput("best_of is not supported here; leave it out")
+    prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
+    if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        raise BadInput("prompt must be text; prompts in tokens are not read here")
+    desk = desk_of(request)
+    settings = asked.settings() | {"max_new_tokens": asked.max_tokens or 16, "logprobs": asked.logprobs}
+    recipes = [await desk.prepare("text", {"prompt": prompt, **settings}) for prompt in prompts]
+    head = _head(recipes[0], "cmpl", "text_completion", asked.model)
+    if asked.stream:
+        pieces = _Pieces(asked.echo, prompts, asked.n)
+        chunks = _chunks(request, recipes, head, pieces, asked.stream_options, n=asked.n)
+        return stream(chunks)
+    results = await desk.results(request, recipes)
+    choices = [
+        {
+            "index": place * asked.n + artefact.item,
+            "text": (prompts[place] if asked.echo else "") + artefact.facts()["text"],
+            "finish_reason": artefact.facts()["finish_reason"],
+            "logprobs": _legacy_logprobs(artefact.facts().get("logprobs")),
+            "artefact": artefact.id,
+        }
+        for place, result in enumerate(results)
+        for artefact in result
+    ]
+    return Json(head | {"choices": choices, "usage": usage_of(results)})
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def chat_completions(request: Request, asked: ChatRequest) -> Response:
+    """Reply to the last message."""
+    asked.refuse_what_is_lacking("tools")
+    desk = desk_of(request)
+    recipe = await desk.prepare("chat", await chat_arguments(desk, asked))
+    head = _head(recipe, "chatcmpl", "chat.completion", asked.model)
+    if asked.stream:
+        head |= {"object": "chat.completion.chunk"}
+        return stream(_chunks(request, [recipe], head, _Deltas(), asked.stream_options, n=asked.n))
+    results = await desk.results(request, [recipe])
+    choices = [
+        {
+            "index": artefact.item,
+            "message": {"role": "assistant", "content": artefact.facts()["text"], "refusal": None},
+            "finish_reason": artefact.facts()["finish_reason"],
+            "logprobs": _chat_logprobs(artefact.facts().get("logprobs")),
+            "artefact": artefact.id,
+        }
+        for artefact in results[0]
+    ]
+    return Json(head | {"choices": choices, "usage": usage_of(results)})
+
+
+async def chat_arguments(desk: Desk, asked: ChatRequest) -> dict[str, Any]:
+    """The chat task's arguments. Raises BadInput where the conversation is not one."""
+    said = [message_of(message) for message in asked.messages]
+    system = None
+    if said[0]["role"] == "system":
+        system, said = said[0]["content"] or None, said[1:]
+    if not said or said[-1]["role"] != "user":
+        raise BadInput("the last message must be the user's: it is what is replied to")
+    limit = asked.max_completion_tokens or asked.max_tokens
+    return asked.settings() | {
+        "message": said[-1]["content"],
+        "messages": said[:-1] or None,
+        "system": system,
+        "max_new_tokens": limit or await usual_reply(desk, asked.model),
+        "template": asked.template,
+        "date": time.strftime("%Y-%m-%d"),
+        "json_schema": schema_of(asked.response_format),
+        "logprobs": (asked.top_logprobs or 0) if asked.logprobs else None,
+    }
+
+
+def message_of(message: ChatMessage) -> Message:
+    content = message.content
+    if not isinstance(content, str):
+        for part in content:
+            if part.type not in ("text", "input_text", "output_text") or part.text is None:
+                raise BadInput(f"a message's part of the type {part.type[:40]!r} is not read here; send text")
+        content = "".join(part.text or "" for part in content)
+    return {"role": "system" if message.role == "developer" else message.role, "content": content}  # type: ignore[typeddict-item]
+
+
+def schema_of(asked: ResponseFormat | None) -> str | None:
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return '{"type":"object"}'
+    if asked.json_schema is None:
+        raise BadInput("response_format json_schema needs json_schema with a schema in it")
+    return json.dumps(asked.json_schema.schema_, sort_keys=True)
+
+
+async def usual_reply(desk: Desk, model: str) -> int:
+    """How long a reply may be where the client says nothing. Raises ModelNotFound, BadCheckpoint."""
+    from starlette.concurrency import run_in_threadpool
+
+    from genarium.checkpoints.find import find
+    from genarium.checkpoints.folder import read_config
+
+    def limit() -> int:
+        found = find(desk.models.reference(model), default="chat")
+        config = read_config(found.path) if found.path is not None else {}
+        context = config.get("max_position_embeddings") or config.get("n_positions") or 2 * LONGEST_REPLY
+        return max(1, min(LONGEST_REPLY, int(context) // 2))
+
+    return await run_in_threadpool(limit)
+
+
+def usage_of(results: Sequence[Result]) -> dict[str, int]:
+    """Tokens read and written; a prompt is counted once, however many texts go on from it."""
+    read = sum(result[0].facts()["prompt_tokens"] for result in results if len(result))
+    written = sum(artefact.facts()["completion_tokens"] for result in results for artefact in result)
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def _head(recipe: Recipe, prefix: str, kind: str, model: str) -> dict[str, Any]:
+    digest = recipe.model.digest[:12] if recipe.model is not None else ""
+    return {
+        "id": f"{prefix}-{secrets.token_hex(12)}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+        "system_fingerprint": f"fp_{digest}",
+        "seed": recipe.seed,
+        "recipe_sha256": recipe.digest,
+    }
+
+
+class _Pieces:
+    """Choices of a streamed completion."""
+
+    def __init__(self, echo: bool, prompts: Sequence[Any], n: int):
+        self.echo, self.prompts, self.n = echo, prompts, n
+
+    def first(self, index: int) -> dict[str, Any] | None:
+        return self.piece(index, self.prompts[index // self.n], []) if self.echo else None
+
+    def piece(self, index: int, text: str, logprobs: list[Any], **ended: Any) -> dict[str, Any]:
+        told = _legacy_logprobs(logprobs) if logprobs else None
+        return {"index": index, "text": text, "finish_reason": None, "logprobs": told} | ended
+
+
+class _Deltas:
+    """Choices of a streamed reply."""
+
+    def first(self, index: int) -> dict[str, Any] | None:
+        delta = {"role": "assistant", "content": "", "refusal": None}
+        return {"index": index, "delta": delta, "finish_reason": None, "logprobs": None}
+
+    def piece(self, index: int, text: str, logprobs: list[Any], **ended: Any) -> dict[str, Any]:
+        told = _chat_logprobs(logprobs) if logprobs else None
+        delta = {"content": text} if text else {}
+        return {"index": index, "delta": delta, "finish_reason": None, "logprobs": told} | ended
+
+
+async def _chunks(
+    request: Request,
+    recipes: Sequence[Recipe],
+    head: dict[str, Any],
+    shape: _Pieces | _Deltas,
+    options: StreamOptions | None,
+    *,
+    n: int,
+) -> AsyncIterator[bytes]:
+    """The stream of chunks, `[DONE]` last; an error ends it as an object with `error`."""
+    desk = desk_of(request)
+    begun: set[int] = set()
+    held: dict[int, list[Any]] = defaultdict(list)
+    read = written = 0
+    try:
+        async with desk.attached(request, recipes) as jobs:
+            async for place, told in together(jobs):
+                index = place * n + int(told.data.get("item", 0))
+                if told.name == "end":
+                    if told.data["status"] != DONE:
+                        yield event(
+                            {"error": told.data.get("error") or errors.body(503, "the work was stopped")["error"]}
+                        )
+                        return
+                    continue
+                if told.name not in ("writing", "logprob", "artefact"):
+                    continue
+                if index not in begun:
+                    begun.add(index)
+                    if (first := shape.first(index)) is not None:
+                        yield event(head | {"choices": [first]})
+                if told.name == "logprob":
+                    held[index].append(told.data["token"])
+                elif told.name == "writing":
+                    yield event(head | {"choices": [shape.piece(index, told.data["text"], held.pop(index, []))]})
+                else:
+                    read += told.data["prompt_tokens"] if told.data["item"] == 0 else 0
+                    written += told.data["completion_tokens"]
+                    ended = {"finish_reason": told.data["finish_reason"], "artefact": told.data["id"]}
+                    yield event(head | {"choices": [shape.piece(index, "", held.pop(index, []), **ended)]})
+    except Exception as error:
+        yield event(errors.of(error)[1])
+        return
+    if options is not None and options.include_usage:
+        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        yield event(head | {"choices": [], "usage": usage})
+    yield event("[DONE]")
+
+
+async def together(jobs: Sequence[Job]) -> AsyncIterator[tuple[int, JobEvent]]:
+    """The events of several jobs as they come, each with its job's place."""
+    if len(jobs) == 1:
+        async for told in jobs[0].follow():
+            yield 0, told
+        return
+    coming: asyncio.Queue[tuple[int, JobEvent | None]] = asyncio.Queue(maxsize=64)
+
+    async def pump(place: int) -> None:
+        async for told in jobs[place].follow():
+            await coming.put((place, told))
+        await coming.put((place, None))
+
+    pumps = [asyncio.create_task(pump(place)) for place in range(len(jobs))]
+    try:
+        left = len(jobs)
+        while left:
+            place, came = await coming.get()
+            if came is None:
+                left -= 1
+            else:
+                yield place, came
+    finally:
+        for task in pumps:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+
+def _chat_logprobs(told: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+
+    def with_bytes(one: dict[str, Any]) -> dict[str, Any]:
+        # A token that is part of a character has no text of its own.
+        whole = "\ufffd" not in one["token"]
+        return {
+            "token": one["token"],
+            "logprob": one["logprob"],
+            "bytes": list(one["token"].encode()) if whole else None,
+        }
+
+    return {
+        "content": [
+            with_bytes(one) | {"top_logprobs": [with_bytes(other) for other in one["top_logprobs"]]} for one in told
+        ],
+        "refusal": None,
+    }
+
+
+def _legacy_logprobs(told: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    offsets, at = [], 0
+    for one in told:
+        offsets.append(at)
+        at += len(one["token"])
+    return {
+        "tokens": [one["token"] for one in told],
+        "token_logprobs": [one["logprob"] for one in told],
+        "top_logprobs": [{other["token"]: other["logprob"] for other in one["top_logprobs"]} for one in told],
+        "text_offset": offsets,
+    }
