@@ -258,7 +258,7 @@ def open_caption(reference: str, *, default: str = "caption", dtype: str = "auto
     return _open_caption(find(reference, default=default), dtype)
 
 
-@lru_cache(maxsize=1)
+@kept
 def _open_caption(found: Found, dtype: str) -> CaptionEngine:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")
@@ -287,7 +287,7 @@ def open_matcher(reference: str, *, default: str = "match") -> Matcher:
     return _open_matcher(find(reference, default=default))
 
 
-@lru_cache(maxsize=1)
+@kept
 def _open_matcher(found: Found) -> Matcher:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint, which shows no attention; {MATCHERS}")
