@@ -80,6 +80,11 @@ def caption(
 
     asked = find(photos, private=allow_private)
     engine = engines.open_caption(model, dtype=dtype)
+    if engine.name == "starter/caption":
+        note(
+            "starter/caption was trained on composed scenes alone and takes every picture for one; for photos name "
+            "--model Salesforce/blip-image-captioning-base"
+        )
     request = CaptionRequest(
         n=n,
         prompt=prompt or "",

@@ -8,10 +8,15 @@ import pytest
 import torch
 import transformers
 from peft import PeftModel
+from PIL import Image
 
 from genarium.checkpoints import catalogue, digest, folder, tokenizer
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints.find import find
+from genarium.data.scenes import World
+from genarium.data.scenes.telling import told, wrong
+from genarium.engines import open_caption
+from genarium.engines.caption import CaptionRequest
 
 SAID = {
     "sentiment": {
@@ -54,3 +59,25 @@ def test_it_is_small_and_its_card_gives_the_figures_of_its_recipe(name: str) -> 
     figures = json.loads((starter.path / "training.json").read_text())["figures"]
     measured = figures["accuracy on dev.tsv"] if name == "sentiment" else figures["f1"]
     assert f"{100 * measured:.1f}" in starter.card()
+
+
+def test_the_captioner_opens_in_transformers_and_its_card_gives_the_figures_measured() -> None:
+    starter = catalogue.starter("caption")
+    assert starter.size + 6 * 2**20 < 12 * 2**20  # with the matcher, which is no larger
+    recorded = json.loads((starter.path / "training.json").read_text())["measured"]
+    figures = recorded["500 held-out scenes, grid of 8"]
+    for name in ("kind", "count", "colour", "background", "place", "size", "all of it"):
+        assert f"{100 * figures[name]:.1f}%" in starter.card()
+    theirs = transformers.BlipForConditionalGeneration.from_pretrained(starter.path, dtype=torch.float32).eval()
+    world = World(64, snap=8)
+    scenes = [world.scene(78, index, "heldout") for index in range(8)]
+    pictures = [Image.fromarray(world.picture(scene)) for scene in scenes]
+    processor = transformers.AutoProcessor.from_pretrained(starter.path)
+    request = CaptionRequest()
+    described = open_caption("starter/caption").describe(pictures, request)
+    for picture, captions in zip(pictures, described, strict=True):
+        with torch.inference_mode():
+            made = theirs.generate(**processor(images=picture, return_tensors="pt"), num_beams=3, max_new_tokens=39)
+        assert processor.decode(made[0], skip_special_tokens=True) == captions[0].text
+    right = [not wrong(captions[0].text, told(scene, 64)) for scene, captions in zip(scenes, described, strict=True)]
+    assert sum(right) >= 4
