@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genarium.cli.tasks import write
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.run import call, reproduce
@@ -44,12 +45,12 @@ def test_words_need_no_quotes_and_the_ending_decides_what_is_written(
     first, *places = done.stdout.splitlines()
     assert first.endswith(f"%  {CAPTION}")
     assert [line.split()[0] for line in places] == CAPTION.split()
-    figure = (tmp_path / "heat.png").read_bytes()
+    result = list(call("explain", photo, CAPTION, model=str(folder)))
     for name, beginning in (("heat.npz", b"PK"), ("heat.html", b"<!doctype html>"), ("heat.jpg", b"\xff\xd8")):
-        done = genarium("explain", photo, CAPTION, "--model", folder, "-o", tmp_path / name)
+        write(result, str(tmp_path / name))
         assert (tmp_path / name).read_bytes().startswith(beginning)
-    genarium("explain", photo, CAPTION, "--model", folder, "-o", f"{tmp_path}/all/")
-    assert (tmp_path / "all" / "heat-1.png").read_bytes() == figure
+    write(result, f"{tmp_path}/all/")
+    assert (tmp_path / "all" / "heat-1.png").read_bytes() == (tmp_path / "heat.png").read_bytes()
     with np.load(tmp_path / "heat.npz") as stored:
         assert stored["maps"].shape == (6, 4, 4)
 
@@ -86,12 +87,12 @@ def test_pictures_that_are_none_are_named_and_of_animations_the_first_frame_is_u
     genarium: Callable[..., Any], folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "none.png").write_text("no picture")
-    done = genarium("explain", tmp_path / "none.png", CAPTION, "--model", folder)
-    assert done.returncode == 2
-    assert "none.png is no picture that opens here" in done.stderr
+    with pytest.raises(BadInput, match="none.png is no picture that opens here"):
+        call("explain", tmp_path / "none.png", CAPTION, model=str(folder))
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(photo.read_bytes()[:400])
-    assert "is damaged or cut short" in genarium("explain", cut, CAPTION, "--model", folder).stderr
+    with pytest.raises(BadInput, match="is damaged or cut short"):
+        call("explain", cut, CAPTION, model=str(folder))
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
     done = genarium("explain", tmp_path / "two.gif", CAPTION, "--model", folder)
@@ -135,10 +136,8 @@ def test_a_picture_comes_through_a_pipe_and_a_folder_is_refused(
     done = genarium("explain", "-", CAPTION, "--model", folder, stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].endswith(CAPTION)
-    genarium("explain", photo, CAPTION, "--model", folder)
     shutil.copy(photo, photo.with_name("second.jpg"))
-    done = genarium("explain", photo.parent, CAPTION, "--model", folder)
-    assert done.returncode == 2
-    assert "explain takes one picture, and there are 2 in that folder" in done.stderr
-    refused = genarium("explain", "http://127.0.0.1:9/x.png", CAPTION, "--model", folder)
-    assert "allow that with --allow-private" in refused.stderr
+    with pytest.raises(BadInput, match="explain takes one picture, and there are 2 in that folder"):
+        call("explain", photo.parent, CAPTION, model=str(folder))
+    with pytest.raises(BadInput, match="allow that with --allow-private"):
+        call("explain", "http://127.0.0.1:9/x.png", CAPTION, model=str(folder))
