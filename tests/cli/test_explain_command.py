@@ -87,7 +87,7 @@ def test_pictures_that_are_none_are_named_and_of_animations_the_first_frame_is_u
     genarium: Callable[..., Any], folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "none.png").write_text("no picture")
-    with pytest.raises(BadInput, match="none.png is no picture that opens here"):
+    with pytest.raises(BadInput, match=r"none\.png is no picture that opens here"):
         call("explain", tmp_path / "none.png", CAPTION, model=str(folder))
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(photo.read_bytes()[:400])
