@@ -24,6 +24,8 @@ log = logging.getLogger("genarium.server")
 TEXTS = ("text", "chat")
 SHARE = 0.75
 """How much of the queue one client may fill: the rest is for those who come later."""
+STOPS_WITHIN = 15.0
+"""Seconds that a run may take to its next sign of life, and to be parked, before the server goes down without it."""
 
 
 class Lane:
@@ -135,7 +137,7 @@ class Queue:
         for job in late:
             self.stop(job)
         with self._lock:
-            self._lock.wait_for(lambda: not self._jobs(), timeout=2.0)
+            self._lock.wait_for(lambda: not self._jobs(), timeout=STOPS_WITHIN)
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.alone)

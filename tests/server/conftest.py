@@ -23,13 +23,19 @@ Serve = Callable[..., "Running"]
 class Running:
     """`http` is a client of the server at `address`; `desk` is its inside."""
 
-    def __init__(self, where: str, server: Server):
-        self.address, self.server = where, server
+    def __init__(self, where: str, server: Server, thread: threading.Thread):
+        self.address, self.server, self.thread = where, server, thread
         self.http = httpx2.Client(base_url=where, timeout=60)
 
     @property
     def desk(self) -> Desk:
         return self.server.desk
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        self.server.should_exit = True
+        self.thread.join(60)
+        assert not self.thread.is_alive(), "the server did not go down"
 
 
 @contextmanager
@@ -45,15 +51,13 @@ def running(settings: Settings) -> Iterator[Running]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert up.wait(20)
-    found = Running(address(listening), made[0])
+    assert up.wait(120)
+    found = Running(address(listening), made[0], thread)
     try:
         yield found
     finally:
         found.http.close()
-        made[0].should_exit = True
-        thread.join(30)
-        assert not thread.is_alive(), "the server did not go down"
+        found.stop()
 
 
 @pytest.fixture

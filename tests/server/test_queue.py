@@ -32,7 +32,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go = threading.Event()
 
     def run(recipe: Recipe, *, listener: object) -> None:
-        assert go.wait(10)
+        assert go.wait(60)
         raise ValueError
 
     monkeypatch.setattr(queues, "run", run)
@@ -80,13 +80,15 @@ def test_a_full_queue_says_when_to_come_again_and_one_client_can_t_fill_it(monke
 def test_a_server_that_goes_down_parks_jobs_for_the_next(serve: Serve, home: Path, slow: None) -> None:
     first = serve(together=1, grace=1.0)
     jobs = [first.http.post("/v1/tasks/text?wait=0", json=LONG | {"model": "tiny"}).json()["id"] for _ in range(3)]
-    first.server.should_exit = True
-    assert until(lambda: len(list((files.home() / "parked").glob("*.json"))) == 3)
+    first.stop()
+    parked = {file.stem for file in (files.home() / "parked").glob("*.json")}
+    assert parked <= set(jobs)
+    assert len(parked) >= 2, "no more than the one that ran can have been done"
     second, third = serve(), serve()  # two servers on one data folder: each job is one's alone
 
     def done(identifier: str) -> int:
         answers = [server.http.get(f"/v1/jobs/{identifier}").json() for server in (second, third)]
         return sum(answer.get("status") == "done" for answer in answers)
 
-    assert until(lambda: all(done(identifier) == 1 for identifier in jobs), 30)
+    assert until(lambda: all(done(identifier) == 1 for identifier in parked))
     assert not list((home / "parked").iterdir())
