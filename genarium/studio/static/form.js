@@ -1,0 +1,94 @@
+// A task's form, built from its signature: the prompt large, what people often set in sight, the rest folded away.
+
+import { el } from "./dom.js";
+import { field } from "./fields.js";
+
+// Names are shared by all tasks, so that a new task's common options are in sight without a word here.
+const IN_SIGHT = [
+  "context", "caption", "against", "labels", "passages", "index", "photo", "file", "few_shot", "compare", "model", "n",
+  "size", "seconds", "frames", "voice", "sentences", "max_new_tokens", "temperature", "system", "explain",
+];
+const SUITS = { file: ["classify", "summarize", "embed", "rank"] };
+
+/** `hidden` are properties that the view gives itself; `prompt: false` leaves the first property out. */
+export class Form {
+  constructor(task, { hidden = [] } = {}) {
+    this.task = task;
+    this.fields = {};
+    const names = Object.keys(task.properties).filter((name) => !hidden.includes(name));
+    for (const name of names) this.fields[name] = field(name, task.properties[name], task);
+    this.base = this.from = null; // the recipe it was filled with, and whose that is
+    const first = Object.keys(task.properties)[0];
+    const prompt = hidden.includes(first) ? null : this.fields[first];
+    const required = names.filter((name) => task.required.includes(name) && name !== first);
+    const fits = (name) => names.includes(name) && name !== first && (!SUITS[name] || SUITS[name].includes(task.title));
+    const inSight = [...new Set([...required, ...IN_SIGHT.filter(fits)])];
+    const folded = names.filter((name) => name !== first && !inSight.includes(name));
+    this.prompt = prompt;
+    prompt?.element.classList.add("prompt");
+    this.wrong = el("p", { class: "wrong", role: "alert" });
+    this.shown = el("div", { class: "options" }, inSight.map((name) => this.fields[name].element));
+    this.folded = folded.length
+      ? el(
+          "details",
+          { class: "more" },
+          el("summary", {}, `More options (${folded.length})`),
+          el("div", { class: "options" }, folded.map((name) => this.fields[name].element)),
+        )
+      : null;
+  }
+
+  /** What differs from the task's defaults. Throws Error with a sentence. */
+  async values() {
+    const found = {};
+    for (const [name, one] of Object.entries(this.fields)) {
+      const value = await one.value();
+      if (value !== undefined && value !== this.task.properties[name].default) found[name] = value;
+    }
+    return found;
+  }
+
+  /** Fill in a recipe; then `changes` tells what was made other than it. */
+  fill(recipe) {
+    const all = { ...recipe.arguments, model: recipe.model?.reference, seed: recipe.seed };
+    for (const [name, one] of Object.entries(this.fields)) {
+      const value = all[name];
+      const pinned = isPin(value) && !value.name;
+      one.set(pinned ? undefined : value);
+      if (pinned) one.element.querySelector(".file-name")?.append("as in the recipe");
+    }
+    this.base = all;
+    if (this.folded) this.folded.open = false;
+  }
+
+  async changes() {
+    const found = {};
+    for (const [name, one] of Object.entries(this.fields)) {
+      const before = this.base[name];
+      const value = (await one.value()) ?? this.task.properties[name].default ?? null;
+      const was = before?.name ?? before ?? null;
+      if (isPin(before) && !before.name && value === null) continue;
+      if (JSON.stringify(value) !== JSON.stringify(was)) found[name] = value;
+    }
+    return found;
+  }
+
+  clear() {
+    this.base = null;
+    for (const [name, one] of Object.entries(this.fields)) one.set(this.task.properties[name].default);
+  }
+
+  /** Show what is wrong, beside the field that the sentence names. */
+  complain(sentence) {
+    this.wrong.textContent = sentence;
+    const named = Object.values(this.fields).find((one) => new RegExp(`^(\\w+ needs )?${one.name}\\b`).test(sentence));
+    if (!named) return;
+    if (this.folded?.contains(named.element)) this.folded.open = true;
+    named.focus();
+  }
+}
+
+/** Files and the like, which a recipe names by their content. */
+const isPin = (value) =>
+  Array.isArray(value) ? value.some(isPin) : value !== null && typeof value === "object" && "sha256" in value;
+
