@@ -44,9 +44,12 @@ function page(artefact) {
 /** Which model answered, how long it took, and with which seed. */
 export function facts({ model, seconds, seed, tokens }) {
   const took = typeof seconds === "number" ? duration(seconds) : null;
-  const parts = [model, took, tokens ? `${tokens} tokens` : null, seed !== undefined && seed !== null ? `seed ${seed}` : null];
+  const parts = [model && shortName(model), took, tokens ? `${tokens} tokens` : null, seed !== undefined && seed !== null ? `seed ${seed}` : null];
   return parts.filter(Boolean).join(" · ");
 }
+
+/** A folder by its last name, a starter or hub id as it is. */
+export const shortName = (model) => (/^([/~\\]|\w:)/.test(model) ? model.split(/[/\\]/).filter(Boolean).at(-1) : model);
 
 export function duration(seconds) {
   if (seconds < 0.0995) return `${Math.max(1, Math.round(1000 * seconds))} ms`;

@@ -1,6 +1,6 @@
 // One reply in a conversation, with others in its place: of two, the person says which is better and goes on with it.
 
-import { duration, facts } from "./artefact.js";
+import { duration, facts, shortName } from "./artefact.js";
 import { api } from "./api.js";
 import { button, el } from "./dom.js";
 import { again, follow, stop } from "./job.js";
@@ -15,7 +15,7 @@ export class Bubble {
     this.element = el("div", { class: "turn assistant" }, el("p", { class: "who" }, "Model"), this.versions);
   }
 
-  /** Follow the job that writes a reply; whether one came. */
+  /** Follow the job that writes a reply; null, or why none came. */
   async follow(job) {
     const words = el("p", { class: "prose forming" });
     const state = el("p", { class: "facts" }, "waiting ", button("Stop", () => stop(job).catch(() => {}), { class: "quiet" }));
@@ -27,14 +27,11 @@ export class Bubble {
       note: ({ text }) => state.before(el("p", { class: "help" }, text)),
     });
     place.remove();
-    if (!end.result) {
-      this.versions.append(el("p", { class: "wrong" }, end.error?.message ?? `It was ${end.status}.`));
-      return false;
-    }
+    if (!end.result) return end.error?.message ?? `The reply was ${end.status}.`;
     const { artefacts, model, seconds, seed } = end.result;
     this.finish(artefacts[0], { model, seconds, seed });
-    say(`${model} replied in ${duration(seconds)}.`);
-    return true;
+    say(`${shortName(model)} replied in ${duration(seconds)}.`, { seen: false });
+    return null;
   }
 
   /** Show a finished reply, beside those that are there. */
@@ -57,7 +54,8 @@ export class Bubble {
 
   async another(reply) {
     try {
-      await this.follow(await again(reply.id, { seed: null }));
+      const problem = await this.follow(await again(reply.id, { seed: null }));
+      if (problem) say(problem);
     } catch (error) {
       say(error.message);
     }

@@ -1,12 +1,12 @@
 // A conversation: what was said is in the ledger, as the recipe of its last reply; nothing is kept here.
 
 import { api, schemas } from "./api.js";
+import { shortName } from "./artefact.js";
 import { Bubble } from "./bubble.js";
 import { conversations } from "./conversations.js";
 import { button, el, fresh, grows } from "./dom.js";
 import { Form } from "./form.js";
 import { start } from "./job.js";
-import { say } from "./say.js";
 
 let view = null;
 let last = null;
@@ -34,7 +34,8 @@ function build(entry) {
   let turns = []; // {role, content}, and of the assistant's the bubble
   let busy = false;
 
-  const settings = el("details", { class: "more" }, el("summary", {}, "Model and options"), form.shown, form.folded);
+  const named = el("summary", {}, "Model and options");
+  const settings = el("details", { class: "more settings", onchange: nameModel }, named, form.shown, form.folded);
   const page = el(
     "div",
     { class: "chat" },
@@ -54,10 +55,12 @@ function build(entry) {
   );
   log.append(empty);
   if (entry) recall(entry);
-  else if (!needsModel()) settings.open = false;
+  nameModel();
 
-  function needsModel() {
-    return schemas.get("chat").required.includes("model");
+  async function nameModel() {
+    const model = await form.fields.model.value();
+    named.textContent = model ? `Talking with ${shortName(model)}. Model and options` : "Choose a model to talk with";
+    settings.open ||= !model;
   }
 
   function renew() {
@@ -110,11 +113,12 @@ function build(entry) {
       box.dispatchEvent(new Event("input"));
       const bubble = addReply();
       bubble.element.scrollIntoView({ block: "nearest" });
-      if (!(await bubble.follow(job))) takeBack(message);
+      const problem = await bubble.follow(job);
+      if (problem) takeBack(message, problem);
       else list.renew();
     } catch (error) {
       form.complain(error.message);
-      if (/model|template/.test(error.message)) settings.open = true;
+      settings.open = true;
     } finally {
       busy = false;
       send.disabled = false;
@@ -123,10 +127,12 @@ function build(entry) {
   }
 
   /** No reply came: what was said can be said again. */
-  function takeBack(message) {
+  function takeBack(message, problem) {
     turns = turns.slice(0, -2);
+    for (const one of [...log.querySelectorAll(".turn")].slice(-2)) one.remove();
     box.value = message;
-    say("No reply; your message is in the box again.");
+    form.complain(problem);
+    settings.open = true;
   }
 
   function keys(event) {

@@ -10,21 +10,23 @@ export function field(name, about, task) {
   const id = fresh(name);
   const given = { id, name, "aria-describedby": `${id}-help` };
   const made = control(name, inner, about, given, task);
-  const help = el("p", { id: `${id}-help`, class: "help" }, helpOf(about, made.hint));
+  const help = el("p", { id: `${id}-help`, class: "help" }, helpOf(about, inner, made.hint));
   const label = el("label", { for: id }, labelOf(name));
   const parts = inner.type === "boolean" ? [made.element, label, help] : [label, made.element, help];
-  return { name, ...made, element: el("div", { class: `field ${inner.type}` }, parts), focus: () => made.focus() };
+  return { name, ...made, element: el("div", { class: `field ${inner.type}${made.long ? " long" : ""}` }, parts), focus: () => made.focus() };
 }
 
 export const labelOf = (name) => name.replace(/_+$/, "").replaceAll("_", " ");
 
 /** The command line's help without what concerns only the command line. */
-export function helpOf(about, hint = "") {
+function helpOf(about, inner, hint = "") {
   const said = (about.description ?? "")
     .replace(/;? ?- reads [^;,[]*(?=[;,[]|$)/, "")
     .replace(/; may be (repeated|given several times)/, "")
     .replace(/ \(a file: the id that .*\)$/, "");
-  return [said.trim(), hint].filter(Boolean).join(" · ");
+  // How several are told apart there is not how they are here.
+  const what = inner.type === "array" ? said.split(/;|, apart by/)[0] : said;
+  return [what.trim(), hint].filter(Boolean).join(" · ");
 }
 
 function control(name, inner, about, given, task) {
@@ -37,24 +39,26 @@ function control(name, inner, about, given, task) {
   if (inner.type === "integer" || inner.type === "number") return number(given, inner, about);
   if (inner.type === "array" && inner.items.type === "string") return lines(given);
   if (inner.type === "array" || inner.type === "object") return json(given);
-  return words(given, about);
+  return words(given, about, inner.minLength > 0);
 }
 
 function plain(element, read, write) {
   return { element, value: () => read(), set: write, focus: () => element.focus() };
 }
 
-function words(given, about) {
+/** `long`: what may not be empty is a text, and takes the whole width; the rest is a word or two. */
+function words(given, about, long) {
   const box = el("textarea", { ...given, rows: 1, placeholder: about.default ?? "" });
   grows(box);
-  return plain(box, () => box.value || undefined, (value) => ((box.value = value ?? ""), box.dispatchEvent(new Event("input"))));
+  const write = (value) => ((box.value = value ?? ""), box.dispatchEvent(new Event("input")));
+  return { ...plain(box, () => box.value || undefined, write), long };
 }
 
 function lines(given) {
   const box = grows(el("textarea", { ...given, rows: 2 }));
   const read = () => box.value.split("\n").map((line) => line.trim()).filter(Boolean);
   const write = (value) => ((box.value = (value ?? []).join("\n")), box.dispatchEvent(new Event("input")));
-  return { ...plain(box, () => (read().length ? read() : undefined), write), hint: "one a line" };
+  return { ...plain(box, () => (read().length ? read() : undefined), write), hint: "one a line", long: true };
 }
 
 function json(given) {
@@ -82,53 +86,51 @@ function checkbox(given, about) {
   return plain(box, () => box.checked, (value) => (box.checked = value === true));
 }
 
-/** A select; `found` are [value, label] pairs or a promise of them; `other` lets one be written that is not there. */
+/** A select; `found` are [value, label] pairs or a promise of them; with `other` one can be written that is not there. */
 function choice(given, about, found, other = null) {
   const select = el("select", given);
-  const written = el("input", { hidden: true, "aria-label": labelOf(given.name), placeholder: "name" });
+  const written = el("input", { hidden: true, "aria-label": `${labelOf(given.name)}, by name` });
+  const nothing = "default" in about && about.default === null; // null is a choice of its own
   let wanted = about.default ?? null;
+
   const fill = (pairs) => {
-    const optional = about.anyOf !== undefined || !("default" in about);
     const known = pairs.some(([value]) => value === wanted);
-    const none = optional && wanted === null ? [[null, pairs.length ? "default" : "there is none"]] : [];
-    const mine = wanted !== null && !known ? [[wanted, String(wanted)]] : [];
-    const all = [...(optional ? [[null, "default"]] : []).slice(none.length), ...none, ...mine, ...pairs];
+    const mine = wanted !== null && wanted !== about.default && !known ? [[wanted, String(wanted)]] : [];
+    const all = [...(nothing ? [[null, "default"]] : []), ...mine, ...pairs];
     select.replaceChildren(...all.map(([value, label]) => option(value, label)), ...(other ? [el("option", { value: "…" }, other)] : []));
-    select.value = wanted === null ? (optional && "default" in about ? "" : select.options[0]?.value) : JSON.stringify(wanted);
+    select.value = wanted === null ? "" : JSON.stringify(wanted);
+    if (select.selectedIndex < 0 && all.length) select.selectedIndex = 0;
   };
+  const show = () => (written.hidden = select.value !== "…");
   select.addEventListener("change", () => {
-    written.hidden = select.value !== "…";
+    show();
+    wanted = ["…", ""].includes(select.value) ? null : JSON.parse(select.value);
     if (!written.hidden) written.focus();
   });
-  fill(Array.isArray(found) ? found : []);
-  if (!Array.isArray(found)) {
-    found.then((pairs) => {
-      const now = select.value && select.value !== "…" ? JSON.parse(select.value) : null;
-      wanted = now ?? wanted ?? ("default" in about ? null : (pairs[0]?.[0] ?? null));
-      fill(pairs);
-    }, () => {});
-  }
-  const read = () => {
+  const ready = Promise.resolve(found).then(fill, () => fill([]));
+
+  const read = async () => {
+    await ready;
     if (select.value === "…") return written.value.trim() || undefined;
     return select.value ? JSON.parse(select.value) : undefined;
   };
   const write = (value) => {
-    wanted = value?.name ?? value ?? null;
-    if (wanted !== null && ![...select.options].some((one) => one.value === JSON.stringify(wanted))) {
-      select.prepend(option(wanted, String(wanted)));
-    }
-    select.value = wanted === null ? "" : JSON.stringify(wanted);
+    wanted = value?.name ?? value ?? about.default ?? null;
+    ready.then(async () => (fill(await Promise.resolve(found).catch(() => [])), show()));
   };
   return { element: el("div", {}, select, written), value: read, set: write, focus: () => select.focus() };
 }
 
 const option = (value, label) => el("option", { value: value === null ? "" : JSON.stringify(value) }, label);
 
-/** The models that may do a task: those that users named, the starters made for it, what was pulled from the hub. */
+/** The models that may do a task: its starter, those that users named, other starters for it, what was pulled. */
 async function modelChoices(task) {
-  const all = (await models()).filter((one) => one.tasks.length === 0 || one.tasks.includes(task.title));
-  const starters = task.title === "chat" ? (await models()).filter((one) => one.tasks.includes("text")) : [];
-  return [...all, ...starters].map((one) => [one.id, one.id]);
+  const all = await models();
+  const named = all.filter((one) => one.tasks.length === 0 || one.tasks.includes(task.title)).map((one) => [one.id, one.id]);
+  if (all.some((one) => one.id === `starter/${task.starter}`)) return [["starter", `starter (${task.starter})`], ...named];
+  // No starter was taught to talk, but one writes: see chat.js.
+  const writers = task.title === "chat" ? all.filter((one) => one.tasks.includes("text")) : [];
+  return [...named, ...writers.map((one) => [one.id, one.id])];
 }
 
 const indexChoices = async () => (await indexes()).map((one) => [one.id, `${one.id} (${one.passages} passages)`]);

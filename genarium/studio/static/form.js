@@ -3,12 +3,10 @@
 import { el } from "./dom.js";
 import { field } from "./fields.js";
 
-// Names are shared by all tasks, so that a new task's common options are in sight without a word here.
-const IN_SIGHT = [
-  "context", "caption", "against", "labels", "passages", "index", "photo", "file", "few_shot", "compare", "model", "n",
-  "size", "seconds", "frames", "voice", "sentences", "max_new_tokens", "temperature", "system", "explain",
-];
-const SUITS = { file: ["classify", "summarize", "embed", "rank"] };
+// Names are shared by all tasks, so that a new task's common options are in sight without a word here. Of the second
+// row those that have a value of their own: the others are for some models only.
+const CONTENT = ["context", "caption", "against", "labels", "passages", "index", "photo", "file", "model", "n", "size", "system"];
+const SETTINGS = ["seconds", "frames", "sentences", "max_new_tokens", "temperature"];
 
 /** `hidden` are properties that the view gives itself; `prompt: false` leaves the first property out. */
 export class Form {
@@ -21,13 +19,14 @@ export class Form {
     const first = Object.keys(task.properties)[0];
     const prompt = hidden.includes(first) ? null : this.fields[first];
     const required = names.filter((name) => task.required.includes(name) && name !== first);
-    const fits = (name) => names.includes(name) && name !== first && (!SUITS[name] || SUITS[name].includes(task.title));
-    const inSight = [...new Set([...required, ...IN_SIGHT.filter(fits)])];
+    const settled = SETTINGS.filter((name) => (task.properties[name]?.default ?? null) !== null);
+    const common = [...CONTENT, ...settled].filter((name) => names.includes(name) && name !== first);
+    const inSight = [...new Set([...required, ...common])];
     const folded = names.filter((name) => name !== first && !inSight.includes(name));
     this.prompt = prompt;
     prompt?.element.classList.add("prompt");
     this.wrong = el("p", { class: "wrong", role: "alert" });
-    this.shown = el("div", { class: "options" }, inSight.map((name) => this.fields[name].element));
+    this.shown = el("div", { class: "options brief" }, inSight.map((name) => this.fields[name].element));
     this.folded = folded.length
       ? el(
           "details",

@@ -2,6 +2,7 @@
 
 import { api, schemas } from "./api.js";
 import { button, el, fresh, later } from "./dom.js";
+import { icon } from "./icons.js";
 import { pick } from "./tray.js";
 
 const PAGE = 24;
@@ -65,26 +66,35 @@ export async function history() {
 
 function card(entry) {
   const picture = entry.media_type.startsWith("image/");
+  const name = asked(entry) || entry.title || entry.kind;
   const face = picture
     ? el("img", { src: entry.url, alt: "", loading: "lazy" })
-    : el("p", { class: "excerpt" }, entry.text ?? entry.summary ?? entry.title);
-  const name = entry.title || entry.kind;
+    : el("p", { class: "excerpt" }, (entry.text || entry.summary || entry.title).trim());
   const link = el("a", { href: `#/artefact/${entry.id}` }, face, el("span", { class: "name" }, name));
   const when = el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());
-  const stars = told(entry.ratings);
   return el(
     "li",
     { class: "card tile", "data-artefact": entry.id },
     link,
-    el("p", { class: "facts" }, el("span", { class: "badge" }, entry.task), " ", when, stars ? ` ${stars}` : null),
+    el("p", { class: "facts" }, el("span", { class: "badge" }, entry.task), " ", when, " ", verdict(entry.ratings)),
     button(`Compare ${name.slice(0, 60)}`, () => pick(entry, entry.task), { sign: "Compare", class: "quiet" }),
   );
 }
 
+/** What was asked for: the first argument of its task. */
+function asked({ recipe }) {
+  const first = Object.keys(schemas.get(recipe.task)?.properties ?? {})[0];
+  const said = [recipe.arguments[first] ?? ""].flat();
+  return said.every((one) => typeof one === "string") ? said.join(" | ").replace(/\s+/g, " ").slice(0, 200) : "";
+}
+
 /** The latest rating of each scale, in signs. */
-function told(ratings) {
+function verdict(ratings) {
   const latest = (scale) => ratings.findLast((one) => one.scale === scale)?.value;
   const thumb = latest("thumb");
   const stars = latest("stars");
-  return [thumb === 1 ? "👍︎" : thumb === -1 ? "👎︎" : "", stars ? `${"★".repeat(stars)}` : ""].join(" ").trim();
+  const words = [thumb === 1 ? "rated good" : thumb === -1 ? "rated bad" : "", stars ? `${stars} stars` : ""].filter(Boolean).join(", ");
+  if (!words) return null;
+  const signs = [...(thumb ? [icon(thumb === 1 ? "up" : "down")] : []), "★".repeat(stars ?? 0)];
+  return el("span", { class: "verdicts", title: words }, el("span", { class: "hidden" }, words), el("span", { "aria-hidden": "true" }, signs));
 }

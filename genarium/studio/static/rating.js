@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { button, el, fresh } from "./dom.js";
+import { icon } from "./icons.js";
 import { say } from "./say.js";
 
 /** `known` are the artefact's ratings so far. */
@@ -9,8 +10,8 @@ export function rating(artefact, known = []) {
   const latest = (scale) => known.findLast((one) => one.scale === scale)?.value ?? 0;
   let thumb = latest("thumb");
   let stars = latest("stars");
-  const up = button("Good", () => give("up"), { sign: "👍︎", class: "thumb", "data-rating": "up" });
-  const down = button("Bad", () => give("down"), { sign: "👎︎", class: "thumb", "data-rating": "down" });
+  const up = button("Good", () => give("up"), { sign: icon("up"), class: "thumb", "data-rating": "up" });
+  const down = button("Bad", () => give("down"), { sign: icon("down"), class: "thumb", "data-rating": "down" });
   const group = fresh("stars");
   const choices = [1, 2, 3, 4, 5].map((count) => {
     const id = `${group}-${count}`;

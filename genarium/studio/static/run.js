@@ -2,7 +2,7 @@
 
 import { actions } from "./actions.js";
 import { isSeeded } from "./api.js";
-import { duration, facts, shown } from "./artefact.js";
+import { duration, facts, shortName, shown } from "./artefact.js";
 import { button, el } from "./dom.js";
 import { follow, stop } from "./job.js";
 import { say } from "./say.js";
@@ -58,7 +58,8 @@ export function run(job, { task, of = "" }) {
 
   function finished(artefact, result) {
     const inside = place(artefact.item);
-    inside.replaceChildren(shown(artefact, result?.recipe ?? null), actions(artefact, { task }));
+    const own = artefact.kind === "image" && artefact.seed !== undefined ? el("p", { class: "facts" }, `seed ${artefact.seed}`) : "";
+    inside.replaceChildren(shown(artefact, result?.recipe ?? null), own, actions(artefact, { task }));
     inside.dataset.artefact = artefact.id;
   }
 
@@ -76,7 +77,7 @@ export function run(job, { task, of = "" }) {
         notes.append(el("li", {}, el("a", { href: `#/artefact/${sheet.id}` }, "All on one sheet")));
       }
       told.textContent = facts({ model, seconds, seed: isSeeded(task) ? seed : null });
-      say(`${task} is done: ${model ?? "no model"}, ${duration(seconds)}.`);
+      say(`${task} is done: ${model ? shortName(model) : "no model"}, ${duration(seconds)}.`, { seen: !card.isConnected });
     } else {
       for (const one of places.values()) if (!one.dataset.artefact) one.classList.add("broken");
       const sentence = end.error?.message ?? (end.status === "cancelled" ? "Stopped." : `It is ${end.status}.`);

@@ -46,10 +46,9 @@ function cell(value) {
 
 const isShare = (value) => value >= 0 && value <= 1 && !Number.isInteger(value);
 
-function bar(share) {
-  const meter = el("meter", { min: 0, max: 1, value: share, "aria-hidden": "true" });
-  return el("span", { class: "share" }, meter, ` ${share.toFixed(3)}`);
-}
+const gauge = (share) => el("meter", { min: 0, max: 1, value: share, "aria-hidden": "true" });
+
+const bar = (share) => el("span", { class: "share" }, gauge(share), ` ${share.toFixed(3)}`);
 
 /** A vector is told by its first numbers. */
 function numbers(list) {
@@ -61,7 +60,7 @@ function tally(rows) {
   const counts = new Map();
   for (const { label } of rows) counts.set(label, (counts.get(label) ?? 0) + 1);
   const lines = [...counts].sort(([, a], [, b]) => b - a).map(([label, count]) =>
-    el("div", { class: "pair" }, el("span", {}, String(label)), el("span", {}, bar(count / rows.length), ` ${count}`)),
+    el("div", { class: "pair" }, el("span", {}, String(label)), el("span", {}, gauge(count / rows.length), ` ${count}`)),
   );
   return el("div", { class: "tally" }, lines);
 }
