@@ -8,6 +8,9 @@ import { button, el, fresh, grows } from "./dom.js";
 import { Form } from "./form.js";
 import { start } from "./job.js";
 
+// No starter was taught to talk: it goes on with a transcript, in its small context.
+const STARTER = { template: "plain", max_new_tokens: 100 };
+
 let view = null;
 let last = null;
 
@@ -104,10 +107,8 @@ function build(entry) {
     try {
       const given = await form.values();
       const messages = turns.map(({ role, content }) => ({ role, content }));
-      const talks = schemas.get("chat").properties.template && /^starter/.test(given.model ?? "");
-      // The starters were not taught to talk: they go on with a transcript.
-      const plain = talks && !given.template ? { template: "plain" } : {};
-      const job = await start("chat", { ...given, ...plain, message, ...(messages.length ? { messages } : {}) });
+      const usual = /^starter/.test(given.model ?? "") ? STARTER : {};
+      const job = await start("chat", { ...usual, ...given, message, ...(messages.length ? { messages } : {}) });
       add("user", message);
       box.value = "";
       box.dispatchEvent(new Event("input"));

@@ -24,7 +24,11 @@ export class Form {
     const inSight = [...new Set([...required, ...common])];
     const folded = names.filter((name) => name !== first && !inSight.includes(name));
     this.prompt = prompt;
-    prompt?.element.classList.add("prompt");
+    if (prompt) {
+      prompt.element.classList.add("prompt");
+      // What it is for is read in the box itself.
+      prompt.element.querySelector("textarea")?.setAttribute("placeholder", prompt.element.querySelector(".help").textContent);
+    }
     this.wrong = el("p", { class: "wrong", role: "alert" });
     this.shown = el("div", { class: "options brief" }, inSight.map((name) => this.fields[name].element));
     this.folded = folded.length

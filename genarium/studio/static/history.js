@@ -70,7 +70,7 @@ function card(entry) {
   const face = picture
     ? el("img", { src: entry.url, alt: "", loading: "lazy" })
     : el("p", { class: "excerpt" }, (entry.text || entry.summary || entry.title).trim());
-  const link = el("a", { href: `#/artefact/${entry.id}` }, face, el("span", { class: "name" }, name));
+  const link = el("a", { href: `#/artefact/${entry.id}` }, el("span", { class: "name" }, name), face);
   const when = el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());
   return el(
     "li",

@@ -8,5 +8,5 @@ export function say(sentence, { seen = true } = {}) {
   place.textContent = sentence;
   place.classList.toggle("shown", seen);
   clearTimeout(timer);
-  timer = setTimeout(() => place.classList.remove("shown"), 6000);
+  timer = setTimeout(() => place.classList.remove("shown"), 4000);
 }
