@@ -1,0 +1,111 @@
+"""`genarium serve` in a process of its own, and a real browser looking at it. One of each for all tests here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.latent_models import latent_folder
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = '<script>window.hacked = "document"</script>'
+HARBOUR = f"""# The harbour
+
+The lighthouse of Seahaven was built in 1874 by Ada Merrow. It stands on the northern pier.
+
+The harbour master is paid by the town. {HOSTILE}
+"""
+BEES = "# Bees\n\nA hive holds about forty thousand bees in summer. Beekeepers harvest honey in July.\n"
+
+
+@contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[str]:
+    """The address of a server with this data folder."""
+    command = [sys.executable, "-m", "genarium.cli.main", "serve", "--port", "0", "--grace", "1", *arguments]
+    environment = os.environ | {"GENARIUM_HOME": str(home)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if found := re.match(r"Genarium is at (\S+)", line):
+                    break
+            else:
+                raise AssertionError("the server did not start")
+            # What it logs from here on is read, so that the pipe never fills.
+            drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+            yield found[1]
+        finally:
+            process.terminate()
+            process.wait(20)
+            drain.wait(5)
+
+
+@pytest.fixture(scope="session")
+def studio_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's data folder, with an index of two documents, of which one is hostile."""
+    from genarium.cli.main import genarium as command
+
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "harbour.md").write_text(HARBOUR)
+    (folder / "bees.md").write_text(BEES)
+    home = tmp_path_factory.mktemp("studio-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENARIUM_HOME", str(home))
+        CliRunner().invoke(command, ["index", str(folder), "--name", "town"], catch_exceptions=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def studio(studio_home: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    scenes = latent_folder(tmp_path_factory.mktemp("scenes"))
+    with serving(studio_home, "--model", f"tiny={tiny}", "--model", f"scenes={scenes}") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def look(browser: Any, studio: str) -> Iterator[Callable[..., Any]]:
+    """Opens the studio. Afterwards: no error in the page, no script of anybody's run, nothing asked of another host."""
+    opened: list[Any] = []
+    wrong: list[str] = []
+    asked: list[str] = []
+
+    def open_page(path: str = "", *, address: str = studio, **settings: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 860}} | settings)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/{path}")
+        page.wait_for_selector("main h1")
+        opened.append((context, page, address))
+        return page
+
+    yield open_page
+    assert not wrong
+    addresses = tuple(address for _, _, address in opened)
+    assert [url for url in asked if not url.startswith((*addresses, "data:", "blob:"))] == []
+    for context, page, _ in opened:
+        assert page.evaluate("window.hacked") is None
+        context.close()
