@@ -15,7 +15,16 @@ from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
 from genarium import studio
-from genarium.server import decisions, errors, history, indexes, openai_images, openai_responses, openai_text, openai_vectors
+from genarium.server import (
+    decisions,
+    errors,
+    history,
+    indexes,
+    openai_images,
+    openai_responses,
+    openai_text,
+    openai_vectors,
+)
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
 from genarium.server.errors import Json, Refused

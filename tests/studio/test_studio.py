@@ -208,7 +208,7 @@ def test_a_conversation_goes_on_and_is_found_again(look: Look, studio_home: Path
         page.keyboard.press("Enter")
         page.locator(".version .rating").nth(count - 1).wait_for()
     last = entries(studio_home, task="chat")[0]
-    assert [one["content"] for one in last.recipe.arguments["messages"]][0] == "Hello fox"
+    assert last.recipe.arguments["messages"][0]["content"] == "Hello fox"
     page.get_by_role("button", name="Another reply").last.click()
     page.locator(".better").nth(1).click()
     page.wait_for_selector(".version.chosen")
