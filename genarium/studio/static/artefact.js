@@ -1,6 +1,7 @@
 // How an artefact of each kind is shown: by its media type where that says enough, else by its kind.
 
 import { answer } from "./answer.js";
+import { schemas } from "./api.js";
 import { el } from "./dom.js";
 import { table } from "./table.js";
 
@@ -39,6 +40,13 @@ function vectors(artefact) {
 /** The artefact's own page (heat maps word by word), which may run no script and reach nothing. */
 function page(artefact) {
   return el("iframe", { class: "page", sandbox: "", src: artefact.page_url, title: artefact.title || artefact.kind, loading: "lazy" });
+}
+
+/** What was asked for, in a line: the first argument of its task. */
+export function asked({ recipe }) {
+  const first = Object.keys(schemas.get(recipe.task)?.properties ?? {})[0];
+  const said = [recipe.arguments[first] ?? ""].flat();
+  return said.every((one) => typeof one === "string") ? said.join(" | ").replace(/\s+/g, " ").slice(0, 200) : "";
 }
 
 /** Which model answered, how long it took, and with which seed. */

@@ -2,7 +2,7 @@
 
 import { actions } from "./actions.js";
 import { api, isSeeded } from "./api.js";
-import { facts, shown } from "./artefact.js";
+import { asked, facts, shown } from "./artefact.js";
 import { el } from "./dom.js";
 
 export async function detail(id) {
@@ -12,7 +12,7 @@ export async function detail(id) {
   return el(
     "article",
     { class: "detail" },
-    el("h1", { tabindex: -1 }, el("span", { class: "badge" }, entry.task), " ", short(entry.title) || entry.kind),
+    el("h1", { tabindex: -1 }, el("span", { class: "badge" }, entry.task), " ", short(asked(entry) || entry.title || entry.kind)),
     el("p", { class: "facts" }, facts({ model: recipe.model?.reference, seconds: entry.stats.seconds, seed }), " · ", when(entry)),
     el("section", { class: "card" }, shown(entry, recipe), actions(entry, { task: entry.task, known: entry.ratings, open: false })),
     entry.notes.length ? el("ul", { class: "notes" }, entry.notes.map((note) => el("li", {}, note))) : null,

@@ -31,7 +31,7 @@ function helpOf(about, inner, hint = "") {
 
 function control(name, inner, about, given, task) {
   if (name === "model") return choice(given, about, modelChoices(task), "another, by its name …");
-  if (name === "index" && inner.type === "string") return choice(given, about, indexChoices());
+  if (name === "index" && inner.type === "string") return choice(given, { ...about, default: undefined }, indexChoices());
   if (inner.enum) return choice(given, about, inner.enum.map((one) => [one, String(one)]));
   if (inner.format === "file-reference") return file(given, false);
   if (inner.items?.format === "file-reference") return file(given, true);
@@ -90,7 +90,7 @@ function checkbox(given, about) {
 function choice(given, about, found, other = null) {
   const select = el("select", given);
   const written = el("input", { hidden: true, "aria-label": `${labelOf(given.name)}, by name` });
-  const nothing = "default" in about && about.default === null; // null is a choice of its own
+  const nothing = "default" in about && about.default === null; // then that is a choice, too
   let wanted = about.default ?? null;
 
   const fill = (pairs) => {
@@ -133,7 +133,10 @@ async function modelChoices(task) {
   return [...named, ...writers.map((one) => [one.id, one.id])];
 }
 
-const indexChoices = async () => (await indexes()).map((one) => [one.id, `${one.id} (${one.passages} passages)`]);
+async function indexChoices() {
+  const found = (await indexes()).map((one) => [one.id, `${one.id} (${one.passages} passages)`]);
+  return found.length ? found : [[null, "none yet: genarium index DIR"]];
+}
 
 function file(given, many) {
   const picker = el("input", { ...given, type: "file", multiple: many, onchange: () => take(picker.files) });

@@ -1,6 +1,7 @@
 // Everything that was made, newest first: a gallery with search.
 
 import { api, schemas } from "./api.js";
+import { asked } from "./artefact.js";
 import { button, el, fresh, later } from "./dom.js";
 import { icon } from "./icons.js";
 import { pick } from "./tray.js";
@@ -79,13 +80,6 @@ function card(entry) {
     el("p", { class: "facts" }, el("span", { class: "badge" }, entry.task), " ", when, " ", verdict(entry.ratings)),
     button(`Compare ${name.slice(0, 60)}`, () => pick(entry, entry.task), { sign: "Compare", class: "quiet" }),
   );
-}
-
-/** What was asked for: the first argument of its task. */
-function asked({ recipe }) {
-  const first = Object.keys(schemas.get(recipe.task)?.properties ?? {})[0];
-  const said = [recipe.arguments[first] ?? ""].flat();
-  return said.every((one) => typeof one === "string") ? said.join(" | ").replace(/\s+/g, " ").slice(0, 200) : "";
 }
 
 /** The latest rating of each scale, in signs. */

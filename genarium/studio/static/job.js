@@ -30,17 +30,24 @@ export async function follow(job, on = {}) {
   }
 }
 
-function watch(job, on) {
+function watch(job, on, after = 0) {
   return new Promise((resolve) => {
-    const source = new EventSource(`/v1/jobs/${job.id}/events`);
-    for (const name of EVENTS) source.addEventListener(name, (event) => on[name]?.(JSON.parse(event.data)));
+    const source = new EventSource(`/v1/jobs/${job.id}/events?after=${after}`);
+    for (const name of EVENTS) {
+      source.addEventListener(name, (event) => {
+        after = event.lastEventId || after;
+        on[name]?.(JSON.parse(event.data));
+      });
+    }
     source.addEventListener("end", (event) => {
       source.close();
       resolve(JSON.parse(event.data));
     });
     source.addEventListener("error", async () => {
       if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
-      resolve(await api(`/v1/jobs/${job.id}`).catch((error) => ({ status: "failed", error: { message: error.message } })));
+      const failed = ({ message }) => ({ status: "failed", error: { message } });
+      const now = await api(`/v1/jobs/${job.id}`).catch(failed); // asks for the key, where that was what was missing
+      resolve(["queued", "running"].includes(now.status) ? watch(job, on, after) : now);
     });
   });
 }

@@ -76,6 +76,10 @@ export function run(job, { task, of = "" }) {
         places.get(sheet.item)?.remove();
         notes.append(el("li", {}, el("a", { href: `#/artefact/${sheet.id}` }, "All on one sheet")));
       }
+      if (separate.length === 2) {
+        const both = `#/compare/${separate[0].id}/${separate[1].id}`;
+        notes.append(el("li", {}, el("a", { href: both }, "Which one is better?")));
+      }
       told.textContent = facts({ model, seconds, seed: isSeeded(task) ? seed : null });
       say(`${task} is done: ${model ? shortName(model) : "no model"}, ${duration(seconds)}.`, { seen: !card.isConnected });
     } else {
