@@ -14,7 +14,7 @@ export async function compare(first, second) {
   const note = el("input", { id, maxlength: 4000, placeholder: "optional" });
   const verdict = el("div", { class: "verdict", role: "status" });
   const choose = [0, 1].map((place) =>
-    button(`${place ? "Right" : "Left"} is better`, () => better(place), { class: "main", disabled: !alike, "aria-keyshortcuts": place ? "ArrowRight" : "ArrowLeft" }),
+    button(`The ${place ? "second" : "first"} is better`, () => better(place), { class: "main", disabled: !alike, "aria-keyshortcuts": place ? "ArrowRight" : "ArrowLeft" }),
   );
   let kept = false;
 
@@ -27,7 +27,7 @@ export async function compare(first, second) {
       await api("/v1/feedback", { method: "POST", json });
       for (const one of choose) one.disabled = true;
       page.querySelectorAll(".side")[place].classList.add("chosen");
-      verdict.replaceChildren(`Kept: the ${place ? "right" : "left"} one is better. `);
+      verdict.replaceChildren(`Kept: the ${place ? "second" : "first"} is better. `);
       if (isSeeded(chosen.task)) verdict.append(button("Vary the better one, and compare again", () => goOn(chosen)));
       verdict.append(" ", el("a", { href: "#/history" }, "Back to history"));
     } catch (error) {
@@ -79,10 +79,10 @@ function differences([a, b]) {
   const all = [a, b].map(({ recipe }) => ({ ...recipe.arguments, model: recipe.model?.reference ?? "none", seed: recipe.seed }));
   const names = [...new Set(all.flatMap(Object.keys))];
   const differing = names.filter((name) => JSON.stringify(all[0][name]) !== JSON.stringify(all[1][name]));
-  if (!differing.length) return el("p", { class: "help" }, "Both have one recipe.");
+  if (!differing.length) return el("p", { class: "help" }, "Both come from one recipe.");
   const rows = differing.map((name) =>
     el("tr", {}, el("th", { scope: "row" }, name.replaceAll("_", " ")), ...all.map((one) => el("td", {}, told(one[name] ?? "–")))),
   );
-  const head = el("tr", {}, ["differs in", "left", "right"].map((name) => el("th", { scope: "col" }, name)));
+  const head = el("tr", {}, ["differs in", "first", "second"].map((name) => el("th", { scope: "col" }, name)));
   return el("table", { class: "recipe" }, el("thead", {}, head), el("tbody", {}, rows));
 }

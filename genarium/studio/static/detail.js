@@ -1,7 +1,7 @@
 // One artefact: the thing itself, its recipe, its ratings, and what can be made of it.
 
 import { actions } from "./actions.js";
-import { api, isSeeded } from "./api.js";
+import { api, isSeeded, schemas } from "./api.js";
 import { asked, facts, shown } from "./artefact.js";
 import { el } from "./dom.js";
 
@@ -31,10 +31,11 @@ export async function detail(id) {
 const when = (entry) => el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());
 const short = (title) => (title.length > 120 ? `${title.slice(0, 120)}…` : title);
 
-/** What was asked, without what was left to be as it is. */
+/** What was asked for; the task's own defaults are in the JSON. */
 function recipeTable(recipe) {
+  const usual = (name) => schemas.get(recipe.task)?.properties[name]?.default ?? null;
   const rows = [
-    ...Object.entries(recipe.arguments).filter(([, value]) => value !== null && value !== false),
+    ...Object.entries(recipe.arguments).filter(([name, value]) => value !== usual(name)),
     ...(recipe.model ? [["model", recipe.model.reference], ["digest", recipe.model.digest.slice(0, 16)]] : []),
     ...(isSeeded(recipe.task) ? [["seed", recipe.seed]] : []),
   ];
