@@ -19,6 +19,7 @@ from tests.latent_models import latent_folder
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = '<script>window.hacked = "document"</script>'
+KEY = "correct-horse-battery"
 HARBOUR = f"""# The harbour
 
 The lighthouse of Seahaven was built in 1874 by Ada Merrow. It stands on the northern pier.
@@ -68,7 +69,8 @@ def studio_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def studio(studio_home: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     scenes = latent_folder(tmp_path_factory.mktemp("scenes"))
-    with serving(studio_home, "--model", f"tiny={tiny}", "--model", f"scenes={scenes}") as address:
+    models = ["--model", f"tiny={tiny}", "--model", f"scenes={scenes}"]
+    with serving(studio_home, "--api-key", KEY, *models) as address:
         yield address
 
 
@@ -91,21 +93,22 @@ def look(browser: Any, studio: str) -> Iterator[Callable[..., Any]]:
     wrong: list[str] = []
     asked: list[str] = []
 
-    def open_page(path: str = "", *, address: str = studio, **settings: Any) -> Any:
+    def open_page(path: str = "", *, signed_in: bool = True, **settings: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 860}} | settings)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
+        if signed_in:
+            context.request.post(f"{studio}/session", data={"key": KEY})
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{address}/{path}")
-        page.wait_for_selector("main h1")
-        opened.append((context, page, address))
+        page.goto(f"{studio}/{path}")
+        page.wait_for_selector("main h1, dialog")
+        opened.append((context, page))
         return page
 
     yield open_page
     assert not wrong
-    addresses = tuple(address for _, _, address in opened)
-    assert [url for url in asked if not url.startswith((*addresses, "data:", "blob:"))] == []
-    for context, page, _ in opened:
+    assert [url for url in asked if not url.startswith((f"{studio}/", "data:"))] == []
+    for context, page in opened:
         assert page.evaluate("window.hacked") is None
         context.close()
