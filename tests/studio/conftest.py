@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,22 +34,18 @@ BEES = "# Bees\n\nA hive holds about forty thousand bees in summer. Beekeepers h
 def serving(home: Path, *arguments: str) -> Iterator[str]:
     """The address of a server with this data folder."""
     command = [sys.executable, "-m", "genarium.cli.main", "serve", "--port", "0", "--grace", "1", *arguments]
-    environment = os.environ | {"GENARIUM_HOME": str(home)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    log = home / "log.txt"
+    with (
+        log.open("w") as told,
+        subprocess.Popen(command, env=os.environ | {"GENARIUM_HOME": str(home)}, stderr=told) as process,
+    ):
         try:
-            for line in process.stderr:
-                if found := re.match(r"Genarium is at (\S+)", line):
-                    break
-            else:
-                raise AssertionError("the server did not start")
-            # What it logs from here on is read, so that the pipe never fills.
-            drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+            while (found := re.search(r"^Genarium is at (\S+)$", log.read_text(), re.MULTILINE)) is None:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
             yield found[1]
         finally:
             process.terminate()
-            process.wait(20)
-            drain.wait(5)
 
 
 @pytest.fixture(scope="session")
