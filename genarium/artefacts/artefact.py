@@ -55,6 +55,10 @@ class Artefact(ABC):
         """How a notebook shows it."""
         return f"<pre>{html.escape(str(self))}</pre>"
 
+    def as_page(self) -> str | None:
+        """A web page without scripts that shows more than the file does, where there is one; kept beside the file."""
+        return None
+
     @abstractmethod
     def title(self) -> str:
         """One line to recognise it by in a list."""

@@ -33,10 +33,12 @@ from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
-from genarium.progress import emit, note
+from genarium.progress import emit, is_heard, note
 
 ELSEWHERE = "CompVis/stable-diffusion-v1-4"
 """Who draws what a small world lacks."""
+PREVIEWS = 6
+"""At most so many pictures on the way are decoded, for whoever watches."""
 WORK_COPIES = 48
 """Feature maps of the first width at once, in the largest layer: an upper bound for the memory a picture takes."""
 
@@ -123,7 +125,9 @@ class LatentImage:
                 at_level = inpaint(known, mask, noise, levels)
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
-            emit("denoising", step, total, item=row)
+            seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
+            shown = to_pictures(autoencoder.decode(autoencoder.unscale(x0)))[0] if seen else None
+            emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(
             denoise, x, levels, sampler=request.sampler, generators=source, on_step=on_step, at_level=at_level

@@ -2,6 +2,7 @@
 
     HOME/ledger.sqlite              the tables, in WAL mode: many readers, writers wait for each other
     HOME/artefacts/ID/text.txt      the artefact
+    HOME/artefacts/ID/page.html     its page, where its kind has one
     HOME/artefacts/ID/recipe.json   its recipe and the mark that it was made by a model
 
 An artefact's folder is filled under a temporary name and renamed inside the transaction that records it, so
@@ -75,6 +76,7 @@ INSERT INTO ratings SELECT number, artefact, scale, value, NULL, note, created F
 DROP TABLE ratings_1;
 """
 
+PAGE = "page.html"
 # The International Press Telecommunications Council's term for media made by a trained model.
 DIGITAL_SOURCE_TYPE = "trainedAlgorithmicMedia"
 
@@ -115,6 +117,12 @@ class Entry:
     notes: list[str]
     created: str
     ratings: list[Rating]
+
+    @property
+    def page(self) -> Path | None:
+        """The artefact's page, where it has one."""
+        page = self.path.with_name(PAGE)
+        return page if page.is_file() else None
 
     def as_dict(self) -> dict[str, Any]:
         """The entry as JSON values."""
@@ -237,6 +245,8 @@ class Ledger:
             try:
                 part.mkdir()
                 _write(part / name, content)
+                if (page := artefact.as_page()) is not None:
+                    _write(part / PAGE, page.encode("utf-8", errors="replace"))
                 _write(part / "recipe.json", json.dumps(mark, indent=2, ensure_ascii=False).encode())
                 with self._transaction():
                     self.connection.execute(

@@ -298,6 +298,20 @@ class Index:
         }
         return [Hit(*rows[number]) for number in numbers if number in rows]
 
+    def around(self, file: str, start: int, end: int, beside: int) -> list[Hit]:
+        """The passages of a file that characters [start, end) lie in, and so many beside them; in order."""
+        with explained(self.file, self.name):
+            rows = self.connection.execute(
+                "SELECT passages.id, start < ? AND end > ? FROM passages JOIN files ON files.id = passages.file "
+                "WHERE path = ? ORDER BY start, passages.id",
+                (end, start, file),
+            ).fetchall()
+        inside = [place for place, (_, meant) in enumerate(rows) if meant]
+        if not inside:
+            return []
+        first, last = max(0, inside[0] - beside), inside[-1] + beside
+        return self.hits([number for number, _ in rows[first : last + 1]])
+
 
 def named(asked: str | None) -> str:
     """The index meant by its name, by the folder it is of, or by nothing where there is only one. Raises BadInput."""

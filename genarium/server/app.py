@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,7 +14,17 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
-from genarium.server import decisions, errors, history, openai_images, openai_responses, openai_text, openai_vectors
+from genarium import studio
+from genarium.server import (
+    decisions,
+    errors,
+    history,
+    indexes,
+    openai_images,
+    openai_responses,
+    openai_text,
+    openai_vectors,
+)
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
 from genarium.server.errors import Json, Refused
@@ -61,6 +69,7 @@ def application(settings: Settings) -> FastAPI:
         task_routes.router,
         tasks_router,
         history.router,
+        indexes.router,
         openai_text.router,
         openai_responses.router,
         openai_vectors.router,
@@ -82,17 +91,20 @@ def application(settings: Settings) -> FastAPI:
 
 
 def _add_studio(app: FastAPI) -> None:
-    """The web page at `/`, where it is installed: `genarium/studio/index.html`, its files under `/static/`."""
-    spec = importlib.util.find_spec("genarium.studio")
-    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
-    if folder is None or not (folder / "index.html").is_file():
-        return
+    """The web page at `/`, its files under `/static/`."""
 
     @app.get("/", include_in_schema=False)
     def page() -> Response:
-        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(studio.FOLDER / "index.html", headers=studio.HEADERS)
 
-    app.mount("/static", StaticFiles(directory=folder / "static", check_dir=False), name="static")
+    app.mount("/static", Static(directory=studio.FOLDER / "static"), name="static")
+
+
+class Static(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        found = super().file_response(*args, **kwargs)
+        found.headers.update(studio.HEADERS)
+        return found
 
 
 @router.get("/health", tags=["server"])

@@ -28,7 +28,13 @@ SAFE = {
 }
 MEDIA_TYPES = {
     ".png": "image/png",
+    ".gif": "image/gif",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".wav": "audio/wav",
     ".txt": "text/plain; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
     ".jsonl": "application/x-ndjson",
     ".json": "application/json",
     ".safetensors": "application/octet-stream",
@@ -88,6 +94,15 @@ async def artefact_content(artefact: str, download: bool = False) -> Response:
         content_disposition_type="attachment" if download else "inline",
         headers=SAFE,
     )
+
+
+@router.get("/v1/artefacts/{artefact}/page", tags=["history"], response_class=FileResponse)
+async def artefact_page(artefact: str) -> Response:
+    """The artefact's page, where its kind has one: heat maps word by word."""
+    entry = await _found(artefact)
+    if entry.page is None:
+        raise Refused(404, f"{entry.id} has no page of its own; its file is at /v1/artefacts/{entry.id}/content")
+    return FileResponse(entry.page, media_type=MEDIA_TYPES[".html"], headers=SAFE)
 
 
 @router.get("/v1/artefacts/{artefact}/recipe", tags=["history"])
@@ -169,5 +184,6 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "title": entry.title,
         "url": f"{url}/content",
         "recipe_url": f"{url}/recipe",
+        **({"page_url": f"{url}/page"} if entry.page is not None else {}),
         "media_type": MEDIA_TYPES.get(entry.path.suffix, "application/octet-stream"),
     }

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from genarium.artefacts import Artefact
+from genarium.ledger.ledger import PAGE
 from genarium.progress import Event
 from genarium.recipe import Recipe
 from genarium.server import errors
@@ -200,10 +201,15 @@ def summary(artefact: Artefact) -> dict[str, Any]:
         "title": artefact.title()[:200],
         "url": f"/v1/artefacts/{artefact.id}/content",
         "overview": artefact.overview,
+        **({"page_url": f"/v1/artefacts/{artefact.id}/page"} if _has_page(artefact) else {}),
         **artefact.facts(),
         "stats": artefact.stats,
         "notes": artefact.notes,
     }
+
+
+def _has_page(artefact: Artefact) -> bool:
+    return artefact.path is not None and artefact.path.with_name(PAGE).is_file()
 
 
 def answer(result: Result) -> dict[str, Any]:

@@ -7,6 +7,8 @@ with.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from genarium.checkpoints import catalogue
@@ -36,12 +38,24 @@ class Models:
         """What there is, as OpenAI lists models; `tasks` is ours."""
         starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values()]
         nothing: list[str] = []
-        named = [(name, "user", nothing) for name in self.settings.models]
+        named = [(name, "user", _tasks_of(reference)) for name, reference in self.settings.models.items()]
         here = [(name, name.partition("/")[0], nothing) for name in pulled()]
         return [
             {"id": name, "object": "model", "created": 0, "owned_by": owner, "tasks": tasks}
             for name, owner, tasks in [*named, *starters, *here]
         ]
+
+
+def _tasks_of(reference: str) -> list[str]:
+    """What a folder is for, as its files say; nothing where they don't, since then it may be for anything."""
+    folder = Path(reference).expanduser()
+    if (folder / "model_index.json").is_file():
+        return ["image"]
+    try:
+        written = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or [""]
+    except (OSError, ValueError, AttributeError):
+        return []
+    return ["text", "chat", "ask", "classify"] if str(written[0]).endswith(("ForCausalLM", "LMHeadModel")) else []
 
 
 def pulled() -> list[str]:
