@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from genarium import tasks
 from genarium.recipe import Recipe
+from genarium.server import uploads
 from genarium.server.desk import client_of, desk_of, result_of
 from genarium.server.errors import Json, Refused
 from genarium.server.jobs import Job, answer
@@ -45,7 +46,7 @@ def schema_of(task: Task) -> dict[str, Any]:
         told = schema["properties"][parameter.name]
         if isinstance(told.get("default"), Path):
             told["default"] = str(told["default"])
-        if parameter.type is Path:
+        if uploads.is_file(parameter):
             told["description"] = f"{parameter.help} ({FILE_HELP})"
             one = told.get("anyOf", [told])[0]
             one.get("items", one)["format"] = "file-reference"

@@ -1,7 +1,8 @@
 """Files that clients hand in for arguments that are files: by content, so that a recipe with them can be made again.
 
 Over HTTP an argument that is a file never is a path: a client names a file it sent before (`file-…`), an artefact
-(`artefact:ID`), or sends the file in place (`data:image/png;base64,…`).
+(`artefact:ID`), or sends the file in place (`data:image/png;base64,…`). Where a task takes photos by URL he may name
+one too, which is fetched from public addresses only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 from genarium import files
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from genarium.signature import Parameter
 from genarium.tasks.task import Task
 
 FILE_ID = re.compile(r"file-([0-9a-f]{64})(\.[a-z0-9]{1,8})?")
@@ -75,17 +77,32 @@ def resolve(reference: Any, name: str) -> Path:
     )
 
 
+def is_file(parameter: Parameter) -> bool:
+    """Whether the argument is a file, or text that may name one (or a folder, or standard input)."""
+    return parameter.type is Path or parameter.verbatim
+
+
 def resolve_all(task: Task, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with every file as a path of this machine. Raises BadInput."""
     found = dict(arguments)
+    if found.get("allow_private"):
+        raise BadInput("allow_private is for whoever sits at the server; send the picture itself")
     for parameter in task.parameters:
         value = found.get(parameter.name)
-        if parameter.type is Path and value is not None:
+        if is_file(parameter) and value is not None:
             if parameter.repeated and isinstance(value, list):
-                found[parameter.name] = [resolve(one, parameter.name) for one in value]
+                found[parameter.name] = [_resolve_for(parameter, one) for one in value]
             else:
-                found[parameter.name] = resolve(value, parameter.name)
+                found[parameter.name] = _resolve_for(parameter, value)
     return found
+
+
+def _resolve_for(parameter: Parameter, value: Any) -> Path | str:
+    if not parameter.verbatim:
+        return resolve(value, parameter.name)
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return value
+    return str(resolve(value, parameter.name))
 
 
 def _inline(url: str, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import socket
@@ -13,7 +15,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from PIL import Image
 
+from genarium import files
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.server import guard
@@ -231,6 +235,32 @@ def test_tricks_with_paths_find_nothing(server: Running, identifier: str) -> Non
             answered = b"".join(iter(lambda: client.recv(65536), b""))
         assert answered.split(b" ")[1] == b"404", (path, answered[:300])
         assert b"SQLite" not in answered
+
+
+@pytest.mark.parametrize(
+    "named", ["/etc/hostname", "/", "-", ".", "~", "file:///etc/hostname", "http://127.0.0.1:{port}/health"]
+)
+@pytest.mark.parametrize("task", ["caption", "explain"])
+def test_a_photo_is_never_a_place_on_the_server_or_beside_it(server: Running, task: str, named: str) -> None:
+    named = named.replace("{port}", server.address.rpartition(":")[2])
+    photo: dict[str, object] = {"photos": [named]} if task == "caption" else {"photo": named, "caption": "a bat"}
+    for more in ({}, {"allow_private": True}):
+        answered = server.http.post(f"/v1/tasks/{task}", json=photo | more)
+        assert answered.status_code == 400, answered.text
+        assert not (files.home() / "photos").exists()
+    listed = server.http.get("/v1/tasks").json()["data"]
+    [schema] = [one for one in listed if one["url"] == f"/v1/tasks/{task}"]
+    told = schema["properties"]["photos" if task == "caption" else "photo"]
+    assert told.get("items", told)["format"] == "file-reference"
+
+
+def test_a_photo_that_was_sent_is_captioned(server: Running) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "navy").save(out, "png")
+    data = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    answered = server.http.post("/v1/tasks/caption", json={"photos": [data]})
+    assert answered.status_code == 200, answered.text
+    assert hashlib.sha256(out.getvalue()).hexdigest() in answered.text
 
 
 def test_what_was_made_is_shown_without_running_anything_in_it(server: Running) -> None:
