@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import html
 import io
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genarium.artefacts import heat_drawing
+from genarium.artefacts.png import data_url
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +134,7 @@ def _data(pixels: np.ndarray) -> str:
 
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return data_url(out.getvalue())
 
 
 def _place(peak: Span | None, size: Span) -> str:

@@ -41,9 +41,13 @@ class Png(Artefact):
         return self.content()
 
     def as_html(self) -> str:
-        shown = base64.b64encode(self.content()).decode()
         title = html.escape(self.title(), quote=True)
-        return f'<img src="data:image/png;base64,{shown}" alt="{title}" title="{title}">'
+        return f'<img src="{data_url(self.content())}" alt="{title}" title="{title}">'
+
+
+def data_url(content: bytes) -> str:
+    """A PNG inside a URL, as pages hold it."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def encode(picture: Image, chunks: Mapping[str, str]) -> bytes:

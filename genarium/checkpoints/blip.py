@@ -15,17 +15,16 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints.encoder import ACTIVATIONS as TEXT_ACTIVATIONS
+from genarium.checkpoints import vit
+from genarium.checkpoints.encoder import BERT_BLOCK
 from genarium.checkpoints.pixels import Pixels
+from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.blip import BlipConfig, Captioner, Matcher
-from genarium.models.encoder import Activation, EncoderConfig
-from genarium.models.vit import ViTConfig
+from genarium.models.encoder import EncoderConfig
 
 M = TypeVar("M", Captioner, Matcher)
-ACTIVATIONS: dict[str, Activation] = {**TEXT_ACTIVATIONS, "quick_gelu": "quick_gelu"}
-"""By published name: CLIP's quick GELU beside those of texts."""
 TIED = {"out.weight": "text.embedding.weight"}
 
 Kind = Literal["captioner", "matcher"]
@@ -95,16 +94,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> BlipConfig:
         if side.get("hidden_act", "gelu") not in ACTIVATIONS:
             raise BadCheckpoint(f"{where}: the native BLIP does not know the activation {side['hidden_act']!r}")
     return BlipConfig(
-        image=ViTConfig(
-            image_size=image.get("image_size", 384),
-            patch_size=image.get("patch_size", 16),
-            n_layers=image.get("num_hidden_layers", 12),
-            n_heads=image.get("num_attention_heads", 12),
-            d_model=image.get("hidden_size", 768),
-            d_ff=image.get("intermediate_size", 3072),
-            norm_eps=image.get("layer_norm_eps", 1e-5),
-            activation=ACTIVATIONS[image.get("hidden_act", "gelu")],
-        ),
+        image=vit.read_config(image, image_size=384, activation=ACTIVATIONS[image.get("hidden_act", "gelu")]),
         text=EncoderConfig(
             vocab_size=text.get("vocab_size", 30524),
             context_length=text.get("max_position_embeddings", 512),
@@ -170,22 +160,14 @@ def write_config(config: BlipConfig) -> dict[str, Any]:
 IMAGE_BLOCK = {
     "attention.qkv": ("self_attn.qkv",),
     "attention.out": ("self_attn.projection",),
-    "attention_norm": ("layer_norm1",),
-    "mlp.up": ("mlp.fc1",),
-    "mlp.down": ("mlp.fc2",),
-    "mlp_norm": ("layer_norm2",),
+    **vit.BLOCK,
 }
 TEXT_BLOCK = {
-    "attention.qkv": ("attention.self.query", "attention.self.key", "attention.self.value"),
-    "attention.out": ("attention.output.dense",),
-    "attention_norm": ("attention.output.LayerNorm",),
+    **BERT_BLOCK,
     "cross.q": ("crossattention.self.query",),
     "cross.kv": ("crossattention.self.key", "crossattention.self.value"),
     "cross.out": ("crossattention.output.dense",),
     "cross_norm": ("crossattention.output.LayerNorm",),
-    "mlp.up": ("intermediate.dense",),
-    "mlp.down": ("output.dense",),
-    "mlp_norm": ("output.LayerNorm",),
 }
 TEXT_TOP = {
     "embedding": "embeddings.word_embeddings",

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints import pixels
 from genarium.checkpoints import tokenizer as tokenizers
+from genarium.checkpoints.pixels import Pixels
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
@@ -26,36 +26,6 @@ from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
 T = TypeVar("T", TextConfig, VisionConfig)
 ACTIVATIONS = ("quick_gelu", "gelu")
 PREPROCESSING = "preprocessor_config.json"
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How pictures enter: the shorter side made `size` pixels, the middle `size` × `size` of it, then
-    (pixel / 255 - mean) / std of each channel. The defaults are those of CLIP's authors."""
-
-    size: int = 224
-    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
-    resample: int = 3
-
-    def cropped(self, picture: Image.Image) -> Image.Image:
-        """An upright RGB picture as a square of `size`."""
-        width, height = picture.size
-        shorter = min(width, height)
-        scaled = (int(self.size * width / shorter), int(self.size * height / shorter))
-        if scaled != picture.size:
-            picture = picture.resize(scaled, Image.Resampling(self.resample))
-        left, top = (scaled[0] - self.size) // 2, (scaled[1] - self.size) // 2
-        return picture.crop((left, top, left + self.size, top + self.size))
-
-    def scaled(self, pixels: np.ndarray) -> Tensor:
-        """(n, H, W, 3) uint8 to (n, 3, H, W) float32."""
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
-
-    def tensors(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Upright RGB pictures of any size as (n, 3, size, size)."""
-        return self.scaled(np.stack([np.asarray(self.cropped(picture)) for picture in pictures]))
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> CLIP:
@@ -118,11 +88,13 @@ def read_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
     return torch.tensor([row.ids for row in tokenizer.encode_batch(list(texts))])
 
 
-def load_preprocessing(path: Path) -> Preprocessing:
-    """What `preprocessor_config.json` says. Raises BadCheckpoint."""
+def load_preprocessing(path: Path) -> Pixels:
+    """What `preprocessor_config.json` says: the middle of a picture, whose shorter side is made `size` pixels.
+
+    Raises BadCheckpoint where it asks for anything else.
+    """
     raw = folders.read_json(path / PREPROCESSING)
-    usual = Preprocessing()
-    size = raw.get("size", usual.size)
+    size = raw.get("size", VisionConfig().image_size)
     sizes = [size] if isinstance(size, int) else [size.get(name) for name in ("shortest_edge", "height", "width")]
     crop = raw.get("crop_size", size)
     sizes += [crop] if isinstance(crop, int) else [crop.get(name) for name in ("shortest_edge", "height", "width")]
@@ -130,19 +102,14 @@ def load_preprocessing(path: Path) -> Preprocessing:
     done = all(raw.get(step, True) for step in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"))
     if len(named) != 1 or not done or abs(raw.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
         raise BadCheckpoint(f"{path / PREPROCESSING} asks for pictures in a way not known here; open it elsewhere")
-    return Preprocessing(
-        size=named.pop(),
-        mean=tuple(raw.get("image_mean", usual.mean)),
-        std=tuple(raw.get("image_std", usual.std)),
-        resample=raw.get("resample", usual.resample),
-    )
+    return replace(pixels.read(path, named.pop()), crop=True)
 
 
 def save(
     model: CLIP,
     path: Path,
     tokenizer: Tokenizer,
-    preprocessing: Preprocessing,
+    preprocessing: Pixels,
     *,
     dtype: torch.dtype = torch.float32,
 ) -> None:
@@ -151,7 +118,9 @@ def save(
         name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()
     }
     folders.write(path, write_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}, tensors)
-    write_atomically(path / PREPROCESSING, _json(_preprocessor(preprocessing)))
+    write_atomically(
+        path / PREPROCESSING, _json({"image_processor_type": "CLIPImageProcessor"} | preprocessing.as_json())
+    )
     text = model.config.text_config
     plain = Tokenizer.from_str(tokenizer.to_str())
     plain.no_padding()
@@ -210,24 +179,6 @@ def _tower(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
         elif not isinstance(value, int | float):
             raise BadCheckpoint(f"{where}: the native CLIP takes one number as {name}, got {value!r}")
     return kind(**known)
-
-
-def _preprocessor(preprocessing: Preprocessing) -> dict[str, Any]:
-    size = preprocessing.size
-    return {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"shortest_edge": size},
-        "resample": preprocessing.resample,
-        "do_center_crop": True,
-        "crop_size": {"height": size, "width": size},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(preprocessing.mean),
-        "image_std": list(preprocessing.std),
-    }
 
 
 def _cut_and_pad(tokenizer: Tokenizer, config: TextConfig) -> None:

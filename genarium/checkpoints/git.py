@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints.blip import ACTIVATIONS
+from genarium.checkpoints import vit
 from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import EncoderConfig
 from genarium.models.git import Git, GitConfig
-from genarium.models.vit import ViTConfig
 
 
 def opens(path: Path) -> bool:
@@ -48,17 +48,8 @@ def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
     if unknown := [name for name in acts if name not in ACTIVATIONS]:
         raise BadCheckpoint(f"{where}: the native GIT does not know the activation {unknown[0]!r}")
     return GitConfig(
-        image=ViTConfig(
-            image_size=image.get("image_size", 224),
-            patch_size=image.get("patch_size", 16),
-            n_layers=image.get("num_hidden_layers", 12),
-            n_heads=image.get("num_attention_heads", 12),
-            d_model=image.get("hidden_size", 768),
-            d_ff=image.get("intermediate_size", 3072),
-            norm_eps=image.get("layer_norm_eps", 1e-5),
-            activation=ACTIVATIONS[acts[1]],
-            patch_bias=False,
-            first_norm=True,
+        image=vit.read_config(
+            image, image_size=224, activation=ACTIVATIONS[acts[1]], patch_bias=False, first_norm=True
         ),
         text=EncoderConfig(
             vocab_size=raw.get("vocab_size", 30522),
@@ -80,10 +71,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
 IMAGE_BLOCK = {
     "attention.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "attention.out": ("self_attn.out_proj",),
-    "attention_norm": ("layer_norm1",),
-    "mlp.up": ("mlp.fc1",),
-    "mlp.down": ("mlp.fc2",),
-    "mlp_norm": ("layer_norm2",),
+    **vit.BLOCK,
 }
 VISION = "git.image_encoder.vision_model"
 TOP = {

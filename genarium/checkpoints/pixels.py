@@ -11,6 +11,7 @@ from genarium.checkpoints.folder import read_json
 from genarium.errors import BadCheckpoint
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
     from torch import Tensor
 
@@ -48,12 +49,15 @@ class Pixels:
     def tensor(self, pictures: Sequence[Image]) -> Tensor:
         """(n, 3, size, size) float32 as the network was trained on."""
         import numpy as np
+
+        return self.scaled(np.stack([np.asarray(self.fit(picture)) for picture in pictures]))
+
+    def scaled(self, pixels: np.ndarray) -> Tensor:
+        """(n, H, W, 3) uint8 to (n, 3, H, W) float32 as the network was trained on."""
         import torch
 
-        stacked = np.stack([np.asarray(self.fit(picture)) for picture in pictures])
-        scaled = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
-        return (scaled - mean) / std
+        return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - mean) / std
 
     def as_json(self) -> dict[str, Any]:
         size = {"shortest_edge": self.size} if self.crop else {"height": self.size, "width": self.size}

@@ -53,6 +53,23 @@ class Row:
             self.seen[torch.tensor(prompt, device=device)] = True
 
 
+def rows_of(
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    samples: Sequence[int] | None,
+    constraints: Sequence[Constraint | None] | None,
+    vocab_size: int,
+    device: torch.device,
+) -> list[Row]:
+    """A row for each prompt; without `samples` each is the first of its prompt, without `constraints` free."""
+    indices = samples if samples is not None else [0] * len(prompts)
+    grammars = constraints if constraints is not None else [None] * len(prompts)
+    return [
+        Row(prompt, sampling, index, vocab_size, device, grammar)
+        for prompt, index, grammar in zip(prompts, indices, grammars, strict=True)
+    ]
+
+
 def choose_next(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
     """A token for each row, from logits (len(rows), V) float32. A row's is the same whatever the others are."""
     alike = defaultdict(list)

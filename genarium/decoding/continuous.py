@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next
+from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next, rows_of
 from genarium.decoding.generate import NewToken
 from genarium.decoding.sampling import Sampling
 from genarium.models.gpt import GPT, KeyValueCache
@@ -111,26 +111,10 @@ class ContinuousBatch:
             raise IndexError(f"prompt and new tokens exceed the context of {self.model.config.context_length}")
         out: queue.SimpleQueue[NewToken | BaseException] = queue.SimpleQueue()
         gone = threading.Event()
-        vocab = self.model.config.vocab_size
+        rows = rows_of(prompts, sampling, samples, constraints, self.model.config.vocab_size, self.device)
         texts = [
-            _Text(
-                number,
-                prompt,
-                Row(
-                    prompt,
-                    sampling,
-                    samples[number] if samples is not None else 0,
-                    vocab,
-                    self.device,
-                    constraints[number] if constraints is not None else None,
-                ),
-                sampling.max_new_tokens,
-                end_tokens,
-                finished,
-                out,
-                gone,
-            )
-            for number, prompt in enumerate(prompts)
+            _Text(number, prompt, row, sampling.max_new_tokens, end_tokens, finished, out, gone)
+            for number, (prompt, row) in enumerate(zip(prompts, rows, strict=True))
         ]
         with self._lock:
             self._waiting.extend(texts)

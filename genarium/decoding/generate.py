@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next
+from genarium.decoding.choosing import Chosen, Constraint, choose_next, rows_of
 from genarium.decoding.sampling import Sampling
 from genarium.models.gpt import GPT, KeyValueCache
 
@@ -50,17 +50,7 @@ def generate(
         return
     device = next(model.parameters()).device
     dtype = next(model.parameters()).dtype
-    state = [
-        Row(
-            prompt,
-            sampling,
-            samples[row] if samples is not None else 0,
-            model.config.vocab_size,
-            device,
-            constraints[row] if constraints is not None else None,
-        )
-        for row, prompt in enumerate(prompts)
-    ]
+    state = rows_of(prompts, sampling, samples, constraints, model.config.vocab_size, device)
     longest = max(len(prompt) for prompt in prompts)
 
     unique = list(dict.fromkeys(tuple(prompt) for prompt in prompts))

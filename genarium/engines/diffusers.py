@@ -38,7 +38,7 @@ from genarium.engines.image import (
     with_unmasked,
 )
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
-from genarium.errors import BadCheckpoint, BadInput
+from genarium.errors import BadCheckpoint, BadInput, first_line
 from genarium.progress import emit, note
 
 STEPS = 20
@@ -270,7 +270,7 @@ class DiffusersImage:
         except Exception as error:  # whatever the library says of a folder that it can't open
             if is_out_of_memory(error):
                 raise
-            raise BadCheckpoint(f"{self.name} can't be opened by diffusers: {_first_line(error)}") from None
+            raise BadCheckpoint(f"{self.name} can't be opened by diffusers: {first_line(error)}") from None
         pipeline.set_progress_bar_config(disable=True)
         require_finite(pipeline, self.folder.path)
         if self.device == "cpu":
@@ -491,7 +491,3 @@ def _dtype(asked: str, device: str) -> torch.dtype:
         return fast
     named: torch.dtype = getattr(torch, asked)
     return named
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -12,7 +12,8 @@ from torch import Tensor
 from genarium.checkpoints import folder
 from genarium.devices import pick_device
 from genarium.engines.caption import Caption, CaptionRequest, distinct, pick_dtype
-from genarium.errors import BadCheckpoint, BadInput
+from genarium.engines.transformers import quiet_transformers
+from genarium.errors import BadCheckpoint, BadInput, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,23 +28,17 @@ class ImageTextCaption:
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.name = name or str(path)
         files = folder.weight_files(path)  # pickles are refused before anything opens them
-        try:
-            from transformers import AutoModelForImageTextToText, AutoProcessor, logging
-        except ImportError:
-            raise BadCheckpoint(
-                f"{self.name} runs on the transformers library, which is not here; pip install 'genarium[transformers]'"
-            ) from None
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        library = quiet_transformers(self.name)
         self.device = device or pick_device("auto")
         weights = pick_dtype(dtype, self.device, sum(file.stat().st_size // 2 for file in files))
         settings = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self.processor = AutoProcessor.from_pretrained(path, **settings)
-            model = AutoModelForImageTextToText.from_pretrained(path, use_safetensors=True, dtype=weights, **settings)
+            self.processor = library.AutoProcessor.from_pretrained(path, **settings)
+            model = library.AutoModelForImageTextToText.from_pretrained(
+                path, use_safetensors=True, dtype=weights, **settings
+            )
         except Exception as error:  # whatever the library says of a folder that it can't open
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise BadCheckpoint(f"{self.name} can't be opened by transformers: {first}") from None
+            raise BadCheckpoint(f"{self.name} can't be opened by transformers: {first_line(error)}") from None
         self.dtype = weights
         self.model: Any = model.to(self.device).eval()
         self.chats = bool(getattr(self.processor, "chat_template", None))
@@ -66,9 +61,8 @@ class ImageTextCaption:
         try:
             inputs = self._inputs(picture, request.prompt)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # the processor's own limits of shape
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             size = f"{picture.width}x{picture.height}"
-            raise BadInput(f"{self.name} can't take a picture of {size} pixels: {first}") from None
+            raise BadInput(f"{self.name} can't take a picture of {size} pixels: {first_line(error)}") from None
         settings: dict[str, Any] = {"max_new_tokens": request.max_new_tokens, "num_return_sequences": request.n}
         if request.sample:
             torch.manual_seed((request.seed * 1_000_003 + number) % 2**63)

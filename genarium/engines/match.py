@@ -118,7 +118,7 @@ class ClipMatcher:
     def __init__(self, path: Path, *, name: str = "", device: str | None = None):
         self.name, self.device = name or str(path), device or pick_device("auto")
         self.model = clip_layout.load(path, device=self.device)
-        self.preprocessing = clip_layout.load_preprocessing(path)
+        self.pixels = clip_layout.load_preprocessing(path)
         self.tokenizer = clip_layout.load_tokenizer(path, config=self.model.config.text_config)
 
     @torch.inference_mode()
@@ -166,8 +166,7 @@ class ClipMatcher:
         return _in_range(last if asked is None else asked, last, self.name)
 
     def _tensor(self, picture: Image) -> Tensor:
-        # A line of 20,000 pixels would else be made 450,000 long before it is cut; four times as long changes nothing.
-        return self.preprocessing.tensors([pixels.middle(picture, 4 * min(picture.size))]).to(self.device)
+        return self.pixels.tensor([picture]).to(self.device)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         return clip_layout.read_tokens(self.tokenizer, texts).to(self.device)

@@ -12,12 +12,25 @@ from genarium.checkpoints import folder
 from genarium.devices import pick_device
 from genarium.engines.summary import SummaryRequest
 from genarium.engines.text import Clock, Completion
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, first_line
 
 USUAL_CONTEXT = 512
 """What T5 was trained on: a network with relative positions names no limit of its own."""
 USUAL_LENGTH = 142
 """BART's on CNN/DailyMail, for a checkpoint that names none."""
+
+
+def quiet_transformers(name: str) -> Any:
+    """The transformers library, saying nothing of its own, for the model `name`. Raises BadCheckpoint."""
+    try:
+        import transformers
+    except ImportError:
+        raise BadCheckpoint(
+            f"{name} runs on the transformers library, which is not here; pip install 'genarium[transformers]'"
+        ) from None
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return transformers
 
 
 class Seq2SeqSummary:
@@ -26,21 +39,16 @@ class Seq2SeqSummary:
     def __init__(self, path: Path, *, name: str = "", device: str | None = None):
         self.name = name or str(path)
         folder.weight_files(path)  # pickles are refused before anything opens them
-        try:
-            from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, logging
-        except ImportError:
-            raise BadCheckpoint(
-                f"{self.name} runs on the transformers library, which is not here; pip install 'genarium[transformers]'"
-            ) from None
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        library = quiet_transformers(self.name)
         self.device = device or pick_device("auto")
         settings = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(path, **settings)
-            model = AutoModelForSeq2SeqLM.from_pretrained(path, use_safetensors=True, dtype=torch.float32, **settings)
+            self.tokenizer = library.AutoTokenizer.from_pretrained(path, **settings)
+            model = library.AutoModelForSeq2SeqLM.from_pretrained(
+                path, use_safetensors=True, dtype=torch.float32, **settings
+            )
         except Exception as error:  # whatever the library says of a folder that it can't open
-            raise BadCheckpoint(f"{self.name} can't be opened by transformers: {_first_line(error)}") from None
+            raise BadCheckpoint(f"{self.name} can't be opened by transformers: {first_line(error)}") from None
         self.model: Any = model.to(self.device).eval()
         self.raw = folder.read_config(path)
         self.published: dict[str, Any] = dict((self.raw.get("task_specific_params") or {}).get("summarization") or {})
@@ -98,7 +106,3 @@ class Seq2SeqSummary:
 
     def _prefix(self, request: SummaryRequest) -> str:
         return self.prefix if request.prefix is None else request.prefix
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -7,8 +7,6 @@ loop once for as many as are there.
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import secrets
 import threading
 import time
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from genarium.artefacts import Artefact
+from genarium.artefacts import Artefact, png
 from genarium.ledger.ledger import PAGE
 from genarium.progress import Event
 from genarium.recipe import Recipe
@@ -46,6 +44,10 @@ class JobEvent:
     number: int
     name: str
     data: dict[str, Any]
+
+    def failure(self) -> dict[str, Any]:
+        """Of the end of a job that was not done: what went wrong, as OpenAI's `error`."""
+        return dict(self.data.get("error") or errors.body(503, "the work was stopped")["error"])
 
 
 class Job:
@@ -234,6 +236,4 @@ def _as_picture(preview: Any) -> str | None:
     from PIL import Image
 
     pixels: np.ndarray = preview
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return png.data_url(png.encode(Image.fromarray(pixels), {}))

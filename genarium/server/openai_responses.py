@@ -203,7 +203,7 @@ async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> A
                     ended = "incomplete" if whole["incomplete_details"] else "completed"
                     yield told(f"response.{ended}", response=whole)
                 elif one.name == "end" and one.data["status"] != DONE:
-                    failed = one.data.get("error") or errors.body(503, "the work was stopped")["error"]
+                    failed = one.failure()
                     yield told("error", code=failed["code"], message=failed["message"], param=failed["param"])
     except Exception as error:
         failed = errors.of(error)[1]["error"]

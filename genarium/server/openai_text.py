@@ -232,6 +232,10 @@ def usage_of(results: Sequence[Result]) -> dict[str, int]:
     """Tokens read and written; a prompt is counted once, however many texts go on from it."""
     read = sum(result[0].facts()["prompt_tokens"] for result in results if len(result))
     written = sum(artefact.facts()["completion_tokens"] for result in results for artefact in result)
+    return _usage(read, written)
+
+
+def _usage(read: int, written: int) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
@@ -295,9 +299,7 @@ async def _chunks(
                 index = place * n + int(told.data.get("item", 0))
                 if told.name == "end":
                     if told.data["status"] != DONE:
-                        yield event(
-                            {"error": told.data.get("error") or errors.body(503, "the work was stopped")["error"]}
-                        )
+                        yield event({"error": told.failure()})
                         return
                     continue
                 if told.name not in ("writing", "logprob", "artefact"):
@@ -319,8 +321,7 @@ async def _chunks(
         yield event(errors.of(error)[1])
         return
     if options is not None and options.include_usage:
-        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-        yield event(head | {"choices": [], "usage": usage})
+        yield event(head | {"choices": [], "usage": _usage(read, written)})
     yield event("[DONE]")
 
 

@@ -14,6 +14,7 @@ from genarium.errors import BadInput
 from genarium.messages import Message, conversation
 from genarium.recipe import MAX_SEED
 from genarium.tasks.task import task
+from genarium.tasks.text import JsonSchema, LogProbs
 
 
 @task(starter="chat")
@@ -56,14 +57,8 @@ def chat(
     strict: Annotated[
         bool, Doc("refuse a conversation longer than the context instead of leaving out its oldest turns")
     ] = False,
-    json_schema: Annotated[
-        str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
-    ] = None,
-    logprobs: Annotated[
-        int | None,
-        Doc("keep each token's log-probability, and those of so many likeliest in its place"),
-        Interval(ge=0, le=20),
-    ] = None,
+    json_schema: JsonSchema = None,
+    logprobs: LogProbs = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
     ] = "auto",

@@ -13,6 +13,15 @@ from genarium.artefacts import Text
 from genarium.recipe import MAX_SEED
 from genarium.tasks.task import task
 
+JsonSchema = Annotated[
+    str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
+]
+LogProbs = Annotated[
+    int | None,
+    Doc("keep each token's log-probability, and those of so many likeliest in its place"),
+    Interval(ge=0, le=20),
+]
+
 
 @task(starter="text")
 def text(
@@ -33,14 +42,8 @@ def text(
     repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
     stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
     strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
-    json_schema: Annotated[
-        str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
-    ] = None,
-    logprobs: Annotated[
-        int | None,
-        Doc("keep each token's log-probability, and those of so many likeliest in its place"),
-        Interval(ge=0, le=20),
-    ] = None,
+    json_schema: JsonSchema = None,
+    logprobs: LogProbs = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
     ] = "auto",

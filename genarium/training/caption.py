@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from genarium.models.blip import BlipConfig, Captioner, Matcher
+    from genarium.training.describe import Match, Tell
+    from genarium.training.settings import Settings
 
 
 def train_caption(
@@ -38,27 +40,19 @@ def train_caption(
 
     from genarium import files
     from genarium.checkpoints import blip as layout
-    from genarium.devices import pick_device
     from genarium.models.blip import Captioner
-    from genarium.training import captions, report
+    from genarium.training import captions
     from genarium.training.describe import Tell
-    from genarium.training.loop import fit
-    from genarium.training.settings import Settings
 
     folder = Path(out) if out else Path("runs") / "caption"
     tokenizer = captions.tokenizer()
-    settings = Settings(
+    settings = _settings(
         steps=steps,
-        optimizer="muon",
         learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 100,
-        warmup_steps=min(100, steps // 10),
-        weight_decay=0.02,
         evaluate_every=evaluate_every,
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
-        compile="off",
-        device=pick_device(device),
+        device=device,
         seed=seed,
     )
     torch.manual_seed(seed)
@@ -70,12 +64,7 @@ def train_caption(
     if init_from is not None:
         objective.identity["init_from"] = files.sha256(Path(init_from) / "model.safetensors")
     objective.model.to(settings.device)
-    log = fit(objective, settings, folder)
-    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "right", "seconds")}
-    _write(model.eval(), tokenizer, folder)
-    report.write_recipe(folder, "caption", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title="Captions of scenes")
-    return figures | {"folder": str(folder)}
+    return _fitted(objective, model, tokenizer, settings, folder, "caption", title="Captions of scenes")
 
 
 def train_match(
@@ -105,28 +94,20 @@ def train_match(
     from genarium import files
     from genarium.checkpoints import blip as layout
     from genarium.checkpoints import tokenizer as tokenizers
-    from genarium.devices import pick_device
     from genarium.models.blip import Matcher
-    from genarium.training import captions, report
+    from genarium.training import captions
     from genarium.training.describe import Match
-    from genarium.training.loop import fit
-    from genarium.training.settings import Settings
 
     folder = Path(out) if out else Path("runs") / "match"
     begin = layout.load_captioner(Path(init_from))
     tokenizer = tokenizers.load(Path(init_from))
-    settings = Settings(
+    settings = _settings(
         steps=steps,
-        optimizer="muon",
         learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 100,
-        warmup_steps=min(100, steps // 10),
-        weight_decay=0.02,
         evaluate_every=evaluate_every,
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
-        compile="off",
-        device=pick_device(device),
+        device=device,
         seed=seed,
     )
     torch.manual_seed(seed)
@@ -137,11 +118,45 @@ def train_match(
     source = captions.Scenes(seed + 1)  # other scenes than the captioner's
     objective = Match(model, tokenizer, source, batch_size=batch_size, seed=seed, frozen=frozen, grounding=grounding)
     objective.identity["init_from"] = files.sha256(Path(init_from) / "model.safetensors")
+    title, unit = "Matching scenes and captions", "nats a caption"
+    return _fitted(objective, model, tokenizer, settings, folder, "match", title=title, unit=unit)
+
+
+def _settings(*, steps: int, learning_rate: float, device: str, **told: Any) -> Settings:
+    from genarium.devices import pick_device
+    from genarium.training.settings import Settings
+
+    return Settings(
+        steps=steps,
+        optimizer="muon",
+        learning_rate=learning_rate,
+        min_learning_rate=learning_rate / 100,
+        warmup_steps=min(100, steps // 10),
+        weight_decay=0.02,
+        compile="off",
+        device=pick_device(device),
+        **told,
+    )
+
+
+def _fitted(
+    objective: Tell | Match,
+    model: Captioner | Matcher,
+    tokenizer: Tokenizer,
+    settings: Settings,
+    folder: Path,
+    family: str,
+    **drawn: str,
+) -> dict[str, Any]:
+    """Train, write what came of it, and give the figures."""
+    from genarium.training import report
+    from genarium.training.loop import fit
+
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "right", "seconds")}
     _write(model.eval(), tokenizer, folder)
-    report.write_recipe(folder, "match", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title="Matching scenes and captions", unit="nats a caption")
+    report.write_recipe(folder, family, objective, settings, figures)
+    report.plot_losses(log, folder / "loss.png", **drawn)
     return figures | {"folder": str(folder)}
 
 

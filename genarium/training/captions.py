@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 
 from genarium.checkpoints.pixels import Pixels
+from genarium.data.pictures import to_tensor
 from genarium.data.scenes import Ask, Scene, World, is_held_out
 from genarium.data.scenes.captions import (
     BACKGROUND_NAMES,
@@ -72,8 +73,7 @@ class Scenes:
 
     def pictures(self, scenes: Sequence[Scene]) -> Tensor:
         """(n, 3, 64, 64) in [-1, 1]."""
-        stacked = np.stack([self.world.picture(scene) for scene in scenes])
-        return torch.from_numpy(stacked).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return to_tensor(np.stack([self.world.picture(scene) for scene in scenes]))
 
 
 def full_caption(scene: Scene, dice: Dice) -> str:

@@ -49,6 +49,7 @@ def train_clip(
 
     from genarium.checkpoints import clip as layout
     from genarium.checkpoints.find import find
+    from genarium.checkpoints.pixels import Pixels
     from genarium.devices import pick_device
     from genarium.models.clip import CLIP, CLIPConfig, VisionConfig
     from genarium.training import report
@@ -102,7 +103,7 @@ def train_clip(
                 projection_dim=dimensions,
             )
         )
-        preprocessing = layout.Preprocessing(size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        preprocessing = Pixels(size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), crop=True)
     model.to(settings.device)
     source = source_of(data, model.config.vision_config.image_size, seed=seed, captioned=True)
     objective = Contrast(model, words, preprocessing, source, batch_size=batch_size, folder=folder)

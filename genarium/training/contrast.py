@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from genarium.checkpoints.clip import Preprocessing, read_tokens
+from genarium.checkpoints.clip import read_tokens
+from genarium.checkpoints.pixels import Pixels
 from genarium.errors import BadInput
 from genarium.models.clip import CLIP
 from genarium.training.pictures import Source, write_sheet
@@ -40,7 +41,7 @@ class Contrast:
         self,
         model: CLIP,
         tokenizer: Tokenizer,
-        preprocessing: Preprocessing,
+        preprocessing: Pixels,
         source: Source,
         *,
         batch_size: int,

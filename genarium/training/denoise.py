@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -98,17 +98,20 @@ class Denoise:
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
-        device = self.watched.device
         losses = []
-        for first in range(0, len(self.watched), 64):
-            latents = self.watched[first : first + 64]
-            tokens, lengths = self.prompts.tokens(self.captions[first : first + 64])
-            words = self.prompts.states(tokens, lengths)
-            noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=device)
+        for latents, captions, noise in self._watched_parts():
+            words = self.prompts.states(*self.prompts.tokens(captions))
             for share in LEVELS_WATCHED:
-                t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=device)
+                t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
                 losses.append(float(self._error(latents, *words, t, noise)))
         return {"loss": sum(losses) / len(losses)}
+
+    def _watched_parts(self) -> Iterator[tuple[Tensor, list[str], Tensor]]:
+        """Held-out latents, 64 at a time, with their captions and the noise that is each one's own."""
+        for first in range(0, len(self.watched), 64):
+            latents = self.watched[first : first + 64]
+            noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=latents.device)
+            yield latents, self.captions[first : first + 64], noise
 
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in `steps` at `guidance`, two of each."""

@@ -13,7 +13,9 @@ from genarium.errors import BadInput
 from genarium.progress import emit
 
 if TYPE_CHECKING:
+    from genarium.training.denoise import Denoise
     from genarium.training.pictures import Source
+    from genarium.training.settings import Settings
 
 SHOWN = (
     "flying batman with colorful sky",
@@ -61,9 +63,7 @@ def train_diffusion(
     from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
     from genarium.models.unet import UNet, UNetConfig
-    from genarium.training import report
-    from genarium.training.denoise import PROCESS, Denoise
-    from genarium.training.loop import fit
+    from genarium.training.denoise import Denoise
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
 
@@ -113,24 +113,38 @@ def train_diffusion(
         model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=shown(data, source)
     )
     objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
+    title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
+    return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
+
+
+def fitted(
+    objective: Denoise, settings: Settings, family: str, *, text_encoder: str, world: str | None, title: str
+) -> dict[str, Any]:
+    """Train, write diffusers' parts into the objective's folder, and give the figures."""
+    import torch
+
+    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.training import report
+    from genarium.training.denoise import PROCESS
+    from genarium.training.loop import fit
+
+    folder = objective.folder
     log = fit(objective, settings, folder)
-    model.eval()
     emit("saving")
-    layout.save_unet(model, folder / "unet", dtype=torch.float16)
-    layout.save_autoencoder(pictures, folder / "vae", dtype=torch.float16)
-    world = "scenes" if data == "scenes" else None
+    layout.save_unet(objective.model.eval(), folder / "unet", dtype=torch.float16)
+    layout.save_autoencoder(objective.autoencoder, folder / "vae", dtype=torch.float16)
     layout.write_pipeline(
         folder,
         PROCESS,
         text_encoder=text_encoder,
-        context=CONTEXT,
+        context=objective.prompts.context,
         steps=objective.steps,
         guidance=objective.guidance,
         world=world,
     )
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
-    report.write_recipe(folder, "diffusion", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title=f"Diffusion of {Path(data).stem}", unit="squared error")
+    report.write_recipe(folder, family, objective, settings, figures)
+    report.plot_losses(log, folder / "loss.png", title=title, unit="squared error")
     return figures | {"folder": str(folder)}
 
 

@@ -9,7 +9,6 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
 
 from genarium.errors import BadInput
-from genarium.progress import emit
 
 
 def train_distil(
@@ -43,11 +42,8 @@ def train_distil(
     from genarium.checkpoints.folder import read_json
     from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
-    from genarium.training import report
-    from genarium.training.denoise import PROCESS
-    from genarium.training.diffusion import shown
+    from genarium.training.diffusion import fitted, shown
     from genarium.training.fewer_steps import FewerSteps
-    from genarium.training.loop import fit
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
 
@@ -74,7 +70,6 @@ def train_distil(
     reads = find(str(index["text_encoder"]), default="encoder")
     if reads.path is None:
         raise BadInput(f"{teacher} reads prompts with {reads.reference}, which is behind an endpoint")
-    context = int(index["context"])
     frozen = channels_last(layout.load_unet(old / "unet", device=settings.device))
     model = channels_last(layout.load_unet(old / "unet", device=settings.device)).requires_grad_(True)
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
@@ -86,7 +81,7 @@ def train_distil(
         substeps=substeps,
         teacher_guidance=float(index["guidance"]) if guidance is None else guidance,
         autoencoder=pictures,
-        prompts=PromptEncoder(reads.path, context=context, device=settings.device),
+        prompts=PromptEncoder(reads.path, context=int(index["context"]), device=settings.device),
         source=source,
         batch_size=batch_size,
         folder=folder,
@@ -94,21 +89,11 @@ def train_distil(
         shown=shown(data, source),
     )
     objective.identity |= {"text_encoder": reads.digest, "teacher": find(teacher, default="image").digest}
-    log = fit(objective, settings, folder)
-    model.eval()
-    emit("saving")
-    layout.save_unet(model, folder / "unet", dtype=torch.float16)
-    layout.save_autoencoder(pictures, folder / "vae", dtype=torch.float16)
-    layout.write_pipeline(
-        folder,
-        PROCESS,
+    return fitted(
+        objective,
+        settings,
+        "distil",
         text_encoder=str(index["text_encoder"]),
-        context=context,
-        steps=draw_steps,
-        guidance=1.0,
         world=index.get("world"),
+        title=f"{draw_steps} steps of {old.name}",
     )
-    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
-    report.write_recipe(folder, "distil", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title=f"{draw_steps} steps of {old.name}", unit="squared error")
-    return figures | {"folder": str(folder)}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genarium.data.pictures import to_tensor
 from genarium.diffusion.guidance import guided
-from genarium.diffusion.schedules import draw_noise, expand, generators
+from genarium.diffusion.schedules import expand
 from genarium.models.unet import UNet
 from genarium.training.denoise import DRAWS, PROCESS, Denoise
 
@@ -65,12 +65,10 @@ class FewerSteps(Denoise):
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures at every level, with the same noise each time."""
         losses = []
-        for first in range(0, len(self.watched), 64):
-            latents = self.watched[first : first + 64]
-            states, real = self.prompts.states(*self.prompts.tokens([*self.captions[first : first + 64], ""]))
-            noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=latents.device)
+        for latents, captions, noise in self._watched_parts():
+            states, real = self.prompts.states(*self.prompts.tokens([*captions, ""]))
+            words, none = (states[:-1], real[:-1]), (states[-1:], real[-1:])
             for level in range(self.steps):
                 levels = torch.full((len(latents),), level, device=latents.device)
-                words, none = (states[:-1], real[:-1]), (states[-1:], real[-1:])
                 losses.append(float(self._distance(latents, words, none, levels, noise)))
         return {"loss": sum(losses) / len(losses)}

@@ -15,6 +15,7 @@ from transformers import BlipConfig, BlipForConditionalGeneration, BlipForImageT
 from genarium.checkpoints import blip as layout
 from genarium.checkpoints import pixels
 from genarium.errors import BadCheckpoint
+from tests.caption_models import VISION
 
 TINY = {
     "text_config": {
@@ -28,14 +29,7 @@ TINY = {
         "eos_token_id": 2,
         "sep_token_id": 3,
     },
-    "vision_config": {
-        "hidden_size": 24,
-        "intermediate_size": 40,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 3,
-        "image_size": 24,
-        "patch_size": 8,
-    },
+    "vision_config": VISION,
     "image_text_hidden_size": 16,
 }
 

@@ -20,6 +20,7 @@ from transformers import CLIPModel, CLIPProcessor, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from genarium.checkpoints import clip as layout
+from genarium.checkpoints.pixels import Pixels
 from genarium.errors import BadCheckpoint
 from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
 from tests.image_models import write_tokenizer
@@ -121,7 +122,7 @@ def words_tokenizer() -> Tokenizer:
 def test_transformers_opens_what_is_written_with_its_words_and_pictures(kind: str, tmp_path: Path) -> None:
     theirs(kind).save_pretrained(tmp_path / "theirs")
     ours = layout.load(tmp_path / "theirs")
-    preprocessing = layout.Preprocessing(size=24)
+    preprocessing = Pixels(24, crop=True)
     layout.save(ours, tmp_path / "ours", words_tokenizer(), preprocessing)
     opened, report = CLIPModel.from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not any(report.values())
@@ -148,7 +149,7 @@ def test_a_published_folders_words_are_the_same_when_written_again(tmp_path: Pat
     text = TextConfig(**TEXT | {"vocab_size": vocab, "eos_token_id": 2, "bos_token_id": 0, "pad_token_id": 1})
     words = layout.load_tokenizer(tmp_path / "published", config=text)
     ours = CLIP(CLIPConfig(text, VisionConfig(**VISION), projection_dim=24)).eval()
-    layout.save(ours, tmp_path / "ours", words, layout.Preprocessing(size=24))
+    layout.save(ours, tmp_path / "ours", words, Pixels(24, crop=True))
     said = ['a "bird"! flying', '"', "!!", "blue sky with a red cat and a dog at night"]
     options = {"padding": True, "truncation": True, "return_tensors": "pt"}
     expected = CLIPProcessor.from_pretrained(tmp_path / "ours").tokenizer(said, **options)
@@ -168,7 +169,7 @@ def test_pictures_of_any_shape_enter_as_in_transformers(size: tuple[int, int], t
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
     expected = CLIPImageProcessorPil.from_pretrained(tmp_path)(picture, return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(preprocessing.tensors([picture]), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(preprocessing.tensor([picture]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_first_folders_say_their_config_a_second_time_and_leave_defaults_out() -> None:

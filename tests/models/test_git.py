@@ -11,6 +11,7 @@ from transformers import GitConfig, GitForCausalLM
 from genarium.checkpoints import git as layout
 from genarium.decoding.captions import beam_search
 from genarium.models.git import Git
+from tests.caption_models import VISION
 
 TINY = {
     "vocab_size": 60,
@@ -20,14 +21,7 @@ TINY = {
     "intermediate_size": 48,
     "bos_token_id": 1,
     "eos_token_id": 2,
-    "vision_config": {
-        "hidden_size": 24,
-        "intermediate_size": 40,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 3,
-        "image_size": 24,
-        "patch_size": 8,
-    },
+    "vision_config": VISION,
 }
 
 
