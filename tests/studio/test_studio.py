@@ -103,6 +103,28 @@ def test_a_whole_round_with_the_keyboard_alone(look: Look, studio_home: Path) ->
     assert newest[0].id != newest[1].id
 
 
+def test_of_two_quick_ratings_the_ledger_s_latest_is_the_last(look: Look, studio_home: Path) -> None:
+    page = look()
+    ask_for(page, "text", "A quick hand", max_new_tokens=3)
+    held: list[Any] = []
+
+    def slow(route: Any) -> None:
+        """The first is on its way longer than the second would be."""
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/v1/feedback", slow)
+    page.locator(".run [title='2 stars']").first.click()
+    page.locator(".run [title='4 stars']").first.click()
+    page.wait_for_timeout(500)
+    held[0].continue_()
+    page.wait_for_selector("#said:has-text('4 of 5')")
+    stars = [one.value for one in entries(studio_home, task="text")[0].ratings if one.scale == "stars"]
+    assert stars == [2, 4]
+
+
 def tab_to(page: Any, name: str) -> None:
     """Press Tab until the element of this accessible name has the focus."""
     told = """() => { const one = document.activeElement;

@@ -28,11 +28,18 @@ export function rating(artefact, known = []) {
     }
   };
 
-  async function give(value) {
+  // One after the other: of two clicks in a row the ledger's latest is the last.
+  let sent = Promise.resolve();
+
+  function give(value) {
     const before = [thumb, stars];
     if (value === "up" || value === "down") thumb = value === "up" ? 1 : -1;
     else stars = value;
     show();
+    sent = sent.then(() => send(value, before));
+  }
+
+  async function send(value, before) {
     try {
       await api("/v1/feedback", { method: "POST", json: { artefact: artefact.id, rating: value } });
       say(`Rated ${value === "up" ? "good" : value === "down" ? "bad" : `${value} of 5`}.`);
