@@ -74,10 +74,12 @@ def make(folder: Path) -> None:
 
 
 def peer(folder: Path) -> Any:
-    """What a user of diffusers writes."""
+    """What a user of diffusers writes; the published folder is in float32, as is asked for here."""
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
