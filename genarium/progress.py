@@ -54,3 +54,11 @@ def listening(listener: Listener | None) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def forwarding(changed: Callable[[Event], Event]) -> Iterator[None]:
+    """Send every event from inside the block on to the listener, changed."""
+    listener = _listener.get()
+    with listening(None if listener is None else lambda event: listener(changed(event))):
+        yield

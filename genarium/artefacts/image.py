@@ -20,7 +20,7 @@ SHOWN_HASH = 10
 class Image(Png):
     """`pixels` is (height, width, 3) uint8. `settings` are what it was made with, the model's own choices included.
 
-    Its recipe is its own: one picture with this seed, however many were asked for.
+    Its recipe is its own: one picture with this seed, however many were asked for or drawn to choose from.
     """
 
     kind: ClassVar[str] = "image"
@@ -37,7 +37,7 @@ class Image(Png):
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def own_recipe(self, recipe: Recipe) -> Recipe:
-        alone = recipe.arguments | {"n": 1, "grid_size": None}
+        alone = recipe.arguments | {"n": 1, "grid_size": None, "best_of": 1, "matcher": None}
         return Recipe.of(recipe.task, alone, recipe.model, self.seed)
 
     def content(self) -> bytes:

@@ -30,7 +30,7 @@ log = logging.getLogger("genarium.server")
 
 KEPT_JOBS = 512
 """Finished jobs that can still be asked for; what they made is in the ledger."""
-MODEL_ARGUMENTS = ("model", "ranker", "captioner")
+MODEL_ARGUMENTS = ("model", "ranker", "captioner", "matcher")
 
 
 class Desk:

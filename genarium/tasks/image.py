@@ -16,7 +16,7 @@ from genarium.artefacts.heat import WordHeat
 from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.recipe import MAX_SEED
-from genarium.tasks.task import task
+from genarium.tasks.task import model_pin, task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ PREVIEW = 48
 """Pixels along the longer side of the small picture that is told with each finished one."""
 
 
-@task(starter="image")
+@task(starter="image", pins={"matcher": model_pin("match", counts=lambda values: values["best_of"] > 1)})
 def image(
     prompt: Annotated[str, Doc("what the picture shows; - reads it from standard input"), MinLen(1)],
     *,
@@ -68,6 +68,10 @@ def image(
         Doc("of VQ-Diffusion: draw among the likeliest codes that hold this probability [default: the model's]"),
         Interval(gt=0, le=1),
     ] = None,
+    best_of: Annotated[
+        int, Doc("draw so many for each picture and keep the one that matches the prompt best"), Interval(ge=1, le=16)
+    ] = 1,
+    matcher: Annotated[str | None, Doc("what judges how well they match: as explain's --model")] = "starter",
     explain: Annotated[
         bool, Doc("also show where the denoiser looked for each word; -o NAME.png, .html or .npz is then of that")
     ] = False,
@@ -78,7 +82,7 @@ def image(
     ] = "auto",
     model: Annotated[str, Doc("starter, a folder or a hub id such as CompVis/stable-diffusion-v1-4")] = "starter",
     seed: Annotated[
-        int | None, Doc("same seed, same picture; the next picture has the next seed"), Interval(ge=0, le=MAX_SEED)
+        int | None, Doc("same seed, same picture; the next one drawn has the next seed"), Interval(ge=0, le=MAX_SEED)
     ] = None,
 ) -> Iterator[Image | Sheet | Heat]:
     """Make pictures of what a prompt says.
@@ -88,6 +92,7 @@ def image(
     """
     from genarium.artefacts.sheet import usual_grid
     from genarium.data.pictures import read_mask, read_picture
+    from genarium.engines.best_of import best_of as best_of_each
     from genarium.engines.image import ImageRequest, settle
 
     wanted = None if size is None else _pair("size", size, "512x512", square=True)
@@ -97,7 +102,7 @@ def image(
     request = settle(
         ImageRequest(
             prompt=prompt,
-            seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n)),
+            seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n * best_of)),
             size=wanted,
             steps=steps,
             guidance=guidance,
@@ -114,7 +119,11 @@ def image(
         engine,
     )
     made, seen, spans = [], [], list[tuple[int, int]]()
-    for picture in engine.generate(request):
+    if best_of > 1:
+        pictures = best_of_each(engine, request, best_of, engines.open_matcher(matcher or "starter"))
+    else:
+        pictures = engine.generate(request)
+    for picture in pictures:
         one = Image(
             item=picture.row,
             prompt=prompt,

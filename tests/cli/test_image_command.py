@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genarium.engines import open_matcher
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from genarium.progress import Event
 from genarium.recipe import Recipe
 from genarium.run import call, reproduce
 from tests.image_models import stable_diffusion
@@ -46,6 +48,23 @@ def test_pictures_and_their_sheet(genarium: Callable[..., Any], folder: Path, tm
         assert entries[0].facts["pictures"] == [entries[2].id, entries[1].id]
         assert entries[1].recipe == alone
         assert all(reproduce(entry.id, ledger=ledger).equal for entry in entries)
+
+
+def test_of_several_drawn_the_one_that_matches_best_is_kept(folder: Path) -> None:
+    heard: list[Event] = []
+    kept = call("image", PROMPT, n=2, best_of=3, steps=2, seed=4, model=str(folder), listener=heard.append)
+    drawn = call("image", PROMPT, n=6, steps=2, seed=4, model=str(folder))
+    scores = [open_matcher("starter").scores(Image.fromarray(one.pixels), [PROMPT]) for one in drawn[:6]]
+    said = [score.probability for (score,) in scores]
+    for row, first in enumerate((0, 3)):
+        best = max(range(first, first + 3), key=said.__getitem__)
+        assert (kept[row].seed, kept[row].item, kept[row].recipe) == (4 + best, row, drawn[best].recipe)
+        assert np.array_equal(kept[row].pixels, drawn[best].pixels)
+        assert kept[row].stats["match"] == pytest.approx(said[best])
+    assert {event.item for event in heard if event.stage == "denoising"} == {0, 1}
+    with Ledger() as ledger:
+        assert reproduce(kept[2].id, ledger=ledger).equal
+        assert kept[2].recipe.arguments["matcher"]["reference"] == "starter"
 
 
 def test_a_result_shows_itself_in_a_notebook(folder: Path) -> None:
