@@ -20,7 +20,7 @@ from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, ge
 from genarium.diffusion.targets import draw_timesteps, target
 from genarium.models.unet import UNet
 from genarium.models.vae import Autoencoder
-from genarium.training.pictures import Source, write_sheet
+from genarium.training.pictures import Pictures, Scenes, Source, write_sheet
 
 N_WATCHED = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
@@ -47,13 +47,15 @@ class Denoise:
         source: Source,
         *,
         batch_size: int,
+        n_closeups: int = 0,
         folder: Path,
         seed: int,
         shown: Sequence[str],
     ):
         self.model = model
         self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
-        self.batch_size, self.folder, self.seed, self.shown = batch_size, folder, seed, list(shown)
+        self.batch_size, self.n_closeups = batch_size, n_closeups
+        self.folder, self.seed, self.shown = folder, seed, list(shown)
         self.steps, self.guidance = 20, 3.0
         side = source.size // autoencoder.factor
         self.shape = (autoencoder.config.latent_channels, side, side)
@@ -62,6 +64,7 @@ class Denoise:
             "network": asdict(model.config),
             "objective": {
                 "batch_size": batch_size,
+                "closeups": n_closeups,
                 "draws": DRAWS,
                 "dropped": DROPPED,
                 "prediction": PROCESS.prediction,
@@ -71,16 +74,31 @@ class Denoise:
         self.watched = self._latents(to_tensor(pictures))
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        pictures, captions = self.source.train(index * self.batch_size, self.batch_size)
+        """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""
         random = np.random.default_rng([self.seed, index])
+        parts = self._noised(self.source.train(index * self.batch_size, self.batch_size), random)
+        if self.n_closeups:
+            assert isinstance(self.source, Scenes)
+            parts += self._noised(self.source.closeups(index * self.n_closeups, self.n_closeups), random)
+        return parts
+
+    def _noised(self, shown: Pictures, random: np.random.Generator) -> tuple[Tensor, ...]:
+        pictures, captions = shown
         told = ["" if random.random() < DROPPED else caption for caption in captions]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
         t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", generator=generator)
         t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
-        noise = torch.randn(len(t), *self.shape, generator=generator)
+        channels, *_ = self.shape
+        side = pictures.shape[1] // self.autoencoder.factor
+        noise = torch.randn(len(t), channels, side, side, generator=generator)
         return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
 
-    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, *parts: Tensor) -> Tensor:
+        """Mean over the pictures of a batch, and over its close-ups; of both, their mean."""
+        errors = [self._error_of(*parts[first : first + 5]) for first in range(0, len(parts), 5)]
+        return torch.stack(errors).mean()
+
+    def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         words = self.prompts.states(tokens, lengths)
         latents, states, real = (part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), *words))
         return self._error(latents, states, real, t, noise)

@@ -42,6 +42,9 @@ def train_diffusion(
     layers: Annotated[int, Doc("blocks of a level on the way down; one more on the way up"), Interval(ge=1, le=8)] = 2,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
     batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
+    closeups: Annotated[
+        int, Doc("beside them, windows around single things of `scenes`: kinds are learned faster"), Ge(0)
+    ] = 0,
     optimizer: Annotated[Literal["adamw", "muon"], Doc("what turns gradients into updates")] = "adamw",
     learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 5e-4,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
@@ -109,8 +112,18 @@ def train_diffusion(
         )
     model = channels_last(model.to(settings.device))
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
+    if closeups and data != "scenes":
+        raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     objective = Denoise(
-        model, pictures, prompts, source, batch_size=batch_size, folder=folder, seed=seed, shown=shown(data, source)
+        model,
+        pictures,
+        prompts,
+        source,
+        batch_size=batch_size,
+        n_closeups=closeups,
+        folder=folder,
+        seed=seed,
+        shown=shown(data, source),
     )
     objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None

@@ -40,7 +40,8 @@ class FewerSteps(Denoise):
         noise = torch.randn(rows, *self.shape, generator=torch.Generator().manual_seed(int(random.integers(2**63))))
         return (to_tensor(pictures), *self.prompts.tokens([*captions, ""]), level, noise)
 
-    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, *parts: Tensor) -> Tensor:
+        pictures, tokens, lengths, level, noise = parts
         states, real = self.prompts.states(tokens, lengths)
         rows = [part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), states[:-1], real[:-1])]
         return self._distance(rows[0], (rows[1], rows[2]), (states[-1:], real[-1:]), level, noise)

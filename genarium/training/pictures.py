@@ -40,20 +40,29 @@ class Source(Protocol):
 
 
 class Scenes:
-    """Composed scenes, endless. What is held out asks for pairs that training never shows."""
+    """Composed scenes, endless. What is held out asks for pairs that training never shows.
+
+    Things look the way the font draws them: mirrored ones would be as many again to learn.
+    """
 
     def __init__(self, size: int, *, snap: int, seed: int):
         from genarium.data.scenes import World
 
         self.size, self.seed = size, seed
-        self.world: World = World(size, snap=snap)
-        self.identity: dict[str, Any] = {"scenes": {"size": size, "snap": snap, "seed": seed}}
+        self.world: World = World(size, snap=snap, flip=False)
+        self.identity: dict[str, Any] = {"scenes": {"size": size, "snap": snap, "flip": False, "seed": seed}}
 
     def train(self, first: int, n: int) -> Pictures:
         return self.world.arrays(self.seed, first, n)
 
     def heldout(self, first: int, n: int) -> Pictures:
         return self.world.arrays(self.seed, first, n, "heldout")
+
+    def closeups(self, first: int, n: int) -> Pictures:
+        """Windows around single things, half as wide and high."""
+        from genarium.data.scenes.closeups import closeups
+
+        return closeups(self.world, self.seed, first, n)
 
 
 HELD_OUT = 0.1

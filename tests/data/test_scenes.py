@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from genarium.data.scenes import Ask, Wanted, World, is_held_out, missing, parse, sprites
 from genarium.data.scenes.checker import Checker, Seen, Sight, judge
+from genarium.data.scenes.closeups import closeups
 from genarium.data.scenes.degrade import mild
 from genarium.data.scenes.kinds import GROUPS, KINDS, of_group
 from genarium.data.scenes.world import held_out
@@ -64,6 +65,22 @@ def test_training_never_shows_what_is_held_out_and_held_out_prompts_always_ask_f
     assert len({text for text, _ in prompts}) == 300
     assert all(is_held_out(ask) and parse(text).ask == ask for text, ask in prompts)
     assert not any(is_held_out(ask) for _, ask in world.prompts("train", 300))
+
+
+@draws
+def test_a_close_up_shows_the_one_thing_that_its_caption_asks_for():
+    world = World(64, snap=8, flip=False)
+    pictures, captions = closeups(world, 5, 10, 60)
+    again, told = closeups(world, 5, 40, 1)
+    assert np.array_equal(pictures[30:31], again)
+    assert captions[30] == told[0]
+    asks = [parse(caption).ask for caption in captions]
+    assert not any(is_held_out(ask) or ask.things[0].place or len(ask.things) > 1 for ask in asks)
+    whole = np.pad(pictures, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="edge")
+    wrong = [verdict.wrong for verdict in Checker().check(whole, [Ask(ask.things) for ask in asks])]
+    assert sum(set(faults) <= {"extra"} for faults in wrong) >= 54, (
+        wrong
+    )  # the checker sees things in the stretched edge
 
 
 def test_the_world_has_sixty_kinds_and_more_flying_ones_first():

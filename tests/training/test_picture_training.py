@@ -27,7 +27,7 @@ from genarium.training.autoencoder import Reconstruct
 from genarium.training.denoise import PROCESS, Denoise
 from genarium.training.fewer_steps import FewerSteps
 from genarium.training.loop import RunningMean, fit
-from genarium.training.pictures import Pictures
+from genarium.training.pictures import Pictures, Scenes
 from genarium.training.settings import Settings
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
@@ -108,6 +108,19 @@ def denoise(folder: Path) -> Denoise:
     return Denoise(
         UNet(config), frozen, prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
     )
+
+
+def test_close_ups_count_as_much_as_the_pictures_beside_them(tmp_path: Path) -> None:
+    plain, beside = denoise(tmp_path), denoise(tmp_path)
+    beside.source, beside.n_closeups = Scenes(64, snap=8, seed=0), 12
+    beside.batch_size = 4
+    pictures, _, _, t, noise, *closeups = beside.batch(3)
+    assert pictures.shape == (4, 3, 64, 64)
+    assert closeups[0].shape == (12, 3, 32, 32)
+    assert noise.shape[1:] == (4, 32, 32)
+    assert (len(t), closeups[4].shape) == (8, (24, 4, 16, 16))
+    apart = [plain.loss(*part) for part in (beside.batch(3)[:5], closeups)]
+    assert float(beside.loss(*beside.batch(3))) == pytest.approx(float(sum(apart)) / 2, rel=1e-5)
 
 
 def test_pictures_go_to_tensors_and_back() -> None:
