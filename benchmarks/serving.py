@@ -24,6 +24,7 @@ import os
 import random
 import re
 import statistics
+import string
 import subprocess
 import sys
 import tempfile
@@ -42,12 +43,17 @@ START_WITHIN = 180.0
 
 
 def make_gpt2(folder: Path) -> None:
-    """GPT-2 of random weights, with a tokenizer of bytes and 50,000 pairs of them."""
+    """GPT-2 of random weights; its tokens are bytes and 50,000 pieces of two and three letters.
+
+    So whatever the network draws can be read: a server that holds back half a character would else seem late.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pairs = [(a, b) for a in letters for b in letters][:50_000]
+    usual = f"{string.ascii_lowercase}{string.digits}\u0120"  # how these tokenizers write a space
+    twos = [(a, b) for a in usual for b in usual]
+    pairs = [*twos, *((a + b, c) for a, b in twos for c in usual)][:50_000]
     vocab = {piece: number for number, piece in enumerate([*letters, *(a + b for a, b in pairs)])}
     tokenizer = Tokenizer(models.BPE(vocab, pairs))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

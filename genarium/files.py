@@ -19,6 +19,17 @@ def home() -> Path:
     return Path(platformdirs.user_data_dir("genarium", appauthor=False))
 
 
+def place_of(file: Path) -> str:
+    """Where a file is, for a recipe: behind the data folder where it is in there, which may be another tomorrow."""
+    file, base = file.resolve(), home().resolve()
+    return file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
+
+
+def at(place: str) -> Path:
+    """The file at a place that `place_of` told."""
+    return home() / place
+
+
 def write_atomically(file: Path, content: bytes) -> None:
     """Write beside the file, flush to disk, then rename over it: a crash leaves the old file or the new.
 

@@ -168,13 +168,13 @@ def _changed(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any], 
 
 def _file_pin(file: Path) -> dict[str, str]:
     """A file in a recipe: where it is, and what was in it."""
-    return {"path": str(file.resolve()), "sha256": files.sha256(file)}
+    return {"path": files.place_of(file), "sha256": files.sha256(file)}
 
 
 def _file_of(pin: dict[str, str]) -> Path:
-    file = Path(pin["path"])
+    file = files.at(pin["path"])
     if files.sha256(file) != pin["sha256"]:
-        raise BadInput(f"{file} changed since this recipe was written; put the earlier file back, or ask anew")
+        raise BadInput(f"{pin['path']} changed since this recipe was written; put the earlier file back, or ask anew")
     return file
 
 

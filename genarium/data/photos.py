@@ -64,7 +64,8 @@ def find(asked: Sequence[str], *, private: bool = False) -> list[Photo]:
 def pin(asked: Sequence[str], *, private: bool = False) -> list[dict[str, str]]:
     """The photos as a recipe names them: by place and sha256. Raises BadInput."""
     return [
-        {"name": photo.name, "path": str(photo.file), "sha256": photo.sha256} for photo in find(asked, private=private)
+        {"name": photo.name, "path": files.place_of(photo.file), "sha256": photo.sha256}
+        for photo in find(asked, private=private)
     ]
 
 
@@ -72,7 +73,7 @@ def pinned(pins: Sequence[dict[str, Any]]) -> list[str]:
     """The names in a recipe, which know their photos. Raises BadInput where one is gone or changed."""
     found = list[str]()
     for pin in pins:
-        photo = Photo(pin["name"], Path(pin["path"]), pin["sha256"])
+        photo = Photo(pin["name"], files.at(pin["path"]), pin["sha256"])
         if not photo.file.is_file() or files.sha256(photo.file) != photo.sha256:
             raise BadInput(f"{photo.name} is gone or changed since this recipe was written; put it back, or ask anew")
         known = Known(photo.name)
@@ -94,7 +95,9 @@ def _there(one: str) -> list[Photo]:
 
 
 def _file(name: str, file: Path) -> Photo:
-    return Photo(name, file.resolve(), files.sha256(file))
+    place = files.place_of(file)
+    # What was sent to a server is named without where its data folder is.
+    return Photo(name if Path(place).is_absolute() else place, file.resolve(), files.sha256(file))
 
 
 def _kept(name: str, content: bytes) -> Photo:

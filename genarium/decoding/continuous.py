@@ -4,7 +4,8 @@ After Orca (Yu et al. 2022, section 3.1): the batch is chosen anew at each step,
 weights is nearly all of a decoding step's time, so that thirty texts take little longer than one.
 
 The rows lie in one key-value cache, their last tokens in one column: `padding` says how far to the left of it each
-begins. A row that joins is read alone first, then copied in; the last row moves to the place of one that leaves.
+begins. Prompts of those who join are read together, behind each other in one row (Orca's selective batching, 3.2: only
+attention keeps them apart), then copied in; the last row moves to the place of one that leaves.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -29,7 +31,7 @@ from genarium.models.gpt import GPT, KeyValueCache
 MOST_ROWS = 32
 """Texts in one step: as many as the packed weights are laid out for (`engines/linear.py`)."""
 READ_AT_ONCE = 256
-"""Prompt tokens read between two steps, at most one prompt more: who writes already waits no longer for it."""
+"""Prompt tokens read between two steps, unless one prompt alone is longer: who writes already waits no longer for it."""
 GROWTH = 128
 """Columns that the cache grows by at least."""
 
@@ -90,7 +92,7 @@ class ContinuousBatch:
         self._thread: threading.Thread | None = None
         self._batch = _Batch()
         self._keys = self._values = torch.empty(0)
-        self.steps = self.rows_in_steps = 0
+        self.steps = self.rows_in_steps = self.passes = 0
 
     def generate(
         self,
@@ -184,52 +186,75 @@ class ContinuousBatch:
 
     def _join(self) -> None:
         """Read the prompts of those who wait, as far as there is room, and give each its first token."""
-        read = 0
-        while read < READ_AT_ONCE and len(self._batch.texts) < self.most_rows:
-            with self._lock:
-                if not self._waiting:
-                    return
-                first = self._waiting[0]
-                alike = [
-                    text
-                    for text in list(self._waiting)[: self.most_rows - len(self._batch.texts)]
-                    if text.out is first.out and text.prompt == first.prompt
-                ]
-                for text in alike:
-                    self._waiting.remove(text)
-            if first.dropped:
-                continue
-            try:
-                self._read(alike)
-            except BaseException:
-                with self._lock:
-                    self._waiting.extendleft(alike)  # so that they are told with all others
-                raise
-            read += len(first.prompt)
-
-    def _read(self, texts: list[_Text]) -> None:
-        """One prompt of one caller, for all its samples."""
-        prompt = texts[0].prompt
-        n = len(prompt)
-        alone = KeyValueCache(self.model.config, 1, n, dtype=self.dtype, device=self.device)
-        logits = self.model(torch.tensor([list(prompt)], device=self.device), cache=alone, last_only=True)[:, -1]
-        chosen = choose_next(logits.float().expand(len(texts), -1), [text.row for text in texts])
-        staying = [text for text, one in zip(texts, chosen, strict=True) if self._hand_over(text, one)]
-        if not staying:
+        prompts = self._next_prompts()
+        if not prompts:
             return
+        try:
+            self._read(prompts)
+        except BaseException:
+            with self._lock:
+                self._waiting.extendleft(text for texts in prompts for text in texts)  # so that they are told too
+            raise
+
+    def _next_prompts(self) -> list[list[_Text]]:
+        """The texts to be read now, those of one caller and one prompt together; they wait no longer."""
+        room, columns = self.most_rows - len(self._batch.texts), READ_AT_ONCE
+        prompts: list[list[_Text]] = []
+        with self._lock:
+            while self._waiting and room:
+                text = self._waiting[0]
+                last = prompts[-1][0] if prompts else None
+                if text.dropped:
+                    self._waiting.popleft()
+                    continue
+                if last is not None and text.out is last.out and text.prompt == last.prompt:
+                    prompts[-1].append(self._waiting.popleft())
+                elif last is None or len(text.prompt) <= columns:
+                    prompts.append([self._waiting.popleft()])
+                    columns -= len(text.prompt)
+                else:
+                    break
+                room -= 1
+        return prompts
+
+    def _read(self, prompts: list[list[_Text]]) -> None:
+        """Several prompts behind each other in one pass, so that the weights are read once; each for all its texts."""
+        lengths = [len(texts[0].prompt) for texts in prompts]
+        tokens = [token for texts in prompts for token in texts[0].prompt]
+        read = KeyValueCache(self.model.config, 1, len(tokens), dtype=self.dtype, device=self.device)
+        logits = self.model(
+            torch.tensor([tokens], device=self.device),
+            cache=read,
+            lengths=lengths if len(lengths) > 1 else None,
+            last_only=True,
+        )[0].float()
+        self.passes += 1
+        of_prompt = torch.tensor([len(texts) for texts in prompts], device=self.device)
+        spans = [
+            (text, end - n, end)
+            for texts, n, end in zip(prompts, lengths, accumulate(lengths), strict=True)
+            for text in texts
+        ]
+        chosen = choose_next(logits.repeat_interleave(of_prompt, dim=0), [text.row for text, _, _ in spans])
+        self._place([span for span, one in zip(spans, chosen, strict=True) if self._hand_over(span[0], one)], read)
+
+    def _place(self, texts: list[tuple[_Text, int, int]], read: KeyValueCache) -> None:
+        """Put texts into the batch, each with where its prompt begins and ends in what was read."""
         batch = self._batch
+        if not texts:
+            return
         if not batch.texts:
             batch.length = 0
-        if n > batch.length:
-            self._make_room(len(batch.texts) + len(staying), n)
-            self._shift(n - batch.length)
-        self._make_room(len(batch.texts) + len(staying), batch.length + 1)
-        for text in staying:
-            place, begin = len(batch.texts), batch.length - n
-            self._keys[:, place, :, begin : batch.length] = alone.keys[:, 0]
-            self._values[:, place, :, begin : batch.length] = alone.values[:, 0]
+        longest = max(end - begin for _, begin, end in texts)
+        self._make_room(len(batch.texts) + len(texts), max(longest, batch.length) + 1)
+        if longest > batch.length:
+            self._shift(longest - batch.length)
+        for text, begin, end in texts:
+            place, first = len(batch.texts), batch.length - (end - begin)
+            self._keys[:, place, :, first : batch.length] = read.keys[:, 0, :, begin:end]
+            self._values[:, place, :, first : batch.length] = read.values[:, 0, :, begin:end]
             batch.texts.append(text)
-            batch.padding.append(begin)
+            batch.padding.append(first)
 
     def _step(self) -> None:
         """One token for every text in the batch."""

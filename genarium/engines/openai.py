@@ -19,6 +19,8 @@ class OpenAIText:
     Raises RemoteError.
     """
 
+    context = None
+
     def __init__(self, model: str):
         import openai
 

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from genarium.messages import Message
 from genarium.progress import emit
 
+LONGEST_REPLY = 512
+"""Tokens, where nobody says how long a reply may be."""
+
 TokenLogprob = dict[str, Any]
 """`token` (its text), `logprob` in nats, and `top_logprobs`: the likeliest ones in the same form."""
 
@@ -60,11 +63,20 @@ class ChatRequest(TextRequest):
 class TextEngine(Protocol):
     """Continues texts and conversations. New pieces of text are told as progress events with `item` the row."""
 
+    @property
+    def context(self) -> int | None:
+        """How many tokens it holds, read and new ones; None where that is not known here."""
+
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         """Each of the `n` samples of every prompt, as each is finished. Raises BadInput."""
 
     def reply(self, messages: Sequence[Message], request: ChatRequest) -> Iterator[Completion]:
         """Each of the `n` replies to the last message, as each is finished. Raises BadInput, BadCheckpoint."""
+
+
+def usual_reply(context: int | None) -> int:
+    """How many tokens a reply may have where nobody says: half of a small context is left to what was said."""
+    return LONGEST_REPLY if context is None else max(1, min(LONGEST_REPLY, context // 2))
 
 
 class StopWatcher:

@@ -12,7 +12,9 @@ K key-value heads, D head width, C model width, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -234,20 +236,26 @@ class GPT(nn.Module):
         *,
         cache: KeyValueCache | None = None,
         padding: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
         last_only: bool = False,
     ) -> Tensor:
         """Logits for `tokens` (B, T), reading what `cache` holds first.
 
         `padding` (B,) counts the padded positions at the left of each row, the cached ones included:
         they are not attended to, and positions are counted from the first real token.
-        With `last_only` the logits are (B, 1, V), those of the last position.
+        With `lengths` the one row of `tokens` (1, T) is texts of these lengths behind each other, from an empty cache:
+        each is read as if it stood alone.
+        With `last_only` the logits are (B, 1, V), those of the last position, or (1, texts, V), of each text's last.
         Raises IndexError where the positions pass `context_length`.
         """
         past = cache.length if cache is not None else 0
         T = tokens.shape[1]
-        if past + T > self.config.context_length:
-            raise IndexError(f"{past + T} positions exceed the context of {self.config.context_length}")
-        positions, mask = self._positions_and_mask(past, T, padding, tokens.device)
+        if (longest := past + max(lengths or [T])) > self.config.context_length:
+            raise IndexError(f"{longest} positions exceed the context of {self.config.context_length}")
+        if lengths is not None:
+            positions, mask = self._each_alone(lengths, tokens.device)
+        else:
+            positions, mask = self._positions_and_mask(past, T, padding, tokens.device)
         x = self.embedding(tokens)
         rotary = None
         if self.config.positions == "learned":
@@ -261,8 +269,18 @@ class GPT(nn.Module):
         if cache is not None:
             cache.length = past + T
         if last_only:
-            x = x[:, -1:]
+            x = x[:, -1:] if lengths is None else x[:, [end - 1 for end in accumulate(lengths)]]
         return self.head(self.final_norm(x))
+
+    @staticmethod
+    def _each_alone(lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Positions (1, T) and mask (1, 1, T, T) of texts that lie behind each other in one row."""
+        sizes = torch.tensor(lengths, device=device)
+        text = torch.arange(len(lengths), device=device).repeat_interleave(sizes)
+        places = torch.arange(len(text), device=device)
+        begins = (sizes.cumsum(0) - sizes)[text]
+        mask = (text[:, None] == text[None, :]) & (places[None, :] <= places[:, None])
+        return (places - begins).unsqueeze(0), mask[None, None]
 
     @staticmethod
     def _positions_and_mask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from genarium import files
 from genarium.errors import BadCheckpoint, BadInput, GenariumError, ModelNotFound, RemoteError, StorageError
 
 log = logging.getLogger("genarium.server")
@@ -59,7 +61,8 @@ def of(error: BaseException) -> tuple[int, dict[str, Any]]:
         return error.status, body(error.status, str(error), code=error.code)
     for kind, status, code in STATUS:
         if isinstance(error, kind):
-            return status, body(status, str(error), code=code)
+            # A client knows what it sent and what was made by their names, not by where the data folder is.
+            return status, body(status, str(error).replace(f"{files.home()}{os.sep}", ""), code=code)
     if is_out_of_memory(error):
         message = "there is not the memory for this now; ask for less (a smaller n, size or model), or try again later"
         return 503, body(503, message, code="out_of_memory")

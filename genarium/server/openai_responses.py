@@ -64,7 +64,7 @@ async def responses(request: Request, asked: ResponseRequest) -> Response:
     if asked.tools:
         raise BadInput("tools are not supported here; leave them out")
     desk = desk_of(request)
-    recipe = await desk.prepare("chat", await chat_arguments(desk, await _as_chat(asked)))
+    recipe = await desk.prepare("chat", chat_arguments(await _as_chat(asked)))
     if asked.stream:
         return stream(_events(request, recipe, asked))
     [result] = await desk.results(request, [recipe])

@@ -20,15 +20,12 @@ from genarium.messages import Message
 from genarium.recipe import MAX_SEED, Recipe
 from genarium.run import Result
 from genarium.server import errors
-from genarium.server.desk import Desk, desk_of
+from genarium.server.desk import desk_of
 from genarium.server.errors import Json
 from genarium.server.jobs import DONE, Job, JobEvent
 from genarium.server.streams import event, stream
 
 router = APIRouter(tags=["OpenAI"])
-
-LONGEST_REPLY = 512
-"""Tokens of a reply where no limit is given, or half the model's context where that is less."""
 
 
 class StreamOptions(BaseModel):
@@ -152,7 +149,7 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     """Reply to the last message."""
     asked.refuse_what_is_lacking("tools")
     desk = desk_of(request)
-    recipe = await desk.prepare("chat", await chat_arguments(desk, asked))
+    recipe = await desk.prepare("chat", chat_arguments(asked))
     head = _head(recipe, "chatcmpl", "chat.completion", asked.model)
     if asked.stream:
         head |= {"object": "chat.completion.chunk"}
@@ -171,7 +168,7 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     return Json(head | {"choices": choices, "usage": usage_of(results)})
 
 
-async def chat_arguments(desk: Desk, asked: ChatRequest) -> dict[str, Any]:
+def chat_arguments(asked: ChatRequest) -> dict[str, Any]:
     """The chat task's arguments. Raises BadInput where the conversation is not one."""
     said = [message_of(message) for message in asked.messages]
     system = None
@@ -179,12 +176,11 @@ async def chat_arguments(desk: Desk, asked: ChatRequest) -> dict[str, Any]:
         system, said = said[0]["content"] or None, said[1:]
     if not said or said[-1]["role"] != "user":
         raise BadInput("the last message must be the user's: it is what is replied to")
-    limit = asked.max_completion_tokens or asked.max_tokens
     return asked.settings() | {
         "message": said[-1]["content"],
         "messages": said[:-1] or None,
         "system": system,
-        "max_new_tokens": limit or await usual_reply(desk, asked.model),
+        "max_new_tokens": asked.max_completion_tokens or asked.max_tokens,
         "template": asked.template,
         "date": time.strftime("%Y-%m-%d"),
         "json_schema": schema_of(asked.response_format),
@@ -210,22 +206,6 @@ def schema_of(asked: ResponseFormat | None) -> str | None:
     if asked.json_schema is None:
         raise BadInput("response_format json_schema needs json_schema with a schema in it")
     return json.dumps(asked.json_schema.schema_, sort_keys=True)
-
-
-async def usual_reply(desk: Desk, model: str) -> int:
-    """How long a reply may be where the client says nothing. Raises ModelNotFound, BadCheckpoint."""
-    from starlette.concurrency import run_in_threadpool
-
-    from genarium.checkpoints.find import find
-    from genarium.checkpoints.folder import read_config
-
-    def limit() -> int:
-        found = find(desk.models.reference(model), default="chat")
-        config = read_config(found.path) if found.path is not None else {}
-        context = config.get("max_position_embeddings") or config.get("n_positions") or 2 * LONGEST_REPLY
-        return max(1, min(LONGEST_REPLY, int(context) // 2))
-
-    return await run_in_threadpool(limit)
 
 
 def usage_of(results: Sequence[Result]) -> dict[str, int]:

@@ -34,7 +34,11 @@ def chat(
         Doc('what was said before, oldest first: {"role": "user" or "assistant", "content": "…"}; may be repeated'),
     ] = None,
     n: Annotated[int, Doc("how many replies"), Interval(ge=1, le=256)] = 1,
-    max_new_tokens: Annotated[int, Doc("longest reply, in tokens"), Ge(1)] = 512,
+    max_new_tokens: Annotated[
+        int | None,
+        Doc("longest reply, in tokens [default: 512, or half of the model's context where that is less]"),
+        Ge(1),
+    ] = None,
     temperature: Annotated[
         float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)
     ] = 0.8,
@@ -65,7 +69,7 @@ def chat(
     seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Reply]:
     """Talk with a model: one message, or in a terminal without one, a conversation."""
-    from genarium.engines.text import ChatRequest
+    from genarium.engines.text import ChatRequest, usual_reply
 
     said = conversation(system, messages or [], message)
     if any(turn["role"] == "system" for turn in said[1:]):
@@ -73,7 +77,7 @@ def chat(
     engine = engines.open_text(model, default="chat", dtype=dtype)
     request = ChatRequest(
         n=n,
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=max_new_tokens or usual_reply(engine.context),
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,

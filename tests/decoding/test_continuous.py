@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 import time
@@ -12,7 +13,9 @@ import jsonschema
 import pytest
 import torch
 
-from genarium.decoding.continuous import ContinuousBatch, sharing
+from genarium.decoding.choosing import Chosen
+from genarium.decoding.continuous import READ_AT_ONCE, ContinuousBatch, sharing
+from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.engines.native import NativeText
 from genarium.engines.text import TextRequest
@@ -64,6 +67,32 @@ def test_a_text_is_the_same_alone_and_among_forty_that_come_and_go(engine: Nativ
     assert [together[number] for number in range(40)] == alone
     shared = (engine.shared.rows_in_steps - rows) / (engine.shared.steps - steps)
     assert shared > 4, "the texts did not share steps"
+
+
+def test_prompts_that_are_read_together_are_as_if_each_was_read_alone(engine: NativeText) -> None:
+    batch = ContinuousBatch(engine.model)
+    texts = ["The fox ran", "T", "Der Fuchs läuft über den Hügel. " * 2, "The moon", "The moon", "and sang"]
+    prompts = [engine.tokenizer.encode(text).ids for text in texts]
+    sampling = Sampling(max_new_tokens=20, temperature=1.0, seed=5, logprobs=3)
+    together: list[list[Chosen]] = [[] for _ in prompts]
+    for new in batch.generate(prompts, sampling):
+        together[new.row].append(new.chosen)
+    assert batch.passes == 1, "they were not read together"
+    for prompt, found in zip(prompts, together, strict=True):
+        alone = [new.chosen for new in generate(engine.model, [prompt], sampling)]
+        assert [one.token for one in found] == [one.token for one in alone]
+        assert [one.logprob for one in found] == pytest.approx([one.logprob for one in alone], abs=1e-5)
+        for mine, wanted in zip(found, alone, strict=True):
+            assert [token for token, _ in mine.top] == [token for token, _ in wanted.top]
+            assert [share for _, share in mine.top] == pytest.approx([share for _, share in wanted.top], abs=1e-5)
+
+
+def test_one_pass_reads_no_more_prompts_than_who_writes_can_wait_for(engine: NativeText) -> None:
+    batch = ContinuousBatch(engine.model)
+    prompt = engine.tokenizer.encode("The fox ran over the hill and sang to the moon").ids
+    prompts = [[*prompt, number] for number in range(40)]  # no two alike
+    list(batch.generate(prompts, Sampling(max_new_tokens=1)))
+    assert batch.passes == math.ceil(40 / (READ_AT_ONCE // len(prompts[0])))
 
 
 def test_who_goes_away_leaves_the_batch_and_the_others_write_on(engine: NativeText) -> None:

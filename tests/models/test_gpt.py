@@ -145,6 +145,27 @@ def test_left_padding_changes_nothing(pair: tuple[PreTrainedModel, Path]) -> Non
     torch.testing.assert_close(found[0][mask.bool()], theirs[mask.bool()], atol=1e-4, rtol=0)
 
 
+@torch.inference_mode()
+def test_texts_behind_each_other_in_one_row_are_each_read_alone(pair: tuple[PreTrainedModel, Path]) -> None:
+    model = gpt.load(pair[1])
+    lengths = [7, 1, 40, 12]
+    texts = [random_tokens(1, length) for length in lengths]  # more in all than the context holds
+    cache = KeyValueCache(model.config, 1, sum(lengths), dtype=torch.float32, device=torch.device("cpu"))
+    packed = model(torch.cat(texts, dim=1), cache=cache, lengths=lengths)
+    last = model(torch.cat(texts, dim=1), lengths=lengths, last_only=True)
+    begin = 0
+    for place, (text, length) in enumerate(zip(texts, lengths, strict=True)):
+        own = KeyValueCache(model.config, 1, length, dtype=torch.float32, device=torch.device("cpu"))
+        alone = model(text, cache=own)
+        within = slice(begin, begin + length)
+        torch.testing.assert_close(packed[:, within], alone, atol=1e-5, rtol=0)
+        torch.testing.assert_close(last[:, place], alone[:, -1], atol=1e-5, rtol=0)
+        torch.testing.assert_close(cache.keys[:, :, :, within], own.keys, atol=1e-5, rtol=0)
+        begin += length
+    with pytest.raises(IndexError, match="context"):
+        model(random_tokens(1, 70), lengths=[5, 65])
+
+
 def test_saved_folder_opens_in_transformers_with_equal_logits(
     pair: tuple[PreTrainedModel, Path], tmp_path: Path
 ) -> None:

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import io
 import json
+import re
 import socket
 import struct
 import threading
 import time
 import zlib
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -171,13 +173,14 @@ def test_a_large_body_is_refused_before_it_is_read_whole(serve: Serve) -> None:
         b'{"prompt": "x", "model": "tiny", "seed": -1}',
         b'{"prompt": "x", "model": "tiny", "n": 1000000}',
         b'{"prompt": "x", "model": "tiny", "max_new_tokens": 1000000000}',
+        b'{"prompt": "x", "model": "tiny", "max_tokens": 1000000000}',
         b'{"prompt": "x", "model": "tiny", "max_new_tokens": true}',
         b'{"prompt": "x", "model": {"a": 1}}',
         b'{"prompt": "x", "model": "../../etc"}',
         b'{"prompt": "x", "model": "tiny", "\\ud800": 1}',
         b'{"prompt": "x", "model": "tiny", "self": 1, "task": 2, "args": 3}',
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_malformed_and_excessive_requests_get_one_sentence(server: Running, body: bytes) -> None:
     for path in ("/v1/tasks/text", "/v1/completions"):
@@ -189,7 +192,9 @@ def test_malformed_and_excessive_requests_get_one_sentence(server: Running, body
         assert answered.json()["error"]["message"]
 
 
-def test_a_picture_that_unpacks_into_more_than_memory_is_refused_by_its_header(server: Running) -> None:
+def test_a_picture_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_sent(
+    server: Running, home: Path
+) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -197,14 +202,20 @@ def test_a_picture_that_unpacks_into_more_than_memory_is_refused_by_its_header(s
     pixels = zlib.compress(b"\0" * (side * 100))
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    from genarium.data.pictures import read_picture
-
     identifier = server.http.post("/v1/files", files={"file": ("bomb.png", bomb)}).json()["id"]
-    from genarium.server import uploads
-
+    data = f"data:image/png;base64,{base64.b64encode(bomb).decode()}"
     began = time.monotonic()
-    with pytest.raises(BadInput, match=r"60000x60000|far more"):
-        read_picture(uploads.find(identifier))
+    for task, photo in (
+        ("image", {"prompt": "a bat", "init": identifier}),
+        ("caption", {"photos": [identifier]}),
+        ("explain", {"photo": data, "caption": "a bat"}),
+    ):
+        answered = server.http.post(f"/v1/tasks/{task}", json=photo)
+        assert answered.status_code == 400, (task, answered.text)
+        assert re.search("60000x60000|far more", answered.text), answered.text
+        assert str(home) not in answered.text
+    sent = {"image": ("bomb.png", bomb), "mask": ("bomb.png", bomb)}
+    assert server.http.post("/v1/images/edits", data={"prompt": "a bat"}, files=sent).status_code == 400
     assert time.monotonic() - began < 30, "10.8 GB were unpacked"
 
 
@@ -254,13 +265,21 @@ def test_a_photo_is_never_a_place_on_the_server_or_beside_it(server: Running, ta
     assert told.get("items", told)["format"] == "file-reference"
 
 
-def test_a_photo_that_was_sent_is_captioned(server: Running) -> None:
+def test_a_photo_that_was_sent_is_captioned_and_named_without_its_place_on_the_server(
+    server: Running, home: Path
+) -> None:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), "navy").save(out, "png")
     data = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
     answered = server.http.post("/v1/tasks/caption", json={"photos": [data]})
     assert answered.status_code == 200, answered.text
     assert hashlib.sha256(out.getvalue()).hexdigest() in answered.text
+    [made] = answered.json()["artefacts"]
+    recipe = server.http.get(f"/v1/artefacts/{made['id']}/recipe").text
+    assert str(home) not in answered.text + recipe
+    again = server.http.post(f"/v1/artefacts/{made['id']}/again", json={}).json()
+    assert again["recipe_sha256"] == answered.json()["recipe_sha256"]
+    assert again["artefacts"][0]["rows"] == made["rows"]
 
 
 def test_what_was_made_is_shown_without_running_anything_in_it(server: Running) -> None:

@@ -82,6 +82,18 @@ def test_a_task_s_answer_has_what_made_it_and_is_in_the_ledger(server: Running) 
     assert len(other["artefacts"]) == 2
 
 
+def test_a_reply_of_unsaid_length_fits_a_small_context(server: Running) -> None:
+    said = {"message": "Hi", "model": "tiny", "template": "plain", "temperature": 0}
+    made = server.http.post("/v1/tasks/chat", json=said)
+    assert made.status_code == 200, made.text
+    # Half of its context of 96.
+    assert 0 < made.json()["artefacts"][0]["completion_tokens"] <= 48
+    asked = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "template": "plain"}
+    assert server.http.post("/v1/chat/completions", json=asked | {"max_tokens": 10**9}).status_code == 400
+    shown = server.http.post("/v1/chat/completions", json=asked | {"temperature": 0})
+    assert shown.json()["usage"]["completion_tokens"] <= 48
+
+
 def test_files_come_by_upload_by_artefact_and_in_place_never_by_path(server: Running) -> None:
     story = "Ada lives in Oslo. Ben lives in Rome."
     sent = server.http.post("/v1/files", files={"file": ("../../story.txt", story.encode())}).json()
@@ -90,6 +102,7 @@ def test_files_come_by_upload_by_artefact_and_in_place_never_by_path(server: Run
     for reference in (sent["id"], f"data:text/plain,{story}"):
         made = server.http.post("/v1/tasks/answer", json=asked | {"context_file": reference}).json()
         assert made["artefacts"][0]["rows"][0]["answer"].startswith("Oslo")
+        assert made["recipe"]["arguments"]["context_file"]["path"].startswith("uploads/file-")
     made = server.http.post("/v1/tasks/text", json={"prompt": story, "model": "tiny", "max_new_tokens": 1}).json()
     named = f"artefact:{made['artefacts'][0]['id']}"
     made = server.http.post("/v1/tasks/answer", json=asked | {"context_file": named}).json()

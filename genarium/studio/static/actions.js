@@ -5,7 +5,6 @@ import { button, el } from "./dom.js";
 import { rating } from "./rating.js";
 import { say } from "./say.js";
 import { again } from "./job.js";
-import { addRun } from "./stream.js";
 import { pick } from "./tray.js";
 
 /** `known` are its ratings; `open: false` where its recipe is open already. */
@@ -29,7 +28,7 @@ export function actions(artefact, { task, known, open = true }) {
 async function redo(artefact, task, changes) {
   try {
     const job = await again(artefact.id, changes);
-    addRun(job, { task, of: artefact.title });
+    document.dispatchEvent(new CustomEvent("begun", { detail: { job, about: { task, of: artefact.title } } }));
     location.hash = "#/make";
   } catch (error) {
     say(error.message);

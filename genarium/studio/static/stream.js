@@ -11,3 +11,6 @@ export function addRun(job, about) {
   list.prepend(card);
   return card;
 }
+
+// A card's "Again" begins a run, whose card has an "Again" too: it says so, and whoever keeps the runs hears it.
+document.addEventListener("begun", ({ detail }) => addRun(detail.job, detail.about));
