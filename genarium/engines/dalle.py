@@ -172,7 +172,7 @@ class DalleImage:
         if self._decoder is None:
             self._decoder = dalle.load_decoder(self.files, self.config, self._dtype, self.device)
             if on_cpu:
-                use_decoding_linears(self._decoder, alone=True)
+                use_decoding_linears(self._decoder)
         if self._vqgan is None:
             self._vqgan = dalle.load_vqgan(self.files.detoker, self.vqgan_config, self.device)
         return read

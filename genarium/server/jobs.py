@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from genarium.artefacts import Artefact, png
@@ -159,9 +160,10 @@ class Job:
         """The events behind number `after`, those to come as well, up to and with `end`."""
         while True:
             changed = self._changed
-            new = [event for event in self.events if event.number > after]
-            if new and new[0].number > after + 1:
-                yield JobEvent(new[0].number - 1, "gap", {"missed": new[0].number - 1 - after})
+            gone = self._told - len(self.events)
+            new = list(islice(self.events, max(0, after - gone), None))
+            if after < gone:
+                yield JobEvent(gone, "gap", {"missed": gone - after})
             for event in new:
                 after = event.number
                 yield event

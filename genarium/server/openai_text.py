@@ -21,7 +21,7 @@ from genarium.recipe import MAX_SEED, Recipe
 from genarium.run import Result
 from genarium.server import errors
 from genarium.server.desk import desk_of
-from genarium.server.errors import Json
+from genarium.server.errors import Json, Refused
 from genarium.server.jobs import DONE, Job, JobEvent
 from genarium.server.streams import event, stream
 
@@ -282,6 +282,8 @@ async def _chunks(
                         yield event({"error": told.failure()})
                         return
                     continue
+                if told.name == "gap":
+                    raise Refused(408, f"the stream was read too slowly: {told.data['missed']} pieces of it are gone")
                 if told.name not in ("writing", "logprob", "artefact"):
                     continue
                 if index not in begun:

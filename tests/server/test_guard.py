@@ -22,7 +22,7 @@ from PIL import Image
 from genarium import files
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
-from genarium.server import guard
+from genarium.server import guard, jobs
 from genarium.server import serve as serving
 from genarium.server.settings import Settings
 from tests.server.conftest import Running, Serve
@@ -32,15 +32,20 @@ KEY = "a-long-enough-key"
 TEXT = {"prompt": "The fox", "model": "tiny", "max_new_tokens": 2}
 
 
-def head_of(length: int) -> bytes:
+def head_of(length: int, path: str = "/v1/tasks/text") -> bytes:
     """Of a request for a text."""
     kind = "Content-Type: application/json"
-    return f"POST /v1/tasks/text HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-def connected(server: Running) -> socket.socket:
+def connected(server: Running, *, receive_buffer: int | None = None) -> socket.socket:
     host, port = server.address.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=60)
+    client = socket.socket()
+    client.settimeout(60)
+    if receive_buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.connect((host, int(port)))
+    return client
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
@@ -314,6 +319,26 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(serve: Serve) -> None:
     with connected(server) as client:
         client.sendall(head_of(50) + b"{")
         assert b" 408 " in client.recv(4096).split(b"\r\n")[0]
+
+
+def test_a_client_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "KEPT_EVENTS", 64)
+    asked = {"model": "tiny", "prompt": "The fox", "max_tokens": 90, "n": 128, "logprobs": 20, "stream": True}
+    with connected(server, receive_buffer=4096) as client:
+        body = json.dumps(asked).encode()
+        client.sendall(head_of(len(body), "/v1/completions") + body)
+        assert until(lambda: server.desk.queue.running() == 1)
+        assert server.http.post("/v1/tasks/text", json=TEXT).status_code == 200
+        assert until(lambda: server.desk.queue.running() == 0), "it waits for who does not read"
+        [job] = server.desk.jobs.values()
+        assert len(job.events) == 64, "what nobody reads is kept without end"
+        read = bytearray()
+        while not read.endswith(b"0\r\n\r\n"):
+            read += client.recv(2**20)
+    assert b"read too slowly" in read[-500:]
+    assert b"[DONE]" not in read
 
 
 def test_clients_that_hang_up_at_any_moment_leave_nothing_running(server: Running) -> None:
