@@ -8,7 +8,8 @@ FOLDER is a GPT-2 checkpoint; where it is not there, one of random weights is ma
 
 Throughput: each server is started, warmed up with one request, and asked by 1, 8 and 32 clients at once, each of which
 streams one text after the other. Tokens a second are all tokens over the whole time; the time to first token is that
-of the first piece of text a client reads. A request is lost where it does not answer 200 with a finished text.
+of the first piece of text a client reads. A request is lost where it does not answer 200 with a finished text. Tokens
+a second of the server's own processor time are told beside: they say the same on a machine that does other work too.
 
 Mixed load: texts, vectors, ranking, labels and decisions, first by eight clients that wait for each answer (the
 capacity), then twice as many a second, whether or not the server keeps up. Only 200 and 429 may come, every artefact
@@ -37,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 WORDS = "the fox ran over a hill and sang to the moon while nobody in the village below could sleep at all".split()
 START_WITHIN = 180.0
@@ -67,8 +69,8 @@ def make_gpt2(folder: Path) -> None:
 
 
 @contextmanager
-def started(command: list[str], home: Path, port: int) -> Iterator[tuple[str, float]]:
-    """The server's address, and the seconds until it answered."""
+def started(command: list[str], home: Path, port: int) -> Iterator[tuple[str, float, psutil.Process]]:
+    """The server's address, the seconds until it answered, and its process."""
     env = os.environ | {"GENARIUM_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     with (home / "log.txt").open("ab") as log:
         began = time.perf_counter()
@@ -83,7 +85,7 @@ def started(command: list[str], home: Path, port: int) -> Iterator[tuple[str, fl
                     break
                 except httpx2.HTTPError:
                     time.sleep(0.02)
-            yield address, time.perf_counter() - began
+            yield address, time.perf_counter() - began, psutil.Process(process.pid)
         finally:
             process.terminate()
             try:
@@ -160,6 +162,7 @@ async def crowd(address: str, model: str, clients: int, rounds: int, tokens: int
     first = sorted(measured.first) or [float("nan")]
     return {
         "clients": clients,
+        "tokens": measured.tokens,
         "tokens_per_second": round(measured.tokens / seconds, 1),
         "ttft_p50": round(statistics.median(first), 3),
         "ttft_p95": round(first[min(len(first) - 1, int(0.95 * len(first)))], 3),
@@ -167,6 +170,11 @@ async def crowd(address: str, model: str, clients: int, rounds: int, tokens: int
         "lost": measured.lost,
         **({"why": dict(measured.why)} if measured.why else {}),
     }
+
+
+def cpu_seconds(server: psutil.Process) -> float:
+    """What the server has computed, whoever else had the processor meanwhile."""
+    return sum(sum(one.cpu_times()[:2]) for one in (server, *server.children(recursive=True)))
 
 
 def throughput(options: argparse.Namespace) -> None:
@@ -181,14 +189,16 @@ def throughput(options: argparse.Namespace) -> None:
     for name, (command, model) in servers.items():
         if options.only and name not in options.only:
             continue
-        with tempfile.TemporaryDirectory() as home, started(command, Path(home), options.port) as (address, _):
+        with tempfile.TemporaryDirectory() as home, started(command, Path(home), options.port) as (address, _, server):
             warm = asyncio.run(crowd(address, model, 1, 1, 8))
             if warm["lost"]:
                 print(json.dumps({"server": name, "refuses": (Path(home) / "log.txt").read_text()[-600:]}), flush=True)
                 continue
             for clients in options.clients:
+                before = cpu_seconds(server)
                 found = asyncio.run(crowd(address, model, clients, options.rounds, options.tokens))
-                print(json.dumps({"server": name, **found}), flush=True)
+                own = round(found.pop("tokens") / (cpu_seconds(server) - before), 1)
+                print(json.dumps({"server": name, **found, "tokens_per_cpu_second": own}), flush=True)
 
 
 def requests(model: str) -> list[tuple[str, dict[str, Any]]]:
@@ -271,7 +281,7 @@ def cold(options: argparse.Namespace) -> None:
     for _ in range(options.cold):
         with (
             tempfile.TemporaryDirectory() as home,
-            started(ours(options.folder, options.port), Path(home), options.port) as (address, up),
+            started(ours(options.folder, options.port), Path(home), options.port) as (address, up, _),
         ):
             times = {}
             for name, model in (("first_answer_starter", "starter/text"), ("first_answer_gpt2", "gpt2")):
@@ -301,7 +311,7 @@ def main() -> None:
     elif options.mixed:
         with (
             tempfile.TemporaryDirectory() as home,
-            started(ours(options.folder, options.port), Path(home), options.port) as (address, _),
+            started(ours(options.folder, options.port), Path(home), options.port) as (address, _, _),
         ):
             print(json.dumps(asyncio.run(mixed(address, options.mixed))))
     else:

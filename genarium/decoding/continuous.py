@@ -246,13 +246,15 @@ class ContinuousBatch:
         if not batch.texts:
             batch.length = 0
         longest = max(end - begin for _, begin, end in texts)
-        self._make_room(len(batch.texts) + len(texts), max(longest, batch.length) + 1)
+        to_come = min(GROWTH, max(text.left for text, _, _ in texts))
+        self._make_room(len(batch.texts) + len(texts), max(longest, batch.length) + to_come)
         if longest > batch.length:
             self._shift(longest - batch.length)
         for text, begin, end in texts:
             place, first = len(batch.texts), batch.length - (end - begin)
             self._keys[:, place, :, first : batch.length] = read.keys[:, 0, :, begin:end]
             self._values[:, place, :, first : batch.length] = read.values[:, 0, :, begin:end]
+            self._keys[:, place, :, :first] = self._values[:, place, :, :first] = 0
             batch.texts.append(text)
             batch.padding.append(first)
 
@@ -289,17 +291,22 @@ class ContinuousBatch:
         return self._keys.shape[3] if self._keys.ndim == 5 else 0
 
     def _make_room(self, rows: int, columns: int) -> None:
-        """A cache of at least so many rows and columns, with what is in it."""
+        """A cache of at least so many rows and columns, with what is in it.
+
+        What nobody has written yet is not looked at, and on a CPU it takes no memory: there all rows have room at once.
+        """
         room = self._keys.shape[1] if self._keys.ndim == 5 else 0
         if rows <= room and columns <= self._capacity():
             return
         c = self.model.config
         more_rows = room if rows <= room else min(self.most_rows, max(rows, 2 * room))
+        if self.device.type == "cpu":
+            more_rows = self.most_rows
         wide = self._capacity()
         if columns > wide:
             wide = min(c.context_length, max(columns, wide + max(GROWTH, wide // 2)))
         shape = (c.n_layers, more_rows, c.n_kv_heads, wide, c.head_dim)
-        keys, values = (torch.zeros(shape, dtype=self.dtype, device=self.device) for _ in range(2))
+        keys, values = (torch.empty(shape, dtype=self.dtype, device=self.device) for _ in range(2))
         n, held = self._batch.length, len(self._batch.texts)
         if held:
             keys[:, :held, :, :n] = self._keys[:, :held, :, :n]

@@ -61,7 +61,9 @@ def distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | N
     Top-k: Fan et al. 2018, arXiv:1805.04833. Top-p: Holtzman et al. 2019, arXiv:1904.09751.
     Min-p: Nguyen et al. 2024, arXiv:2407.01082.
     """
-    scaled = logits.double() / sampling.temperature
+    scaled = logits.double()
+    if sampling.temperature != 1:
+        scaled = scaled / sampling.temperature
     tokens: Tensor | None = None
     if 0 < sampling.top_k < scaled.shape[-1]:
         scaled, tokens = scaled.topk(sampling.top_k, dim=-1)
