@@ -283,7 +283,11 @@ async def _chunks(
                         return
                     continue
                 if told.name == "gap":
-                    raise Refused(408, f"the stream was read too slowly: {told.data['missed']} pieces of it are gone")
+                    raise Refused(
+                        503,
+                        f"texts are written faster than this stream is read: {told.data['missed']} pieces are gone; "
+                        "ask for fewer texts at once, or without stream",
+                    )
                 if told.name not in ("writing", "logprob", "artefact"):
                     continue
                 if index not in begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -12,12 +13,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from genarium.artefacts import Text
 from genarium.errors import BadInput, StorageError
 from genarium.ledger import Ledger
+from genarium.ledger import ledger as ledger_module
 from genarium.recipe import Model, Recipe
 
 RECIPE = Recipe.of("text", {"prompt": "The fox", "n": 2}, Model("starter/text", "00"), 7)
@@ -31,6 +35,7 @@ WRITER = """
 import sys
 from genarium.artefacts import Text
 from genarium.ledger import Ledger
+from genarium.ledger import ledger as ledger_module
 from genarium.recipe import Recipe
 with Ledger() as ledger:
     for number in range(int(sys.argv[2])):
@@ -133,6 +138,48 @@ def test_killed_in_the_middle_of_writing_it_is_whole(home: Path) -> None:
             for entry in entries.values():
                 assert entry.path.read_text().startswith("The fox ran doomed")
                 assert json.loads((entry.path.parent / "recipe.json").read_text())["id"] == entry.id
+
+
+def test_killed_at_any_line_it_has_the_artefact_whole_or_not_at_all(home: Path) -> None:
+    def keep(*, killed_at: int) -> int:
+        """Keep something, counting the lines of the ledger that run; the process ends at one of them."""
+        lines = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal lines
+            if frame.f_code.co_filename != ledger_module.__file__:
+                return None
+            lines += event == "line"
+            if lines == killed_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        with Ledger() as ledger:
+            before = sys.gettrace()
+            sys.settrace(trace)
+            try:
+                ledger.keep(made(), RECIPE)
+            finally:
+                sys.settrace(before)
+        return lines
+
+    whole = keep(killed_at=-1)
+    assert whole > 30
+    counts = []
+    for place in range(1, whole + 1):
+        if (child := os.fork()) == 0:
+            keep(killed_at=place)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        with Ledger() as ledger:
+            entries = ledger.history(1000)
+            for entry in entries:
+                assert hashlib.sha256(entry.path.read_bytes()).hexdigest() == entry.sha256, place
+                assert json.loads((entry.path.parent / "recipe.json").read_text())["id"] == entry.id, place
+        counts.append(len(entries))
+    # Absent before the transaction ends, there behind it.
+    assert counts[0] == 1
+    assert counts[-1] > 1
 
 
 def test_a_disk_that_fills_up_leaves_the_ledger_as_it_was(home: Path) -> None:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import json
-import re
 import socket
 import struct
 import threading
@@ -14,17 +13,20 @@ import time
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
 from PIL import Image
 
 from genarium import files
+from genarium.checkpoints import catalogue
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
-from genarium.server import guard, jobs
+from genarium.server import guard, jobs, uploads
 from genarium.server import serve as serving
 from genarium.server.settings import Settings
+from tests.latent_models import latent_folder
 from tests.server.conftest import Running, Serve
 from tests.server.test_jobs import until
 
@@ -85,9 +87,9 @@ def test_another_site_s_page_can_neither_post_nor_embed(server: Running, headers
         assert ledger.count() == 0
     own = {"Origin": server.address, "Sec-Fetch-Site": "same-origin"}
     assert server.http.post("/v1/tasks/text", json=TEXT, headers=own).status_code == 200
-    # A form can be sent without a preflight, but not as JSON.
-    form = {"Content-Type": "text/plain"}
-    assert server.http.post("/v1/tasks/text", content=json.dumps(TEXT), headers=form).status_code == 400
+    # A page may send a form, or bytes of no type, without being asked first; neither is taken for JSON.
+    for form in ({"Content-Type": "text/plain"}, {}):
+        assert server.http.post("/v1/tasks/text", content=json.dumps(TEXT), headers=form).status_code == 400
 
 
 def test_an_allowed_origin_may_and_is_told_so(serve: Serve) -> None:
@@ -141,8 +143,9 @@ def test_a_browser_changes_the_key_for_a_cookie_that_scripts_can_t_read(serve: S
 
 def test_a_large_body_is_refused_before_it_is_read_whole(serve: Serve) -> None:
     server = serve(max_body=100_000)
-    declared = server.http.post("/v1/tasks/text", content=b"x" * 200_000)
-    assert declared.status_code == 413
+    with connected(server) as client:
+        client.sendall(head_of(200_000))  # and nothing of the body
+        assert b" 413 " in client.recv(4096).split(b"\r\n")[0]
     sent = 0
 
     def pieces() -> Any:
@@ -189,6 +192,8 @@ def test_a_large_body_is_refused_before_it_is_read_whole(serve: Serve) -> None:
 )
 def test_malformed_and_excessive_requests_get_one_sentence(server: Running, body: bytes) -> None:
     for path in ("/v1/tasks/text", "/v1/completions"):
+        if path == "/v1/tasks/text":  # whose usual length is more than the small model holds: that is not what is wrong
+            body = body.replace(b'"model": "tiny"', b'"model": "tiny", "max_new_tokens": 2')
         answered = server.http.post(path, content=body, headers={"Content-Type": "application/json"})
         if path == "/v1/completions" and answered.status_code == 200:
             assert b"max_new" in body or b"self" in body or b"\\ud800" in body  # fields nobody knows are left out there
@@ -198,8 +203,10 @@ def test_malformed_and_excessive_requests_get_one_sentence(server: Running, body
 
 
 def test_a_picture_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_sent(
-    server: Running, home: Path
+    serve: Serve, home: Path, tmp_path: Path
 ) -> None:
+    server = serve(models={"painter": str(latent_folder(tmp_path / "painter"))})
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -211,16 +218,18 @@ def test_a_picture_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_
     data = f"data:image/png;base64,{base64.b64encode(bomb).decode()}"
     began = time.monotonic()
     for task, photo in (
-        ("image", {"prompt": "a bat", "init": identifier}),
+        ("image", {"prompt": "a bat", "init": identifier, "model": "painter"}),
         ("caption", {"photos": [identifier]}),
         ("explain", {"photo": data, "caption": "a bat"}),
     ):
         answered = server.http.post(f"/v1/tasks/{task}", json=photo)
         assert answered.status_code == 400, (task, answered.text)
-        assert re.search("60000x60000|far more", answered.text), answered.text
+        assert "more than the 100,000,000 pixels" in answered.text, answered.text
         assert str(home) not in answered.text
     sent = {"image": ("bomb.png", bomb), "mask": ("bomb.png", bomb)}
-    assert server.http.post("/v1/images/edits", data={"prompt": "a bat"}, files=sent).status_code == 400
+    edited = server.http.post("/v1/images/edits", data={"prompt": "a bat", "model": "painter"}, files=sent)
+    assert edited.status_code == 400, edited.text
+    assert "more than the 100,000,000 pixels" in edited.text
     assert time.monotonic() - began < 30, "10.8 GB were unpacked"
 
 
@@ -240,6 +249,9 @@ def test_a_picture_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_
 def test_tricks_with_paths_find_nothing(server: Running, identifier: str) -> None:
     made = server.http.post("/v1/tasks/text", json=TEXT)
     assert made.status_code == 200
+    uploads.keep(b"so that there is a folder to go up from", "x.txt")
+    with pytest.raises(BadInput):
+        uploads.find(unquote(identifier))
     for path in (
         f"/v1/artefacts/{identifier}/content",
         f"/v1/artefacts/{identifier}",
@@ -251,6 +263,12 @@ def test_tricks_with_paths_find_nothing(server: Running, identifier: str) -> Non
             answered = b"".join(iter(lambda: client.recv(65536), b""))
         assert answered.split(b" ")[1] == b"404", (path, answered[:300])
         assert b"SQLite" not in answered
+
+
+def test_clients_name_only_the_models_they_may(serve: Serve) -> None:
+    folder = str(catalogue.starters()["text"].path)
+    assert serve().http.post("/v1/tasks/text", json=TEXT | {"model": folder}).status_code == 404
+    assert serve(any_model=True).http.post("/v1/tasks/text", json=TEXT | {"model": folder}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -324,7 +342,8 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(serve: Serve) -> None:
 def test_a_client_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "KEPT_EVENTS", 64)
+    monkeypatch.setattr(jobs, "KEPT_EVENTS", 1024)
+    server.server.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     asked = {"model": "tiny", "prompt": "The fox", "max_tokens": 90, "n": 128, "logprobs": 20, "stream": True}
     with connected(server, receive_buffer=4096) as client:
         body = json.dumps(asked).encode()
@@ -333,11 +352,11 @@ def test_a_client_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(
         assert server.http.post("/v1/tasks/text", json=TEXT).status_code == 200
         assert until(lambda: server.desk.queue.running() == 0), "it waits for who does not read"
         [job] = server.desk.jobs.values()
-        assert len(job.events) == 64, "what nobody reads is kept without end"
+        assert len(job.events) == 1024, "what nobody reads is kept without end"
         read = bytearray()
         while not read.endswith(b"0\r\n\r\n"):
             read += client.recv(2**20)
-    assert b"read too slowly" in read[-500:]
+    assert b"faster than this stream is read" in read[-500:]
     assert b"[DONE]" not in read
 
 

@@ -192,6 +192,7 @@ def test_a_client_that_goes_while_it_waits_leaves_the_queue(serve: Serve, slow: 
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         assert until(lambda: len(server.desk.queue) == 1)
     assert until(lambda: len(server.desk.queue) == 0)
+    assert server.http.get(job).json()["status"] == "running", "it kept its place until its turn came"
     assert until(lambda: server.http.get(job).json()["status"] == "done")
     assert until(lambda: server.desk.queue.running() == 0)
     with Ledger() as ledger:
