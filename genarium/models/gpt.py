@@ -252,10 +252,11 @@ class GPT(nn.Module):
         T = tokens.shape[1]
         if (longest := past + max(lengths or [T])) > self.config.context_length:
             raise IndexError(f"{longest} positions exceed the context of {self.config.context_length}")
-        if lengths is not None:
-            positions, mask = self._each_alone(lengths, tokens.device)
-        else:
-            positions, mask = self._positions_and_mask(past, T, padding, tokens.device)
+        positions, mask = (
+            self._positions_and_mask(past, T, padding, tokens.device)
+            if lengths is None
+            else self._each_alone(lengths, tokens.device)
+        )
         x = self.embedding(tokens)
         rotary = None
         if self.config.positions == "learned":
