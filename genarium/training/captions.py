@@ -28,7 +28,10 @@ from genarium.data.scenes.regions import covered, named
 from genarium.data.scenes.telling import place_of, told
 from genarium.data.scenes.world import Split
 
-SIZE, SNAP = 64, 8
+SIZE = 64
+SNAPS = (8, 4, 8, 2)
+"""Pixels of the grids that objects stand on, scene by scene: half of them on the patches' own, the others between.
+A network that only saw the first reads nothing else."""
 PIXELS = Pixels(SIZE, mean=(0.5,) * 3, std=(0.5,) * 3)
 CONTEXT = 40
 """Tokens of a caption; the longest full one has 24 words."""
@@ -65,15 +68,15 @@ class Scenes:
     """Scenes by number, the same each time, in pictures ready for the network."""
 
     def __init__(self, seed: int):
-        self.world, self.seed = World(SIZE, snap=SNAP), seed
-        self.identity: dict[str, Any] = {"scenes": {"size": SIZE, "snap": SNAP, "seed": seed}}
+        self.worlds, self.seed = [World(SIZE, snap=snap) for snap in SNAPS], seed
+        self.identity: dict[str, Any] = {"scenes": {"size": SIZE, "snaps": SNAPS, "seed": seed}}
 
     def scenes(self, first: int, n: int, split: Split) -> list[Scene]:
-        return [self.world.scene(self.seed, index, split) for index in range(first, first + n)]
+        return [self.worlds[i % len(SNAPS)].scene(self.seed, i, split) for i in range(first, first + n)]
 
     def pictures(self, scenes: Sequence[Scene]) -> Tensor:
         """(n, 3, 64, 64) in [-1, 1]."""
-        return to_tensor(np.stack([self.world.picture(scene) for scene in scenes]))
+        return to_tensor(np.stack([self.worlds[0].picture(scene) for scene in scenes]))  # any world paints any scene
 
 
 def full_caption(scene: Scene, dice: Dice) -> str:

@@ -43,6 +43,15 @@ def test_a_full_caption_tells_all_and_one_changed_word_is_found(index: int, spli
             assert not is_held_out(parse(false).ask)
 
 
+def test_half_of_the_scenes_stand_on_the_patches_grid_and_the_others_between() -> None:
+    source = captions.Scenes(3)
+    scenes = source.scenes(400, 400, "train")
+    assert scenes[5:8] == source.scenes(405, 3, "train")  # by number, wherever a batch begins
+    finest = [max(snap for snap in (8, 4, 2) if not any(edge % snap for t in s.things for edge in t.box)) for s in scenes]
+    assert all(found >= snap for found, snap in zip(finest, captions.SNAPS * 100, strict=True))
+    assert [finest.count(snap) / 400 for snap in (8, 4, 2)] == pytest.approx([0.55, 0.25, 0.2], abs=0.05)
+
+
 def test_places_are_those_of_the_boxes() -> None:
     spots = {"left": (0, 16), "right": (40, 24), "top": (16, 0), "bottom": (24, 40), "middle": (20, 20)}
     assert {place_of((x, y, x + 24, y + 24), 64): (x, y) for x, y in spots.values()} == spots
