@@ -79,6 +79,18 @@ class Scenes:
         return to_tensor(np.stack([self.worlds[0].picture(scene) for scene in scenes]))  # any world paints any scene
 
 
+def recoloured(pictures: Tensor, random: np.random.Generator) -> Tensor:
+    """Pictures (n, 3, H, W) in [-1, 1], each with its hues turned by any angle, its saturation times 0 to 1.5 and its
+    brightness times 0.4 to 1."""
+    n = len(pictures)
+    angle, saturation, brightness = (random.uniform(*span, (n, 1, 1)) for span in ((0, 2 * np.pi), (0, 1.5), (0.4, 1)))
+    grey = np.full((3, 3), 1 / 3)
+    across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    turn = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across  # about the axis of greys
+    mix = torch.from_numpy(brightness * (saturation * turn + (1 - saturation) * grey)).to(pictures.dtype)
+    return (torch.einsum("nij,njhw->nihw", mix, (pictures + 1) / 2) * 2 - 1).clamp(-1, 1)
+
+
 def full_caption(scene: Scene, dice: Dice) -> str:
     """Everything there is to tell, phrased in one of the grammar's ways."""
     return caption(told(scene, SIZE), dice)
@@ -130,6 +142,8 @@ def shown_by_patch(scenes: Sequence[Scene], patch: int) -> Tensor:
     return torch.from_numpy(labels).flatten(2)
 
 
+SHADE = 1
+"""Which of the four rows of `shown_by_patch` is the colour."""
 N_SHOWN = (len(_KINDS) + 1, len(_SHADES) + 1, len(SIZES) + 1, len(PLACES) + 1)
 """How many labels each of the four rows of `shown_by_patch` has."""
 
