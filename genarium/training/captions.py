@@ -37,6 +37,8 @@ CONTEXT = 40
 """Tokens of a caption; the longest full one has 24 words."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]")
 PAD, UNKNOWN, FIRST, END, MASK, START = range(len(SPECIAL))
+_CHANGES_DRAWN = (*CHANGES, "kind", "place", "place")
+"""What is told wrongly, as often as it is drawn: what is hardest to notice more often."""
 _KINDS, _SHADES = tuple(KINDS), ("natural", *COLOURS)
 
 
@@ -82,8 +84,8 @@ class Scenes:
 def recoloured(pictures: Tensor, random: np.random.Generator) -> Tensor:
     """Pictures (n, 3, H, W) in [-1, 1], each with its hues turned by any angle, its saturation times 0 to 1.5 and its
     brightness times 0.4 to 1."""
-    n = len(pictures)
-    angle, saturation, brightness = (random.uniform(*span, (n, 1, 1)) for span in ((0, 2 * np.pi), (0, 1.5), (0.4, 1)))
+    low, high = (0, 0, 0.4), (2 * np.pi, 1.5, 1)
+    angle, saturation, brightness = random.uniform(low, high, (len(pictures), 3)).T[..., None, None]
     grey = np.full((3, 3), 1 / 3)
     across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     turn = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across  # about the axis of greys
@@ -104,7 +106,7 @@ def true_and_false(scene: Scene, dice: Dice, *, split: Split, full: bool) -> tup
     ask: Ask = told(scene, SIZE) if full else scene.ask
     phrasing = dice.below(2**31)
     while True:
-        name = dice.pick(tuple(CHANGES))
+        name = dice.pick(_CHANGES_DRAWN)
         changed = CHANGES[name](ask, dice)
         if changed is not None and (split == "heldout" or not is_held_out(changed)):
             return caption(ask, Dice(phrasing)), caption(changed, Dice(phrasing)), name
