@@ -37,8 +37,6 @@ CONTEXT = 40
 """Tokens of a caption; the longest full one has 24 words."""
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]")
 PAD, UNKNOWN, FIRST, END, MASK, START = range(len(SPECIAL))
-_CHANGES_DRAWN = (*CHANGES, "kind", "place", "place")
-"""What is told wrongly, as often as it is drawn: what is hardest to notice more often."""
 _KINDS, _SHADES = tuple(KINDS), ("natural", *COLOURS)
 
 
@@ -106,7 +104,7 @@ def true_and_false(scene: Scene, dice: Dice, *, split: Split, full: bool) -> tup
     ask: Ask = told(scene, SIZE) if full else scene.ask
     phrasing = dice.below(2**31)
     while True:
-        name = dice.pick(_CHANGES_DRAWN)
+        name = dice.pick(tuple(CHANGES))
         changed = CHANGES[name](ask, dice)
         if changed is not None and (split == "heldout" or not is_held_out(changed)):
             return caption(ask, Dice(phrasing)), caption(changed, Dice(phrasing)), name
