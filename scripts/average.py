@@ -1,6 +1,6 @@
 """The mean of two trained folders' weights, where one was trained on from the other: it often knows what both know.
 
-Wortsman et al. 2022, arXiv:2109.01903. The first folder is the one trained on; its recipe is kept and says what was done.
+Wortsman et al. 2022, arXiv:2109.01903. The recipe kept is that of the first folder, which was trained on; it says so.
 
 python scripts/average.py runs/more runs/before runs/mean
 """
