@@ -46,6 +46,7 @@ def click_parameters(parameters: Sequence[Parameter]) -> list[click.Parameter]:
 
 def _argument(parameter: Parameter, *, last: bool) -> click.Parameter:
     metavar = parameter.name.upper() + ("..." if parameter.repeated else "")
+    metavar = metavar if parameter.required else f"[{metavar}]"
     return click.Argument([parameter.name], nargs=-1 if last else 1, required=False, metavar=metavar)
 
 

@@ -31,9 +31,22 @@ def task_command(task: Task) -> click.Command:
     def command(output: str | None, as_json: bool, **values: Any) -> None:
         run_task(task, given(task.parameters, values), output=output, as_json=as_json)
 
-    return click.Command(
-        task.name, callback=command, params=[*click_parameters(task.parameters), *common], help=task.help
-    )
+    return TaskCommand(task, callback=command, params=[*click_parameters(task.parameters), *common])
+
+
+class TaskCommand(click.Command):
+    """A command whose help says what its arguments are, which click's own leaves out."""
+
+    def __init__(self, task: Task, **options: Any):
+        super().__init__(task.name, help=task.help, **options)
+        self.arguments = {p.name: p.help for p in task.parameters if p.positional and p.help}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(p.make_metavar(ctx), self.arguments[p.name]) for p in self.params if p.name in self.arguments]
+        if rows:
+            with formatter.section("Arguments"):
+                formatter.write_dl(rows)
+        super().format_options(ctx, formatter)
 
 
 def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool) -> None:

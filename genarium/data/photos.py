@@ -34,10 +34,7 @@ class Photo:
 
     def read(self) -> Image:
         """As upright RGB. Raises BadInput, which names it as it was given."""
-        try:
-            return read_picture(self.file)
-        except BadInput as error:
-            raise BadInput(str(error).replace(str(self.file), self.name)) from None
+        return read_picture(self.file, name=self.name)
 
 
 class Known(str):

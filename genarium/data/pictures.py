@@ -23,14 +23,18 @@ MAX_PIXELS = 100_000_000
 """About 10,000 x 10,000: beyond any camera a person holds, and 300 MB as RGB."""
 
 
-def read_picture(file: Path) -> Image:
-    """The picture as upright RGB; what is transparent lies on white. Raises BadInput in one sentence."""
+def read_picture(file: Path, *, name: str | None = None) -> Image:
+    """The picture as upright RGB; what is transparent lies on white.
+
+    Raises BadInput in one sentence, which names it `name` where it was given by another name than its file's.
+    """
     from PIL import Image
 
-    opened = _upright(file)
+    name = name or str(file)
+    opened = _upright(file, name)
     if not _has_alpha(opened):
-        return _converted(opened, "RGB", file)
-    whole = _converted(opened, "RGBA", file)
+        return _converted(opened, "RGB", name)
+    whole = _converted(opened, "RGBA", name)
     page = Image.new("RGBA", whole.size, "white")
     page.alpha_composite(whole)
     return page.convert("RGB")
@@ -43,10 +47,10 @@ def read_mask(file: Path) -> Image:
     """
     from PIL import ImageChops
 
-    opened = _upright(file)
+    opened = _upright(file, str(file))
     if _has_alpha(opened):
-        return ImageChops.invert(_converted(opened, "RGBA", file).getchannel("A"))
-    return _converted(opened, "L", file)
+        return ImageChops.invert(_converted(opened, "RGBA", str(file)).getchannel("A"))
+    return _converted(opened, "L", str(file))
 
 
 def cover(picture: Image, size: tuple[int, int]) -> Image:
@@ -79,7 +83,7 @@ def to_pictures(tensor: Tensor) -> np.ndarray:
     return pictures
 
 
-def _upright(file: Path) -> Image:
+def _upright(file: Path, name: str) -> Image:
     """The first frame as its camera was held, in 8 bits a channel."""
     import warnings
 
@@ -89,32 +93,32 @@ def _upright(file: Path) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked below
             opened = Image.open(file)
-            _require_sane(opened, file)
+            _require_sane(opened, name)
             if (frames := getattr(opened, "n_frames", 1)) > 1:
-                note(f"{file.name} has {frames} frames; the first is used")
+                note(f"{Path(name).name} has {frames} frames; the first is used")
                 opened.seek(0)
             opened.load()
     except Image.DecompressionBombError:
-        raise BadInput(f"{file} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
+        raise BadInput(f"{name} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
     except UnidentifiedImageError:
-        raise BadInput(f"{file} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
+        raise BadInput(f"{name} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
-        raise BadInput(f"{file} is damaged or cut short ({error}); save or download it again") from None
+        raise BadInput(f"{name} is damaged or cut short ({error}); save or download it again") from None
     return _eight_bits(ImageOps.exif_transpose(opened))
 
 
-def _converted(opened: Image, mode: str, file: Path) -> Image:
+def _converted(opened: Image, mode: str, name: str) -> Image:
     try:
         return opened.convert(mode)
     except ValueError:
-        raise BadInput(f"{file} has {opened.mode} colours, which aren't converted here; save it as RGB") from None
+        raise BadInput(f"{name} has {opened.mode} colours, which aren't converted here; save it as RGB") from None
 
 
-def _require_sane(opened: Image, file: Path) -> None:
+def _require_sane(opened: Image, name: str) -> None:
     width, height = opened.size
     if width * height > MAX_PIXELS:
         raise BadInput(
-            f"{file} is {width}x{height} pixels; the most that is read is {MAX_PIXELS:,}, so make it smaller first"
+            f"{name} is {width}x{height} pixels; the most that is read is {MAX_PIXELS:,}, so make it smaller first"
         )
 
 

@@ -170,5 +170,5 @@ def _shown(asked: Sequence[Photo], found: Sequence[dict[str, Any]], n: int) -> s
     for row in found:
         score = "" if row["score"] is None or (n == 1 and len(asked) == 1) else f"{row['score']:7.3f}  "
         name = "" if len(asked) == 1 else f"{row['photo']}: "
-        lines.append(f"{score}{name}{row['caption'] or row.get('error', '')}")
+        lines.append(row.get("error") or f"{score}{name}{row['caption']}")  # an error names its picture
     return "\n".join(lines)

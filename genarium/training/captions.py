@@ -28,7 +28,10 @@ from genarium.data.scenes.regions import covered, named
 from genarium.data.scenes.telling import place_of, told
 from genarium.data.scenes.world import Split
 
-SIZE, SNAP = 64, 8
+SIZE = 64
+SNAPS = (8, 4, 8, 2)
+"""Pixels of the grids that objects stand on, scene by scene: half of them on the patches' own, the others between.
+A network that only saw the first reads nothing else."""
 PIXELS = Pixels(SIZE, mean=(0.5,) * 3, std=(0.5,) * 3)
 CONTEXT = 40
 """Tokens of a caption; the longest full one has 24 words."""
@@ -65,15 +68,27 @@ class Scenes:
     """Scenes by number, the same each time, in pictures ready for the network."""
 
     def __init__(self, seed: int):
-        self.world, self.seed = World(SIZE, snap=SNAP), seed
-        self.identity: dict[str, Any] = {"scenes": {"size": SIZE, "snap": SNAP, "seed": seed}}
+        self.worlds, self.seed = [World(SIZE, snap=snap) for snap in SNAPS], seed
+        self.identity: dict[str, Any] = {"scenes": {"size": SIZE, "snaps": SNAPS, "seed": seed}}
 
     def scenes(self, first: int, n: int, split: Split) -> list[Scene]:
-        return [self.world.scene(self.seed, index, split) for index in range(first, first + n)]
+        return [self.worlds[i % len(SNAPS)].scene(self.seed, i, split) for i in range(first, first + n)]
 
     def pictures(self, scenes: Sequence[Scene]) -> Tensor:
         """(n, 3, 64, 64) in [-1, 1]."""
-        return to_tensor(np.stack([self.world.picture(scene) for scene in scenes]))
+        return to_tensor(np.stack([self.worlds[0].picture(scene) for scene in scenes]))  # any world paints any scene
+
+
+def recoloured(pictures: Tensor, random: np.random.Generator) -> Tensor:
+    """Pictures (n, 3, H, W) in [-1, 1], each with its hues turned by any angle, its saturation times 0 to 1.5 and its
+    brightness times 0.4 to 1."""
+    low, high = (0, 0, 0.4), (2 * np.pi, 1.5, 1)
+    angle, saturation, brightness = random.uniform(low, high, (len(pictures), 3)).T[..., None, None]
+    grey = np.full((3, 3), 1 / 3)
+    across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    turn = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across  # about the axis of greys
+    mix = torch.from_numpy(brightness * (saturation * turn + (1 - saturation) * grey)).to(pictures.dtype)
+    return (torch.einsum("nij,njhw->nihw", mix, (pictures + 1) / 2) * 2 - 1).clamp(-1, 1)
 
 
 def full_caption(scene: Scene, dice: Dice) -> str:
@@ -127,6 +142,8 @@ def shown_by_patch(scenes: Sequence[Scene], patch: int) -> Tensor:
     return torch.from_numpy(labels).flatten(2)
 
 
+SHADE = 1
+"""Which of the four rows of `shown_by_patch` is the colour."""
 N_SHOWN = (len(_KINDS) + 1, len(_SHADES) + 1, len(SIZES) + 1, len(PLACES) + 1)
 """How many labels each of the four rows of `shown_by_patch` has."""
 

@@ -55,6 +55,14 @@ def test_words_need_no_quotes_and_the_ending_decides_what_is_written(
         assert stored["maps"].shape == (6, 4, 4)
 
 
+def test_help_says_what_its_arguments_are_and_which_may_be_left_out(genarium: Callable[..., Any]) -> None:
+    shown = genarium("explain", "--help").stdout
+    assert "PHOTO [CAPTION]" in shown.splitlines()[0]
+    arguments = " ".join(shown.partition("Arguments:")[2].partition("Options:")[0].split())
+    assert arguments.startswith("PHOTO the picture: a file or an http or https URL")
+    assert "[CAPTION] what is said of it" in arguments
+
+
 def test_it_is_made_again_to_the_byte_and_json_says_where_words_are(folder: Path, photo: Path) -> None:
     result = call("explain", photo, CAPTION, model=str(folder), against=["a dog", "two birds"])
     facts = json.loads(json.dumps(result[0].facts()))

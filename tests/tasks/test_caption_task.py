@@ -50,6 +50,7 @@ def test_a_folder_becomes_a_row_for_each_caption_and_a_damaged_photo_says_so(mod
     errors = [row["error"] for row in rows if "error" in row]
     assert ["damaged or cut short" in errors[0], "no picture that opens" in errors[1]] == [True, True]
     assert "2 of which can't be read" in result[0].summary  # type: ignore[attr-defined]
+    assert set(errors) < set(str(result[0]).splitlines())
     table = list(csv.DictReader(io.StringIO(result[0].as_file(".csv").decode())))
     assert [row["caption"] for row in table] == [row["caption"] for row in rows]
 
@@ -127,6 +128,11 @@ def test_the_command_reads_a_photo_from_a_pipe_and_writes_tables(
     piped = genarium("caption", "-", "--model", model, "--max-new-tokens", "4", stdin=content)
     assert piped.returncode == 0, piped.stderr
     assert piped.stdout.strip() == str(call("caption", [str(photos / "2.png")], model=model, max_new_tokens=4)[0])
+    Image.new("RGB", (8, 8)).save(tmp_path / "two.gif", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    moving = genarium(
+        "caption", "-", "--model", model, "--max-new-tokens", "4", stdin=(tmp_path / "two.gif").read_bytes()
+    )
+    assert "standard input has 2 frames; the first is used" in moving.stderr
     out = tmp_path / "captions.jsonl"
     done = genarium("caption", photos, "-n", "2", "--model", model, "--max-new-tokens", "4", "-o", out)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,11 +17,12 @@ from genarium.checkpoints import tokenizer as tokenizers
 from genarium.data.scenes import World, is_held_out, missing, parse
 from genarium.data.scenes.changes import CHANGES
 from genarium.data.scenes.dice import Dice
-from genarium.data.scenes.kinds import KINDS
+from genarium.data.scenes.kinds import COLOURS, KINDS
 from genarium.data.scenes.telling import place_of, told, wrong
+from genarium.models.blip import Captioner
 from genarium.training import captions
-from genarium.training.caption import train_caption, train_match
-from genarium.training.describe import Match
+from genarium.training.caption import _config, train_caption, train_match
+from genarium.training.describe import Match, Tell
 
 numbers = st.integers(0, 10**6)
 needs_font = pytest.mark.skipif(bool(missing()), reason="the emoji font is not installed")
@@ -43,6 +45,17 @@ def test_a_full_caption_tells_all_and_one_changed_word_is_found(index: int, spli
             assert not is_held_out(parse(false).ask)
 
 
+def test_half_of_the_scenes_stand_on_the_patches_grid_and_the_others_between() -> None:
+    source = captions.Scenes(3)
+    scenes = source.scenes(400, 400, "train")
+    assert scenes[5:8] == source.scenes(405, 3, "train")  # by number, wherever a batch begins
+    finest = [
+        max(snap for snap in (8, 4, 2) if not any(edge % snap for t in s.things for edge in t.box)) for s in scenes
+    ]
+    assert all(found >= snap for found, snap in zip(finest, captions.SNAPS * 100, strict=True))
+    assert [finest.count(snap) / 400 for snap in (8, 4, 2)] == pytest.approx([0.55, 0.25, 0.2], abs=0.05)
+
+
 def test_places_are_those_of_the_boxes() -> None:
     spots = {"left": (0, 16), "right": (40, 24), "top": (16, 0), "bottom": (24, 40), "middle": (20, 20)}
     assert {place_of((x, y, x + 24, y + 24), 64): (x, y) for x, y in spots.values()} == spots
@@ -60,6 +73,40 @@ def test_patches_are_labelled_with_what_covers_them(index: int) -> None:
         covered += part[0].numel()
         assert part[0].unique().tolist() == [1 + list(KINDS).index(thing.kind)]
     assert int((labels[0] > 0).sum()) == covered
+
+
+def test_recolouring_turns_hues_and_keeps_greys_grey() -> None:
+    random = torch.Generator().manual_seed(0)
+    pictures = torch.rand(64, 3, 4, 4, generator=random) * 0.4 + 0.3  # so that nothing is clipped
+    changed = (captions.recoloured(pictures * 2 - 1, np.random.default_rng(0)) + 1) / 2
+    brightness = changed.mean(dim=1) / pictures.mean(dim=1)  # each picture's own, the same for all of its pixels
+    torch.testing.assert_close(brightness, brightness[:, :1, :1].expand_as(brightness), atol=1e-5, rtol=0)
+    assert 0.4 <= float(brightness.min()) < 0.5
+    assert 0.9 < float(brightness.max()) <= 1.0
+    spread = changed.std(dim=1) / brightness / pictures.std(dim=1)  # how far from grey: the saturation
+    torch.testing.assert_close(spread, spread[:, :1, :1].expand_as(spread), atol=1e-4, rtol=0)
+    assert float(spread.min()) < 0.1
+    assert 1.4 < float(spread.max()) <= 1.5 + 1e-4
+    grey = torch.linspace(-1, 1, 5).expand(8, 3, 1, 5)
+    same = captions.recoloured(grey, np.random.default_rng(0))
+    torch.testing.assert_close(same, same[:, :1].expand_as(same))
+
+
+@needs_font
+def test_nothing_is_said_of_the_colours_of_recoloured_pictures() -> None:
+    made, source = captions.tokenizer(), captions.Scenes(1)
+    objective = Tell(Captioner(_config(32, 1, 1, made.get_vocab_size())), made, source, batch_size=32, seed=0)
+    pictures, read, wanted, patches, _ = objective.batch(0)
+    other = (patches[:, captions.SHADE] == -100).all(dim=1)
+    assert 5 < int(other.sum()) < 22
+    as_drawn = source.pictures(source.scenes(0, 32, "train"))
+    assert [torch.equal(one, two) for one, two in zip(pictures, as_drawn, strict=True)] == (~other).tolist()
+    colours = torch.tensor([made.token_to_id(colour) for colour in COLOURS])
+    for tokens in (read, wanted):
+        assert torch.isin(tokens[~other], colours).any()
+        assert not torch.isin(tokens[other], colours).any()
+    assert (patches[~other] >= 0).all()
+    assert (patches[other][:, [0, 2, 3]] >= 0).all()
 
 
 def test_the_tokenizer_knows_every_word_of_the_grammar_and_spells_the_others() -> None:
