@@ -167,7 +167,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch, or a library on it, found no memory."""
     import torch
 
-    words = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory")
+    # The last is what oneDNN says when it can't get the memory for what it has done before.
+    words = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory", "could not create a primitive")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
