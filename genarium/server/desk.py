@@ -30,7 +30,6 @@ log = logging.getLogger("genarium.server")
 
 KEPT_JOBS = 512
 """Finished jobs that can still be asked for; what they made is in the ledger."""
-MODEL_ARGUMENTS = ("model", "ranker", "captioner", "matcher")
 
 
 class Desk:
@@ -51,8 +50,9 @@ class Desk:
 
     def _named_by_client(self, task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A client's arguments with the files and the models that he may name."""
-        values = uploads.resolve_all(tasks.find(task), arguments)
-        for name in MODEL_ARGUMENTS:
+        asked = tasks.find(task)
+        values = uploads.resolve_all(asked, arguments)
+        for name in asked.model_arguments:
             if isinstance(values.get(name), str):
                 values[name] = self.models.reference(values[name])
         return values

@@ -18,11 +18,12 @@ class Pin:
     """How an argument that names something outside stands in a recipe.
 
     `write`, of it and of all arguments by name, puts down what it is and a digest of its content, as JSON; `open` turns
-    that into the argument again, or raises BadInput where it changed.
+    that into the argument again, or raises BadInput where it changed. `of_model` says that it names a model.
     """
 
     write: Callable[[Any, Mapping[str, Any]], Any]
     open: Callable[[Any], Any]
+    of_model: bool = False
 
 
 def model_pin(default: str, *, counts: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Pin:
@@ -47,7 +48,7 @@ def model_pin(default: str, *, counts: Callable[[Mapping[str, Any]], bool] = lam
             )
         return None if pin is None else pin["reference"]
 
-    return Pin(write, opened)
+    return Pin(write, opened, of_model=True)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Task:
     @cached_property
     def parameters(self) -> list[Parameter]:
         return parameters(self.function)
+
+    @property
+    def model_arguments(self) -> list[str]:
+        """The arguments that name a model, which may be any folder."""
+        return ["model", *(name for name, pin in self.pins.items() if pin.of_model)]
 
     @property
     def help(self) -> str:

@@ -26,6 +26,7 @@ from genarium.ledger import Ledger
 from genarium.server import guard, jobs, uploads
 from genarium.server import serve as serving
 from genarium.server.settings import Settings
+from genarium.tasks import tasks
 from tests.latent_models import latent_folder
 from tests.server.conftest import Running, Serve
 from tests.server.test_jobs import until
@@ -269,6 +270,18 @@ def test_clients_name_only_the_models_they_may(serve: Serve) -> None:
     folder = str(catalogue.starters()["text"].path)
     assert serve().http.post("/v1/tasks/text", json=TEXT | {"model": folder}).status_code == 404
     assert serve(any_model=True).http.post("/v1/tasks/text", json=TEXT | {"model": folder}).status_code == 200
+
+
+def test_that_holds_for_the_models_beside_a_task_s_own_too(server: Running) -> None:
+    named = {name: task.model_arguments[1:] for name, task in tasks().items() if len(task.model_arguments) > 1}
+    assert named == {"ask": ["ranker"], "explain": ["captioner"], "image": ["matcher"]}
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), "navy").save(out, "png")
+    photo = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+    folder = str(catalogue.starters()["caption"].path)
+    asked = {"photo": photo, "captioner": folder}
+    assert server.http.post("/v1/tasks/explain", json=asked).status_code == 404
+    assert server.http.post("/v1/tasks/explain", json=asked | {"captioner": "starter"}).status_code == 200
 
 
 @pytest.mark.parametrize(
