@@ -1,4 +1,4 @@
-"""The mean of two trained folders' weights, where one was trained on from the other: it often knows what both know.
+"""The mean of two trained captioners' weights, one trained on from the other: it often knows what both know.
 
 Wortsman et al. 2022, arXiv:2109.01903. The recipe kept is that of the first folder, which was trained on; it says so.
 
@@ -12,18 +12,19 @@ import shutil
 import sys
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+import torch
 
 from genarium import files
-
-WEIGHTS = "model.safetensors"
+from genarium.checkpoints import blip
+from genarium.checkpoints.folder import WEIGHTS
+from genarium.training.adapters import average
+from genarium.training.captions import PIXELS
 
 
 def main(trained_on: Path, before: Path, out: Path) -> None:
-    one, other = (load_file(folder / WEIGHTS) for folder in (trained_on, before))
-    mean = {name: ((one[name].float() + other[name].float()) / 2).to(one[name].dtype) for name in one}
+    mean = average([blip.load_captioner(folder).requires_grad_(True) for folder in (trained_on, before)])
     shutil.copytree(trained_on, out, ignore=shutil.ignore_patterns("training.safetensors"))
-    files.write_atomically(out / WEIGHTS, save(mean, metadata={"format": "pt"}))
+    blip.save(mean, out, PIXELS, dtype=torch.float16)
     recipe = json.loads((trained_on / "training.json").read_text("utf-8"))
     recipe.pop("measured", None)
     recipe["averaged_with"] = files.sha256(before / WEIGHTS)

@@ -70,6 +70,8 @@ def train_diffusion(
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
 
+    if closeups and data != "scenes":
+        raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
     settings = Settings(
         steps=steps,
@@ -112,8 +114,6 @@ def train_diffusion(
         )
     model = channels_last(model.to(settings.device))
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
-    if closeups and data != "scenes":
-        raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     objective = Denoise(
         model,
         pictures,
