@@ -149,9 +149,9 @@ class ContinuousBatch:
                     self._fail(error)
                 with self._lock:
                     if not self._batch.texts and not self._waiting:
-                        self._thread = None
                         self._keys = self._values = torch.empty(0)
                         self._batch.length = 0
+                        self._thread = None  # last: who sees no thread sees no cache either
                         return
 
     def _fail(self, error: BaseException) -> None:
