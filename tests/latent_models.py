@@ -1,12 +1,15 @@
-"""A latent diffusion folder as `genarium train diffusion` writes it, of random weights."""
+"""Folders as `genarium train diffusion` writes them, of random weights: latent diffusion, and a cascade."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints import text_to_image as layout
+from genarium.models.dit import DiT, DiTConfig
+from genarium.models.enlarger import Enlarger, EnlargerConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 from genarium.training.denoise import PROCESS
@@ -38,9 +41,26 @@ def latent_folder(path: Path, *, context: int = 32, world: str | None = None) ->
             norm_num_groups=8,
         )
     )
-    layout.save_autoencoder(autoencoder, path / "vae", dtype=torch.float16)
-    layout.save_unet(unet, path / "unet", dtype=torch.float16)
-    layout.write_pipeline(
-        path, PROCESS, text_encoder="starter/encoder", context=context, steps=20, guidance=3.0, world=world
+    layout.write(
+        path,
+        unet,
+        autoencoder,
+        PROCESS,
+        text_encoder="starter/encoder",
+        context=context,
+        steps=20,
+        guidance=3.0,
+        world=world,
     )
+    return path
+
+
+def cascade_folder(path: Path) -> Path:
+    torch.manual_seed(0)
+    small = DiTConfig(sample_size=8, d_model=64, n_layers=2, n_heads=2, d_ff=96, cross_attention_dim=WORDS)
+    enlarger = Enlarger(EnlargerConfig(sample_size=32, factor=4, network=replace(small, out_channels=48)))
+    denoiser = DiT(small)
+    for weight in (*enlarger.parameters(), *denoiser.parameters()):  # none of them zero, as some begin
+        weight.data += 0.1 * torch.randn_like(weight)
+    layout.write(path, denoiser, enlarger, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
     return path

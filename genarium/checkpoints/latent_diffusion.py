@@ -6,7 +6,6 @@ that Stable Diffusion 1 and 2 are made of.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,10 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints import scheduler
-from genarium.diffusion.process import Process
 from genarium.errors import BadCheckpoint
-from genarium.files import write_atomically
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
-PIPELINE = "GenariumTextToImage"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 # Native name -> published name; the others are the same.
 UNET_NAMES = {"to_out": "to_out.0", "ff.up_gate": "ff.net.0.proj", "ff.down": "ff.net.2"}
@@ -85,37 +80,6 @@ def save_unet(model: UNet, path: Path, *, dtype: torch.dtype = torch.float32) ->
 
 def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = torch.float32) -> None:
     _save(model, path, write_autoencoder_config(model.config), VAE_NAMES, dtype)
-
-
-def write_pipeline(
-    path: Path,
-    process: Process,
-    *,
-    text_encoder: str,
-    context: int,
-    steps: int,
-    guidance: float,
-    world: str | None = None,
-) -> None:
-    """What the parts are and how they go together, beside the folders `unet/` and `vae/`.
-
-    `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
-    `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is `scenes` where it
-    has seen composed scenes alone.
-    """
-    scheduler.write(process, path / "scheduler")
-    index = {
-        "_class_name": PIPELINE,
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "scheduler": ["diffusers", scheduler.to_config(process)["_class_name"]],
-        "text_encoder": text_encoder,
-        "context": context,
-        "steps": steps,
-        "guidance": guidance,
-        "world": world,
-    }
-    write_atomically(path / "model_index.json", json.dumps(index, indent=2).encode() + b"\n")
 
 
 def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:

@@ -23,6 +23,11 @@ FAMILIES = {
         "train_diffusion",
         "A latent diffusion model of pictures and captions.",
     ),
+    "enlarger": (
+        "genarium.training.enlarger",
+        "train_enlarger",
+        "What makes a picture of a thumbnail and the words that it shows.",
+    ),
     "distil": (
         "genarium.training.distil",
         "train_distil",

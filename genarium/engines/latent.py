@@ -1,4 +1,4 @@
-"""The native image engine: a latent diffusion folder that Genarium trained, its prompts read by a frozen encoder.
+"""The native image engine: latent diffusion or a cascade that Genarium trained, its prompts read by a frozen encoder.
 
 Everything of a picture is computed by itself, from a generator of its own: its bytes are the same however many are
 asked for. Float32 throughout: at this size a picture takes a second, and bfloat16 would save none of it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from genarium.checkpoints import latent_diffusion as layout
 from genarium.checkpoints import scheduler
+from genarium.checkpoints import text_to_image as layout
 from genarium.checkpoints.find import find
 from genarium.checkpoints.folder import read_json
 from genarium.checkpoints.pipeline import INDEX
@@ -33,6 +33,9 @@ from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
+from genarium.models.dit import DiT
+from genarium.models.enlarger import Enlarger
+from genarium.models.vae import AutoencoderConfig
 from genarium.progress import emit, is_heard, note
 
 ELSEWHERE = "CompVis/stable-diffusion-v1-4"
@@ -50,25 +53,19 @@ class LatentImage:
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
         self.index = _read_index(path)
-        self.vae_config = layout.read_autoencoder_config(read_json(path / "vae" / "config.json"), self.name)
+        self.denoiser, self.pictures = layout.read_configs(path)  # refused before anything is loaded
         self.process = scheduler.read(path / "scheduler")
-        layout.read_unet_config(
-            read_json(path / "unet" / "config.json"), self.name
-        )  # refused before anything is loaded
 
     @staticmethod
     def opens(path: Path) -> bool:
-        try:
-            return bool(read_json(path / INDEX).get("_class_name") == layout.PIPELINE)
-        except BadCheckpoint:
-            return False
+        return layout.is_text_to_image(path)
 
     @property
     def limits(self) -> Limits:
-        side = self.vae_config.sample_size
+        side = self.pictures.sample_size
         return Limits(
             size=(side, side),
-            multiple=2 ** (len(self.vae_config.block_out_channels) - 1),
+            multiple=self.pictures.factor,
             steps=int(self.index["steps"]),
             guidance=float(self.index["guidance"]),
             samplers=tuple(SAMPLERS),
@@ -81,13 +78,18 @@ class LatentImage:
     def memory(self, request: ImageRequest) -> int:
         width, height = request.size or self.limits.size
         weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
-        return weights + width * height * self.vae_config.block_out_channels[0] * 4 * WORK_COPIES
+        if isinstance(self.pictures, AutoencoderConfig):
+            return weights + width * height * self.pictures.block_out_channels[0] * 4 * WORK_COPIES
+        network = self.pictures.network  # every place looks at every place, of two prompts at once
+        places = (width * height) // self.pictures.factor**2 + int(self.index["context"])
+        widest = places * (network.n_heads * places + 4 * network.d_ff)
+        return weights + 2 * 4 * widest + width * height * 3 * 4 * WORK_COPIES
 
     def generate(self, request: ImageRequest) -> Iterator[Picture]:
         """As the protocol says."""
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
-        unet, autoencoder, prompts = self._parts
+        denoiser, autoencoder, prompts = self._parts
         for prompt in (request.prompt, request.negative_prompt):
             if lost := prompts.cut(prompt):
                 note(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}")
@@ -96,27 +98,35 @@ class LatentImage:
         with torch.inference_mode():
             states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
         guidance = self.limits.guidance if request.guidance is None else request.guidance
-        denoise = guided(unet, (states[:1], real[:1]), (states[1:], real[1:]), float(guidance or 0))
+        asked = (states[:1], real[:1])
+        denoise = guided(denoiser, asked, (states[1:], real[1:]), float(guidance or 0))
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
             width, height = request.size or self.limits.size
             looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
-            words = [layer for name, layer in unet.named_modules() if name.endswith("attn2")]
-            with torch.inference_mode(), watching(words, looked.add) if request.explain else nullcontext():
-                pixels = self._paint(request, row, seed, denoise, autoencoder)
+            with torch.inference_mode(), _watching(denoiser, looked) if request.explain else nullcontext():
+                pixels = self._paint(request, row, seed, denoise, autoencoder, asked)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
             yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
-    def _paint(self, request: ImageRequest, row: int, seed: int, denoise: Any, autoencoder: Any) -> np.ndarray:
+    def _paint(
+        self,
+        request: ImageRequest,
+        row: int,
+        seed: int,
+        denoise: Any,
+        autoencoder: layout.Pictures,
+        words: tuple[Tensor, Tensor],
+    ) -> np.ndarray:
         width, height = request.size or self.limits.size
         factor = autoencoder.factor
         source = [torch.Generator().manual_seed(seed)]
-        shape = (self.vae_config.latent_channels, height // factor, width // factor)
+        shape = (self.pictures.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
         levels = self.process.levels(request.steps or self.limits.steps or 1, sampler=request.sampler)
         x, at_level = noise, None
         if request.init is not None:
-            known = autoencoder.scale(autoencoder.encode(to_tensor(np.array(request.init)[None]).to(self.device)).mean)
+            known = autoencoder.to_latents(to_tensor(np.array(request.init)[None]).to(self.device))
             if request.strength is not None:
                 levels = levels.tail(request.strength)
             x = levels.add_noise(known, noise)
@@ -126,30 +136,45 @@ class LatentImage:
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
             seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
-            shown = to_pictures(autoencoder.decode(autoencoder.unscale(x0)))[0] if seen else None
+            shown = to_pictures(autoencoder.from_latents(x0, *words))[0] if seen else None
             emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(
             denoise, x, levels, sampler=request.sampler, generators=source, on_step=on_step, at_level=at_level
         )
-        pixels = to_pictures(autoencoder.decode(autoencoder.unscale(latents)))[0]
+        pixels = to_pictures(autoencoder.from_latents(latents, *words))[0]
         return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))
 
     @cached_property
-    def _parts(self) -> tuple[Any, Any, PromptEncoder]:
+    def _parts(self) -> tuple[layout.Denoiser, layout.Pictures, PromptEncoder]:
         emit("loading", preview=self.name)
-        unet = layout.load_unet(self.path / "unet", device=self.device)
-        autoencoder = layout.load_autoencoder(self.path / "vae", device=self.device)
+        denoiser = layout.load_denoiser(self.path, device=self.device)
+        pictures = layout.load_pictures(self.path, device=self.device)
         reads = find(str(self.index["text_encoder"]), default="encoder")
         if reads.path is None:
             raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
         prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
-        if prompts.model.config.d_model != unet.config.cross_attention_dim:
+        reading = [denoiser.config] + ([pictures.config.network] if isinstance(pictures, Enlarger) else [])
+        for config in reading:
+            if prompts.model.config.d_model != config.cross_attention_dim:
+                raise BadCheckpoint(
+                    f"{self.name} reads words {config.cross_attention_dim} numbers wide, but {reads.reference} gives "
+                    f"{prompts.model.config.d_model}; the folder mixes parts of two models"
+                )
+        if pictures.config.latent_channels != denoiser.config.in_channels:
             raise BadCheckpoint(
-                f"{self.name} reads words {unet.config.cross_attention_dim} numbers wide, but {reads.reference} gives "
-                f"{prompts.model.config.d_model}; the folder mixes parts of two models"
+                f"{self.name} draws maps of {denoiser.config.in_channels} channels, but pictures are made of "
+                f"{pictures.config.latent_channels}; the folder mixes parts of two models"
             )
-        return unet, autoencoder, prompts
+        return denoiser, pictures, prompts
+
+
+def _watching(denoiser: layout.Denoiser, looked: Attribution) -> AbstractContextManager[None]:
+    """Inside the block, what the denoiser's places look at of the words is added up."""
+    if isinstance(denoiser, DiT):
+        places = looked.latents[0] * looked.latents[1]
+        return watching(denoiser.blocks, lambda layer, weights: looked.add(layer, weights[:, :, :places, places:]))
+    return watching([layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add)
 
 
 def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:

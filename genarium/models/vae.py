@@ -98,6 +98,11 @@ class AutoencoderConfig:
     shift_factor: float = 0.0  # and this is taken off them before
     quant_conv: bool = True  # a 1x1 convolution behind the encoder, and one before the decoder
 
+    @property
+    def factor(self) -> int:
+        """f, pixels of the picture to one place of the latents, each way."""
+        return 2 ** (len(self.block_out_channels) - 1)
+
 
 class SelfAttention(nn.Module):
     """Every place attends to every place, one head, added to what comes in: (B, C, H, W)."""
@@ -212,7 +217,7 @@ class Autoencoder(nn.Module):
     @property
     def factor(self) -> int:
         """f, pixels of the picture to one place of the latents, each way."""
-        return 2 ** (len(self.config.block_out_channels) - 1)
+        return self.config.factor
 
     def encode(self, pictures: Tensor) -> Gaussian:
         moments = self.encoder(pictures)
@@ -228,9 +233,10 @@ class Autoencoder(nn.Module):
         if self.config.quant_conv:
             self.quant_conv.requires_grad_(False)
 
-    def scale(self, latents: Tensor) -> Tensor:
-        """To a mean of about zero and a variance of about one, as the denoiser sees them."""
-        return (latents - self.config.shift_factor) * self.config.scaling_factor
+    def to_latents(self, pictures: Tensor) -> Tensor:
+        """Their means, brought to a mean of about zero and a variance of about one, as the denoiser sees them."""
+        return (self.encode(pictures).mean.float() - self.config.shift_factor) * self.config.scaling_factor
 
-    def unscale(self, latents: Tensor) -> Tensor:
-        return latents / self.config.scaling_factor + self.config.shift_factor
+    def from_latents(self, latents: Tensor, words: Tensor | None = None, real: Tensor | None = None) -> Tensor:
+        """The picture, not clipped, of latents as `to_latents` gives them. Words are an `Enlarger`'s."""
+        return self.decode(latents / self.config.scaling_factor + self.config.shift_factor)

@@ -9,18 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from genarium.checkpoints import text_to_image as layout
 from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
 from genarium.diffusion.targets import draw_timesteps, target
-from genarium.models.unet import UNet
-from genarium.models.vae import Autoencoder
-from genarium.training.pictures import Pictures, Scenes, Source, write_sheet
+from genarium.training.pictures import Pictures, Scenes, Source, detail, write_sheet
 
 N_WATCHED = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
@@ -36,13 +34,14 @@ PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
 class Denoise:
     """Squared error of the flow, mean over the latents (Lipman et al. 2022, eq. 9; Rombach et al. 2022, eq. 2).
 
-    Autoencoder and text encoder are frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
+    Places with detail count up to three times as much (`training.pictures.detail`). Autoencoder and text encoder are
+    frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
     """
 
     def __init__(
         self,
-        model: UNet,
-        autoencoder: Autoencoder,
+        model: layout.Denoiser,
+        autoencoder: layout.Pictures,
         prompts: PromptEncoder,
         source: Source,
         *,
@@ -100,19 +99,20 @@ class Denoise:
 
     def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         words = self.prompts.states(tokens, lengths)
-        latents, states, real = (part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), *words))
-        return self._error(latents, states, real, t, noise)
+        weight = detail(pictures, self.autoencoder.factor)
+        known = (self._latents(pictures), *words, weight / weight.mean())
+        latents, states, real, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
+        return (weight * self._errors(latents, states, real, t, noise)).mean()
 
-    def _error(self, latents: Tensor, states: Tensor, real: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def _errors(self, latents: Tensor, states: Tensor, real: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         x = add_noise(PROCESS.schedule, latents, noise, t)
         wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
-        return F.mse_loss(self.model(x, t, states, real).float(), wanted)
+        return (self.model(x, t, states, real).float() - wanted).square()
 
     @torch.no_grad()
     def _latents(self, pictures: Tensor) -> Tensor:
-        device = next(self.autoencoder.parameters()).device
-        parts = [self.autoencoder.encode(part).mean.float() for part in pictures.to(device).split(64)]
-        return self.autoencoder.scale(torch.cat(parts))
+        device = next(self.model.parameters()).device
+        return torch.cat([self.autoencoder.to_latents(part) for part in pictures.to(device).split(64)])
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
@@ -121,7 +121,7 @@ class Denoise:
             words = self.prompts.states(*self.prompts.tokens(captions))
             for share in LEVELS_WATCHED:
                 t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
-                losses.append(float(self._error(latents, *words, t, noise)))
+                losses.append(float(self._errors(latents, *words, t, noise).mean()))
         return {"loss": sum(losses) / len(losses)}
 
     def _watched_parts(self) -> Iterator[tuple[Tensor, list[str], Tensor]]:
@@ -134,12 +134,13 @@ class Denoise:
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in `steps` at `guidance`, two of each."""
         rows = []
+        words = self.prompts.states(*self.prompts.tokens(self.shown))
         with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
             for row in range(2):
                 seeds = range(row * 100, row * 100 + len(self.shown))
                 x = draw_noise(generators(seeds), self.shape, device=self.watched.device)
                 latents = self.draw(self.shown, x, steps=self.steps, guidance=self.guidance)
-                rows.append(to_pictures(self.autoencoder.decode(self.autoencoder.unscale(latents))))
+                rows.append(to_pictures(self.autoencoder.from_latents(latents, *words)))
         return write_sheet(self.folder, step, rows)
 
     def draw(self, prompts: Sequence[str], x: Tensor, *, steps: int, guidance: float) -> Tensor:

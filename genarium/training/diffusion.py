@@ -13,6 +13,7 @@ from genarium.errors import BadInput
 from genarium.progress import emit
 
 if TYPE_CHECKING:
+    from genarium.checkpoints.text_to_image import Denoiser, Pictures
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import Source
     from genarium.training.settings import Settings
@@ -33,20 +34,40 @@ CONTEXT = 32
 
 def train_diffusion(
     *,
-    autoencoder: Annotated[str, Doc("folder of the autoencoder that `genarium train vae` made")],
+    autoencoder: Annotated[str, Doc("folder that `genarium train vae` or `train enlarger` made")],
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
-    widths: Annotated[str, Doc("channels of each level, multiples of 32; the last one looks at the words")] = "64,160",
-    layers: Annotated[int, Doc("blocks of a level on the way down; one more on the way up"), Interval(ge=1, le=8)] = 2,
+    network: Annotated[
+        Literal["auto", "unet", "dit"], Doc("U-Net or Transformer; auto: a U-Net for an autoencoder's maps")
+    ] = "auto",
+    widths: Annotated[
+        str | None,
+        Doc(
+            "of a U-Net, channels of each level, multiples of 32, the last one looks at the words [default: 64,160]; "
+            "of a Transformer one number, a multiple of 64 [default: 256]"
+        ),
+    ] = None,
+    layers: Annotated[
+        int | None,
+        Doc(
+            "blocks: of a U-Net's level on the way down, one more on the way up [default: 2], or of a Transformer "
+            "[default: 6]"
+        ),
+        Interval(ge=1, le=48),
+    ] = None,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
     batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
     closeups: Annotated[
         int, Doc("beside them, windows around single things of `scenes`: kinds are learned faster"), Ge(0)
     ] = 0,
-    optimizer: Annotated[Literal["adamw", "muon"], Doc("what turns gradients into updates")] = "adamw",
-    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 5e-4,
+    optimizer: Annotated[
+        Literal["auto", "adamw", "muon"], Doc("what turns gradients into updates; auto: muon for a Transformer")
+    ] = "auto",
+    learning_rate: Annotated[
+        float | None, Doc("peak learning rate [default: 5e-4, of a Transformer 3e-3]"), Gt(0)
+    ] = None,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
     evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 1000,
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
@@ -54,18 +75,19 @@ def train_diffusion(
     device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
     seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
 ) -> dict[str, Any]:
-    """Train a latent diffusion model of pictures and captions.
+    """Train a latent diffusion model of pictures and captions, or the first half of a cascade.
 
-    Writes diffusers' parts: `unet/` and `vae/` (half precision), a scheduler's config, and which text encoder it
-    reads with. Sheets of samples are written along the way. Returns the figures.
+    Writes the denoiser and what makes pictures of its maps (half precision; `unet/` and `vae/` are diffusers'), a
+    scheduler's config, and which text encoder it reads with. Sheets of samples are written along the way. Returns the
+    figures.
     """
     import torch
 
-    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
     from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
-    from genarium.models.unet import UNet, UNetConfig
+    from genarium.models.dit import DiT
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
@@ -73,11 +95,24 @@ def train_diffusion(
     if closeups and data != "scenes":
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
+    where = pick_device(device)
+    pictures = channels_last(layout.load_part(Path(autoencoder), device=where))
+    reads = find(text_encoder, default="encoder")
+    if reads.path is None:
+        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
+    prompts = PromptEncoder(reads.path, context=CONTEXT, device=where)
+    torch.manual_seed(seed)
+    if init_from is not None:
+        model = layout.load_denoiser(Path(init_from)).requires_grad_(True)
+    else:
+        model = _denoiser(network, pictures, widths, layers, words=prompts.model.config.d_model)
+    is_dit = isinstance(model, DiT)
+    peak = learning_rate or (3e-3 if is_dit else 5e-4)
     settings = Settings(
         steps=steps,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 50,
+        optimizer=("muon" if is_dit else "adamw") if optimizer == "auto" else optimizer,
+        learning_rate=peak,
+        min_learning_rate=peak / 50,
         warmup_steps=min(300, steps // 10),
         weight_decay=0.0,
         ema=ema,
@@ -85,34 +120,10 @@ def train_diffusion(
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
         compile="off",
-        device=pick_device(device),
+        device=where,
         seed=seed,
     )
-    pictures = layout.load_autoencoder(Path(autoencoder), device=settings.device)
-    channels_last(pictures)
-    reads = find(text_encoder, default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
-    prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
-    levels = _levels(widths, places=pictures.config.sample_size // pictures.factor)
-    torch.manual_seed(seed)
-    if init_from is not None:
-        model = layout.load_unet(Path(init_from) / "unet").requires_grad_(True)
-    else:
-        model = UNet(
-            UNetConfig(
-                in_channels=pictures.config.latent_channels,
-                out_channels=pictures.config.latent_channels,
-                sample_size=pictures.config.sample_size // pictures.factor,
-                block_out_channels=levels,
-                attention=(*[False] * (len(levels) - 1), True),
-                layers_per_block=layers,
-                heads=tuple(width // 32 for width in levels),
-                norm_num_groups=16,
-                cross_attention_dim=prompts.model.config.d_model,
-            )
-        )
-    model = channels_last(model.to(settings.device))
+    model = channels_last(model.to(where))
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
     objective = Denoise(
         model,
@@ -134,9 +145,7 @@ def fitted(
     objective: Denoise, settings: Settings, family: str, *, text_encoder: str, world: str | None, title: str
 ) -> dict[str, Any]:
     """Train, write diffusers' parts into the objective's folder, and give the figures."""
-    import torch
-
-    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.checkpoints import text_to_image as layout
     from genarium.training import report
     from genarium.training.denoise import PROCESS
     from genarium.training.loop import fit
@@ -144,10 +153,10 @@ def fitted(
     folder = objective.folder
     log = fit(objective, settings, folder)
     emit("saving")
-    layout.save_unet(objective.model.eval(), folder / "unet", dtype=torch.float16)
-    layout.save_autoencoder(objective.autoencoder, folder / "vae", dtype=torch.float16)
-    layout.write_pipeline(
+    layout.write(
         folder,
+        objective.model.eval(),
+        objective.autoencoder,
         PROCESS,
         text_encoder=text_encoder,
         context=objective.prompts.context,
@@ -164,6 +173,45 @@ def fitted(
 def shown(data: str, source: Source) -> Sequence[str]:
     """The prompts that sheets show: of a folder, captions that are held out."""
     return SHOWN if data == "scenes" else source.heldout(0, len(SHOWN))[1]
+
+
+def _denoiser(network: str, pictures: Pictures, widths: str | None, layers: int | None, *, words: int) -> Denoiser:
+    """A network without training for the maps of `pictures`. Raises BadInput."""
+    from genarium.models.dit import DiT, DiTConfig
+    from genarium.models.enlarger import Enlarger
+    from genarium.models.unet import UNet, UNetConfig
+    from genarium.training.enlarger import feed_forward, heads
+
+    places = pictures.config.sample_size // pictures.factor
+    channels = pictures.config.latent_channels
+    if network == "dit" or (network == "auto" and isinstance(pictures, Enlarger)):
+        (width,) = _levels(widths or "256", places=1)
+        return DiT(
+            DiTConfig(
+                in_channels=channels,
+                out_channels=channels,
+                sample_size=places,
+                d_model=width,
+                n_layers=layers or 6,
+                n_heads=heads(width),
+                d_ff=feed_forward(width),
+                cross_attention_dim=words,
+            )
+        )
+    levels = _levels(widths or "64,160", places=places)
+    return UNet(
+        UNetConfig(
+            in_channels=channels,
+            out_channels=channels,
+            sample_size=places,
+            block_out_channels=levels,
+            attention=(*[False] * (len(levels) - 1), True),
+            layers_per_block=layers or 2,
+            heads=tuple(width // 32 for width in levels),
+            norm_num_groups=16,
+            cross_attention_dim=words,
+        )
+    )
 
 
 def _levels(widths: str, *, places: int) -> tuple[int, ...]:

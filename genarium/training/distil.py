@@ -37,7 +37,7 @@ def train_distil(
     """
     import torch
 
-    from genarium.checkpoints import latent_diffusion as layout
+    from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
     from genarium.checkpoints.folder import read_json
     from genarium.checkpoints.prompts import PromptEncoder
@@ -50,7 +50,7 @@ def train_distil(
     old = Path(teacher)
     folder = Path(out) if out else Path("runs") / f"{old.name}-{draw_steps}-steps"
     index = read_json(old / "model_index.json")
-    if index.get("_class_name") != layout.PIPELINE:
+    if not layout.is_text_to_image(old):
         raise BadInput(f"{teacher} isn't a folder that `genarium train diffusion` wrote")
     settings = Settings(
         steps=steps,
@@ -66,12 +66,12 @@ def train_distil(
         device=pick_device(device),
         seed=seed,
     )
-    pictures = channels_last(layout.load_autoencoder(old / "vae", device=settings.device))
+    pictures = channels_last(layout.load_pictures(old, device=settings.device))
     reads = find(str(index["text_encoder"]), default="encoder")
     if reads.path is None:
         raise BadInput(f"{teacher} reads prompts with {reads.reference}, which is behind an endpoint")
-    frozen = channels_last(layout.load_unet(old / "unet", device=settings.device))
-    model = channels_last(layout.load_unet(old / "unet", device=settings.device)).requires_grad_(True)
+    frozen = channels_last(layout.load_denoiser(old, device=settings.device))
+    model = channels_last(layout.load_denoiser(old, device=settings.device)).requires_grad_(True)
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
     torch.manual_seed(seed)
     objective = FewerSteps(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from genarium.data.picture_folder import Listed, list_pictures
 from genarium.data.pictures import cover, read_picture
@@ -172,6 +173,21 @@ def channels_last(model: M) -> M:
     """The model with its convolutions' weights as its pictures are: channels last in memory."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+PLAIN, BUSY = 1.0, 3.0
+"""How much a cell without detail counts in a loss, and one with much."""
+
+
+def detail(pictures: Tensor, factor: int) -> Tensor:
+    """How much each cell of `factor` pixels counts: (B, 3, H, W) in [-1, 1] to (B, 1, H / factor, W / factor).
+
+    From `PLAIN` to `BUSY` as the standard deviation of its colours goes from 0 to 0.2: most of a picture is background,
+    and what it shows is in few of its cells.
+    """
+    mean = F.avg_pool2d(pictures, factor)
+    spread = (F.avg_pool2d(pictures.square(), factor) - mean.square()).clamp(min=0).sqrt().mean(dim=1, keepdim=True)
+    return PLAIN + (BUSY - PLAIN) * (spread / 0.2).clamp(max=1)
 
 
 def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: int = 2) -> str:

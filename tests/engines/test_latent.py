@@ -12,17 +12,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints import text_to_image as layout
+from genarium.checkpoints.latent_diffusion import WEIGHTS
+from genarium.data.pictures import to_pictures, to_tensor
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
-from tests.latent_models import latent_folder
+from tests.latent_models import cascade_folder, latent_folder
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return latent_folder(tmp_path_factory.mktemp("latent"))
+@pytest.fixture(scope="module", params=["latent", "cascade"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    write = {"latent": latent_folder, "cascade": cascade_folder}[request.param]
+    return write(tmp_path_factory.mktemp(request.param))
 
 
 def made(engine: LatentImage, **asked: object) -> list[np.ndarray]:
@@ -76,10 +79,10 @@ def test_a_picture_to_start_from_is_left_the_more_the_stronger(folder: Path) -> 
     engine = LatentImage(folder)
     start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
     weak, strong = (made(engine, init=start, strength=s, steps=10)[0].astype(float) for s in (0.1, 1.0))
-    back = engine._parts[1]
+    _, back, prompts = engine._parts
     with torch.inference_mode():
-        pixels = torch.from_numpy(np.asarray(start).copy()).permute(2, 0, 1)[None] / 127.5 - 1
-        again = back.decode(back.encode(pixels).mean)[0].clamp(-1, 1).add(1).mul(127.5).permute(1, 2, 0).numpy()
+        words = prompts.states(*prompts.tokens(["a bat"]))
+        again = to_pictures(back.from_latents(back.to_latents(to_tensor(np.asarray(start)[None])), *words))[0]
     assert np.abs(weak - again).mean() < np.abs(strong - again).mean()
 
 
@@ -118,9 +121,10 @@ def test_words_outside_of_a_small_world_are_named_with_who_draws_them(
 
 
 def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
+    denoiser, pictures = ("unet", "vae") if (folder / "unet").is_dir() else ("transformer", "enlarger")
     for part, said in (
-        ("unet/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
-        ("vae/config.json", "has no config.json"),
+        (f"{denoiser}/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
+        (f"{pictures}/config.json", "has no config.json"),
         ("scheduler/scheduler_config.json", "has no scheduler_config.json"),
     ):
         broken = tmp_path / part.replace("/", "-")
@@ -130,11 +134,12 @@ def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
             made(LatentImage(broken))
     broken = tmp_path / "nan"
     shutil.copytree(folder, broken)
-    file = broken / "unet" / layout.WEIGHTS
+    file = broken / denoiser / WEIGHTS
     tensors = load_file(file)
-    tensors["mid_block.resnets.0.conv1.weight"][0, 0, 0, 0] = float("nan")
+    name = {"unet": "mid_block.resnets.0.conv1.weight", "transformer": "blocks.1.qkv.weight"}[denoiser]
+    tensors[name].flatten()[0] = float("nan")
     save_file(tensors, file)
-    with pytest.raises(BadCheckpoint, match=r"mid_block.resnets.0.conv1.weight holds values that are not numbers"):
+    with pytest.raises(BadCheckpoint, match=f"{name} holds values that are not numbers"):
         made(LatentImage(broken))
     index = json.loads((folder / "model_index.json").read_text())
     assert LatentImage.opens(folder)
