@@ -1,15 +1,14 @@
-"""Folders as `genarium train diffusion` writes them, of random weights: latent diffusion, and a cascade."""
+"""Folders as `genarium train diffusion` writes them, of random weights: latent diffusion, and thumbnails."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from genarium.checkpoints import text_to_image as layout
-from genarium.models.dit import DiT, DiTConfig
-from genarium.models.enlarger import Enlarger, EnlargerConfig
+from genarium.models.dit import DiTConfig
+from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 from genarium.training.denoise import PROCESS
@@ -55,12 +54,25 @@ def latent_folder(path: Path, *, context: int = 32, world: str | None = None) ->
     return path
 
 
-def cascade_folder(path: Path) -> Path:
-    torch.manual_seed(0)
-    small = DiTConfig(sample_size=8, d_model=64, n_layers=2, n_heads=2, d_ff=96, cross_attention_dim=WORDS)
-    enlarger = Enlarger(EnlargerConfig(sample_size=32, factor=4, network=replace(small, out_channels=48)))
-    denoiser = DiT(small)
-    for weight in (*enlarger.parameters(), *denoiser.parameters()):  # none of them zero, as some begin
-        weight.data += 0.1 * torch.randn_like(weight)
-    layout.write(path, denoiser, enlarger, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
+def thumbnails_folder(path: Path) -> Path:
+    model = thumbnails()
+    layout.write(path, model, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
     return path
+
+
+def thumbnails(size: int = 32) -> Thumbnails:
+    torch.manual_seed(0)
+    network = DiTConfig(
+        in_channels=4,
+        out_channels=49,
+        sample_size=size // 4,
+        d_model=64,
+        n_layers=2,
+        n_heads=2,
+        d_ff=96,
+        cross_attention_dim=WORDS,
+    )
+    model = Thumbnails(ThumbnailsConfig(sample_size=size, factor=4, network=network))
+    for weight in model.parameters():  # none of them zero, as some begin
+        weight.data += 0.1 * torch.randn_like(weight)
+    return model

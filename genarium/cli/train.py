@@ -21,12 +21,7 @@ FAMILIES = {
     "diffusion": (
         "genarium.training.diffusion",
         "train_diffusion",
-        "A latent diffusion model of pictures and captions.",
-    ),
-    "enlarger": (
-        "genarium.training.enlarger",
-        "train_enlarger",
-        "What makes a picture of a thumbnail and the words that it shows.",
+        "Diffusion of pictures and captions: of latents, or of thumbnails.",
     ),
     "distil": (
         "genarium.training.distil",

@@ -1,4 +1,4 @@
-"""The native image engine: latent diffusion or a cascade that Genarium trained, its prompts read by a frozen encoder.
+"""The native image engine: diffusion of latents or of thumbnails that Genarium trained, with a frozen text encoder.
 
 Everything of a picture is computed by itself, from a generator of its own: its bytes are the same however many are
 asked for. Float32 throughout: at this size a picture takes a second, and bfloat16 would save none of it.
@@ -33,8 +33,7 @@ from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
-from genarium.models.dit import DiT
-from genarium.models.enlarger import Enlarger
+from genarium.models.thumbnails import Thumbnails
 from genarium.models.vae import AutoencoderConfig
 from genarium.progress import emit, is_heard, note
 
@@ -148,32 +147,26 @@ class LatentImage:
     @cached_property
     def _parts(self) -> tuple[layout.Denoiser, layout.Pictures, PromptEncoder]:
         emit("loading", preview=self.name)
-        denoiser = layout.load_denoiser(self.path, device=self.device)
-        pictures = layout.load_pictures(self.path, device=self.device)
+        denoiser, pictures = layout.load(self.path, device=self.device)
         reads = find(str(self.index["text_encoder"]), default="encoder")
         if reads.path is None:
             raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
         prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
-        reading = [denoiser.config] + ([pictures.config.network] if isinstance(pictures, Enlarger) else [])
-        for config in reading:
-            if prompts.model.config.d_model != config.cross_attention_dim:
-                raise BadCheckpoint(
-                    f"{self.name} reads words {config.cross_attention_dim} numbers wide, but {reads.reference} gives "
-                    f"{prompts.model.config.d_model}; the folder mixes parts of two models"
-                )
-        if pictures.config.latent_channels != denoiser.config.in_channels:
+        if prompts.model.config.d_model != denoiser.config.cross_attention_dim:
             raise BadCheckpoint(
-                f"{self.name} draws maps of {denoiser.config.in_channels} channels, but pictures are made of "
-                f"{pictures.config.latent_channels}; the folder mixes parts of two models"
+                f"{self.name} reads words {denoiser.config.cross_attention_dim} numbers wide, but {reads.reference} "
+                f"gives {prompts.model.config.d_model}; the folder mixes parts of two models"
             )
         return denoiser, pictures, prompts
 
 
 def _watching(denoiser: layout.Denoiser, looked: Attribution) -> AbstractContextManager[None]:
     """Inside the block, what the denoiser's places look at of the words is added up."""
-    if isinstance(denoiser, DiT):
+    if isinstance(denoiser, Thumbnails):
         places = looked.latents[0] * looked.latents[1]
-        return watching(denoiser.blocks, lambda layer, weights: looked.add(layer, weights[:, :, :places, places:]))
+        return watching(
+            denoiser.network.blocks, lambda layer, weights: looked.add(layer, weights[:, :, :places, places:])
+        )
     return watching([layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add)
 
 

@@ -38,6 +38,9 @@ class Denoise:
     frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
     """
 
+    spread = 1.0
+    """Standard deviation of the levels' logits."""
+
     def __init__(
         self,
         model: layout.Denoiser,
@@ -85,7 +88,7 @@ class Denoise:
         pictures, captions = shown
         told = ["" if random.random() < DROPPED else caption for caption in captions]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", generator=generator)
+        t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", std=self.spread, generator=generator)
         t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
         channels, *_ = self.shape
         side = pictures.shape[1] // self.autoencoder.factor

@@ -13,7 +13,9 @@ from genarium.errors import BadInput
 from genarium.progress import emit
 
 if TYPE_CHECKING:
-    from genarium.checkpoints.text_to_image import Denoiser, Pictures
+    from genarium.models.thumbnails import Thumbnails
+    from genarium.models.unet import UNet
+    from genarium.models.vae import AutoencoderConfig
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import Source
     from genarium.training.settings import Settings
@@ -34,39 +36,40 @@ CONTEXT = 32
 
 def train_diffusion(
     *,
-    autoencoder: Annotated[str, Doc("folder that `genarium train vae` or `train enlarger` made")],
+    autoencoder: Annotated[
+        str | None, Doc("folder that `genarium train vae` made, for diffusion of its latents [default: of thumbnails]")
+    ] = None,
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
-    network: Annotated[
-        Literal["auto", "unet", "dit"], Doc("U-Net or Transformer; auto: a U-Net for an autoencoder's maps")
-    ] = "auto",
     widths: Annotated[
         str | None,
         Doc(
-            "of a U-Net, channels of each level, multiples of 32, the last one looks at the words [default: 64,160]; "
-            "of a Transformer one number, a multiple of 64 [default: 256]"
+            "channels of each level of the U-Net, multiples of 32, the last one looks at the words [default: 64,160]; "
+            "with thumbnails the width of the Transformer, a multiple of 64 [default: 256]"
         ),
     ] = None,
     layers: Annotated[
         int | None,
         Doc(
-            "blocks: of a U-Net's level on the way down, one more on the way up [default: 2], or of a Transformer "
+            "blocks of a level on the way down, one more on the way up [default: 2]; with thumbnails all blocks "
             "[default: 6]"
         ),
         Interval(ge=1, le=48),
     ] = None,
+    size: Annotated[int, Doc("height and width of pictures, without --autoencoder"), Interval(ge=16, le=512)] = 64,
+    factor: Annotated[Literal[4, 8, 16], Doc("their pixels to one of the thumbnail, each way")] = 8,
     steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
     batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
     closeups: Annotated[
         int, Doc("beside them, windows around single things of `scenes`: kinds are learned faster"), Ge(0)
     ] = 0,
     optimizer: Annotated[
-        Literal["auto", "adamw", "muon"], Doc("what turns gradients into updates; auto: muon for a Transformer")
+        Literal["auto", "adamw", "muon"], Doc("what turns gradients into updates; auto: muon with thumbnails")
     ] = "auto",
     learning_rate: Annotated[
-        float | None, Doc("peak learning rate [default: 5e-4, of a Transformer 3e-3]"), Gt(0)
+        float | None, Doc("peak learning rate [default: 5e-4, with thumbnails 3e-3]"), Gt(0)
     ] = None,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
     evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 1000,
@@ -75,42 +78,31 @@ def train_diffusion(
     device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
     seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
 ) -> dict[str, Any]:
-    """Train a latent diffusion model of pictures and captions, or the first half of a cascade.
+    """Train a diffusion model of pictures and captions: of an autoencoder's latents, or of thumbnails.
 
-    Writes the denoiser and what makes pictures of its maps (half precision; `unet/` and `vae/` are diffusers'), a
-    scheduler's config, and which text encoder it reads with. Sheets of samples are written along the way. Returns the
-    figures.
+    Writes the networks in half precision (of latents as diffusers' `unet/` and `vae/`), a scheduler's config, and which
+    text encoder it reads with. Sheets of samples are written along the way. Returns the figures.
     """
     import torch
 
+    from genarium.checkpoints import latent_diffusion
     from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
     from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
-    from genarium.models.dit import DiT
+    from genarium.models.thumbnails import Thumbnails
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
+    from genarium.training.thumbnails import DrawThumbnails
 
     if closeups and data != "scenes":
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
-    where = pick_device(device)
-    pictures = channels_last(layout.load_part(Path(autoencoder), device=where))
-    reads = find(text_encoder, default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
-    prompts = PromptEncoder(reads.path, context=CONTEXT, device=where)
-    torch.manual_seed(seed)
-    if init_from is not None:
-        model = layout.load_denoiser(Path(init_from)).requires_grad_(True)
-    else:
-        model = _denoiser(network, pictures, widths, layers, words=prompts.model.config.d_model)
-    is_dit = isinstance(model, DiT)
-    peak = learning_rate or (3e-3 if is_dit else 5e-4)
+    peak = learning_rate or (3e-3 if autoencoder is None else 5e-4)
     settings = Settings(
         steps=steps,
-        optimizer=("muon" if is_dit else "adamw") if optimizer == "auto" else optimizer,
+        optimizer=("muon" if autoencoder is None else "adamw") if optimizer == "auto" else optimizer,
         learning_rate=peak,
         min_learning_rate=peak / 50,
         warmup_steps=min(300, steps // 10),
@@ -120,22 +112,41 @@ def train_diffusion(
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
         compile="off",
-        device=where,
+        device=pick_device(device),
         seed=seed,
     )
-    model = channels_last(model.to(where))
-    source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
-    objective = Denoise(
-        model,
-        pictures,
-        prompts,
-        source,
-        batch_size=batch_size,
-        n_closeups=closeups,
-        folder=folder,
-        seed=seed,
-        shown=shown(data, source),
-    )
+    reads = find(text_encoder, default="encoder")
+    if reads.path is None:
+        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
+    prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    torch.manual_seed(seed)
+    if init_from is not None:
+        model = layout.load(Path(init_from))[0].requires_grad_(True)
+        if isinstance(model, Thumbnails) != (autoencoder is None):
+            raise BadInput(
+                f"{init_from} is of {'thumbnails' if autoencoder else 'latents'}; "
+                f"{'leave out' if autoencoder else 'name its'} --autoencoder"
+            )
+    elif autoencoder is None:
+        model = _thumbnails(widths, layers, size, factor, words=prompts.model.config.d_model)
+    else:
+        config = latent_diffusion.load_autoencoder(Path(autoencoder)).config
+        model = _unet(config, widths, layers, words=prompts.model.config.d_model)
+    model = channels_last(model.to(settings.device))
+    asked: dict[str, Any] = {
+        "batch_size": batch_size,
+        "n_closeups": closeups,
+        "folder": folder,
+        "seed": seed,
+    }
+    objective: Denoise
+    if isinstance(model, Thumbnails):
+        source = source_of(data, model.config.sample_size, seed=seed, captioned=True)
+        objective = DrawThumbnails(model, prompts, source, shown=shown(data, source), **asked)
+    else:
+        pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder or ""), device=settings.device))
+        source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
+        objective = Denoise(model, pictures, prompts, source, shown=shown(data, source), **asked)
     objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
     return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
@@ -175,34 +186,16 @@ def shown(data: str, source: Source) -> Sequence[str]:
     return SHOWN if data == "scenes" else source.heldout(0, len(SHOWN))[1]
 
 
-def _denoiser(network: str, pictures: Pictures, widths: str | None, layers: int | None, *, words: int) -> Denoiser:
-    """A network without training for the maps of `pictures`. Raises BadInput."""
-    from genarium.models.dit import DiT, DiTConfig
-    from genarium.models.enlarger import Enlarger
+def _unet(pictures: AutoencoderConfig, widths: str | None, layers: int | None, *, words: int) -> UNet:
+    """A network without training for an autoencoder's latents. Raises BadInput."""
     from genarium.models.unet import UNet, UNetConfig
-    from genarium.training.enlarger import feed_forward, heads
 
-    places = pictures.config.sample_size // pictures.factor
-    channels = pictures.config.latent_channels
-    if network == "dit" or (network == "auto" and isinstance(pictures, Enlarger)):
-        (width,) = _levels(widths or "256", places=1)
-        return DiT(
-            DiTConfig(
-                in_channels=channels,
-                out_channels=channels,
-                sample_size=places,
-                d_model=width,
-                n_layers=layers or 6,
-                n_heads=heads(width),
-                d_ff=feed_forward(width),
-                cross_attention_dim=words,
-            )
-        )
+    places = pictures.sample_size // pictures.factor
     levels = _levels(widths or "64,160", places=places)
     return UNet(
         UNetConfig(
-            in_channels=channels,
-            out_channels=channels,
+            in_channels=pictures.latent_channels,
+            out_channels=pictures.latent_channels,
             sample_size=places,
             block_out_channels=levels,
             attention=(*[False] * (len(levels) - 1), True),
@@ -212,6 +205,30 @@ def _denoiser(network: str, pictures: Pictures, widths: str | None, layers: int 
             cross_attention_dim=words,
         )
     )
+
+
+def _thumbnails(widths: str | None, layers: int | None, size: int, factor: int, *, words: int) -> Thumbnails:
+    """A network without training for thumbnails. Raises BadInput."""
+    from genarium.models.dit import DiTConfig
+    from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
+
+    if size % factor:
+        raise BadInput(f"pictures of {size} pixels can't be cut into cells of {factor}; choose a --factor that divides")
+    width, *more = _levels(widths or "256", places=1 << 8)
+    if more or width % 64:
+        raise BadInput(f"--widths {widths}: thumbnails need one number, a multiple of 64")
+    network = DiTConfig(
+        in_channels=4,
+        out_channels=3 * factor**2 + 1,
+        sample_size=size // factor,
+        d_model=width,
+        n_layers=layers or 6,
+        n_heads=width // 64,
+        # As many weights as four times the width would take without a gate.
+        d_ff=width * 8 // 3 // 32 * 32,
+        cross_attention_dim=words,
+    )
+    return Thumbnails(ThumbnailsConfig(sample_size=size, factor=factor, network=network))
 
 
 def _levels(widths: str, *, places: int) -> tuple[int, ...]:

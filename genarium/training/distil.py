@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,7 @@ def train_distil(
     from genarium.checkpoints.folder import read_json
     from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
+    from genarium.models.unet import UNet
     from genarium.training.diffusion import fitted, shown
     from genarium.training.fewer_steps import FewerSteps
     from genarium.training.pictures import channels_last, source_of
@@ -52,6 +54,12 @@ def train_distil(
     index = read_json(old / "model_index.json")
     if not layout.is_text_to_image(old):
         raise BadInput(f"{teacher} isn't a folder that `genarium train diffusion` wrote")
+    device = pick_device(device)
+    frozen, pictures = layout.load(old, device=device)
+    if not isinstance(frozen, UNet):
+        raise BadInput(
+            f"{teacher} draws thumbnails, whose steps cost next to nothing; ask for fewer with --steps where it draws"
+        )
     settings = Settings(
         steps=steps,
         learning_rate=learning_rate,
@@ -63,15 +71,15 @@ def train_distil(
         checkpoint_minutes=checkpoint_minutes,
         precision=precision,
         compile="off",
-        device=pick_device(device),
+        device=device,
         seed=seed,
     )
-    pictures = channels_last(layout.load_pictures(old, device=settings.device))
     reads = find(str(index["text_encoder"]), default="encoder")
     if reads.path is None:
         raise BadInput(f"{teacher} reads prompts with {reads.reference}, which is behind an endpoint")
-    frozen = channels_last(layout.load_denoiser(old, device=settings.device))
-    model = channels_last(layout.load_denoiser(old, device=settings.device)).requires_grad_(True)
+    channels_last(frozen)
+    channels_last(pictures)
+    model = deepcopy(frozen).requires_grad_(True)
     source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
     torch.manual_seed(seed)
     objective = FewerSteps(

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genarium.checkpoints.text_to_image import Denoiser
 from genarium.data.pictures import to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import expand
+from genarium.models.unet import UNet
 from genarium.training.denoise import DRAWS, PROCESS, Denoise
 
 
@@ -24,9 +24,7 @@ class FewerSteps(Denoise):
     guidance is in its weights. One noise level in `steps` is drawn for each row, since the student meets no others.
     """
 
-    def __init__(
-        self, model: Denoiser, teacher: Denoiser, *, steps: int, substeps: int, teacher_guidance: float, **more: Any
-    ):
+    def __init__(self, model: UNet, teacher: UNet, *, steps: int, substeps: int, teacher_guidance: float, **more: Any):
         super().__init__(model, **more)
         self.teacher, self.substeps, self.teacher_guidance = teacher, substeps, teacher_guidance
         self.steps, self.guidance = steps, 1.0

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from genarium.data.picture_folder import Listed, list_pictures
 from genarium.data.pictures import cover, read_picture
 from genarium.errors import BadInput
 from genarium.files import sha256, write_atomically
+from genarium.models.thumbnails import spread
 from genarium.progress import emit, note
 
 if TYPE_CHECKING:
@@ -185,9 +185,7 @@ def detail(pictures: Tensor, factor: int) -> Tensor:
     From `PLAIN` to `BUSY` as the standard deviation of its colours goes from 0 to 0.2: most of a picture is background,
     and what it shows is in few of its cells.
     """
-    mean = F.avg_pool2d(pictures, factor)
-    spread = (F.avg_pool2d(pictures.square(), factor) - mean.square()).clamp(min=0).sqrt().mean(dim=1, keepdim=True)
-    return PLAIN + (BUSY - PLAIN) * (spread / 0.2).clamp(max=1)
+    return PLAIN + (BUSY - PLAIN) * (spread(pictures, factor) / 0.2).clamp(max=1)
 
 
 def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: int = 2) -> str:

@@ -19,12 +19,12 @@ from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
-from tests.latent_models import cascade_folder, latent_folder
+from tests.latent_models import latent_folder, thumbnails_folder
 
 
-@pytest.fixture(scope="module", params=["latent", "cascade"])
+@pytest.fixture(scope="module", params=["latent", "thumbnails"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    write = {"latent": latent_folder, "cascade": cascade_folder}[request.param]
+    write = {"latent": latent_folder, "thumbnails": thumbnails_folder}[request.param]
     return write(tmp_path_factory.mktemp(request.param))
 
 
@@ -121,7 +121,7 @@ def test_words_outside_of_a_small_world_are_named_with_who_draws_them(
 
 
 def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
-    denoiser, pictures = ("unet", "vae") if (folder / "unet").is_dir() else ("transformer", "enlarger")
+    denoiser, pictures = ("unet", "vae") if (folder / "unet").is_dir() else ("transformer", "transformer")
     for part, said in (
         (f"{denoiser}/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
         (f"{pictures}/config.json", "has no config.json"),
@@ -136,7 +136,7 @@ def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, broken)
     file = broken / denoiser / WEIGHTS
     tensors = load_file(file)
-    name = {"unet": "mid_block.resnets.0.conv1.weight", "transformer": "blocks.1.qkv.weight"}[denoiser]
+    name = {"unet": "mid_block.resnets.0.conv1.weight", "transformer": "network.blocks.1.qkv.weight"}[denoiser]
     tensors[name].flatten()[0] = float("nan")
     save_file(tensors, file)
     with pytest.raises(BadCheckpoint, match=f"{name} holds values that are not numbers"):

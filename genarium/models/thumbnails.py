@@ -1,0 +1,95 @@
+"""Diffusion of thumbnails by a network that says the whole picture.
+
+A cascade draws a small picture by diffusion, then a large one from it with a second network (Ho et al. 2021,
+arXiv:2106.15282; with words, Saharia et al. 2022, arXiv:2205.11487, section 2.4). Here one network is both. From a
+noisy thumbnail, its level and the words it says the picture at full size, by regression. The mean colours of what it
+says are its estimate of the thumbnail (the mean of an expected picture is the expected mean), with which a sampler goes
+on; what it says of the last thumbnail is the picture. So at every level it learns from all pixels what words look like,
+and only what words leave open, where things are, has to come from noise.
+
+It suits pictures that are nearly settled by words and a thumbnail; of the rest it says the mean, which is blurred.
+
+Shapes: B batch, f pixels of the picture to one of the thumbnail, h = H / f and w = W / f, S words of D numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genarium.models.dit import DiT, DiTConfig
+
+N_LEVELS = 1000
+"""What pure noise is told to the network as; t is this times the share of noise."""
+COLOURS = (0.1, 0.5)
+"""Mean and deviation of the colours of thumbnails, about, which are brought to 0 and 1."""
+DETAIL = (0.25, 0.35)
+"""The same of how much detail a cell has, from 0 to 1."""
+FULL_DETAIL = 0.25
+"""Standard deviation of the colours of a cell from which on it is full of detail."""
+
+
+@dataclass(frozen=True)
+class ThumbnailsConfig:
+    """Everything that tells one of these models from another; the network says 3 f² colours and a detail of a cell."""
+
+    sample_size: int = 64  # height and width of the pictures it was trained at
+    factor: int = 8  # f
+    last: float = 0.05  # the share of noise that is told where the picture itself is drawn
+    network: DiTConfig = field(default_factory=lambda: DiTConfig(in_channels=4, out_channels=193))
+
+    @property
+    def latent_channels(self) -> int:
+        return self.network.in_channels
+
+    in_channels = latent_channels
+
+    @property
+    def cross_attention_dim(self) -> int:
+        return self.network.cross_attention_dim
+
+
+def spread(pictures: Tensor, factor: int) -> Tensor:
+    """Standard deviation of the colours in each cell, mean over the channels: (B, 3, H, W) to (B, 1, h, w)."""
+    mean = F.avg_pool2d(pictures, factor)
+    return (F.avg_pool2d(pictures.square(), factor) - mean.square()).clamp(min=0).sqrt().mean(dim=1, keepdim=True)
+
+
+class Thumbnails(nn.Module):
+    """Denoiser of thumbnails (B, 4, h, w), mean colours and detail of each cell, and what makes pictures of them."""
+
+    def __init__(self, config: ThumbnailsConfig):
+        super().__init__()
+        self.config = config
+        self.network = DiT(config.network)
+
+    @property
+    def factor(self) -> int:
+        return self.config.factor
+
+    def to_latents(self, pictures: Tensor) -> Tensor:
+        """Thumbnails of pictures (B, 3, H, W) in [-1, 1], each number with a mean near 0 and a variance near 1."""
+        detail = (spread(pictures, self.factor) / FULL_DETAIL).clamp(max=1)
+        return torch.cat((self._colours(pictures), (detail - DETAIL[0]) / DETAIL[1]), dim=1)
+
+    def from_latents(self, latents: Tensor, words: Tensor, real: Tensor | None = None) -> Tensor:
+        """The picture (B, 3, H, W), not clipped, of a thumbnail and the states of its words (B, S, D)."""
+        t = torch.full((len(latents),), N_LEVELS * self.config.last, device=latents.device)
+        return self.say(latents, t, words, real)[0]
+
+    def say(self, x: Tensor, t: Tensor, words: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What is expected behind noisy thumbnails x: the pictures (B, 3, H, W), and thumbnails (B, 4, h, w)."""
+        said = self.network(x, t, words, real)
+        pictures = F.pixel_shuffle(said[:, :-1], self.factor)
+        return pictures, torch.cat((self._colours(pictures), said[:, -1:]), dim=1)
+
+    def forward(self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The flow, noise less thumbnail, of x = (1 - t / 1000) thumbnail + t / 1000 noise; as a `UNet` is called."""
+        share = (t / N_LEVELS).clamp(min=1e-3)[:, None, None, None].to(x.dtype)
+        return (x - self.say(x, t, words, mask)[1]) / share
+
+    def _colours(self, pictures: Tensor) -> Tensor:
+        return (F.avg_pool2d(pictures, self.factor) - COLOURS[0]) / COLOURS[1]
