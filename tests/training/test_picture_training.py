@@ -29,6 +29,8 @@ from genarium.training.fewer_steps import FewerSteps
 from genarium.training.loop import RunningMean, fit
 from genarium.training.pictures import Pictures, Scenes
 from genarium.training.settings import Settings
+from genarium.training.thumbnails import DrawThumbnails
+from tests.latent_models import thumbnails
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
 SETTINGS = Settings(
@@ -110,6 +112,47 @@ def denoise(folder: Path) -> Denoise:
     )
 
 
+def draw_thumbnails(folder: Path) -> DrawThumbnails:
+    prompts = denoise(folder).prompts
+    return DrawThumbnails(
+        thumbnails(16), prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
+    )
+
+
+def test_thumbnails_learn_pictures_and_draw_them(tmp_path: Path) -> None:
+    objective = draw_thumbnails(tmp_path)
+    log = fit(objective, replace(SETTINGS, steps=120, evaluate_every=20), tmp_path)
+    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    assert log[-1]["psnr"] > log[0]["psnr"] + 3
+    assert (tmp_path / log[-1]["sample"]).is_file()
+
+
+@torch.no_grad()
+def test_the_loss_of_thumbnails_is_the_weighed_error_of_the_picture_and_of_its_detail(tmp_path: Path) -> None:
+    objective = draw_thumbnails(tmp_path)
+    pictures, tokens, lengths, t, noise = objective.batch(5)
+    model, expected = objective.drawing, []
+    states, real = objective.prompts.states(tokens, lengths)
+    for row in range(len(t)):
+        which, share = row // 2, float(t[row]) / 1000
+        picture = pictures[which : which + 1]
+        latents = model.to_latents(picture)
+        x = (1 - share) * latents + share * noise[row : row + 1]
+        said, thumbnail = model.say(x, t[row : row + 1], states[which : which + 1], real[which : which + 1])
+        error, total = said - picture, 0.0
+        for y in range(0, 16, 4):
+            for x_ in range(0, 16, 4):
+                cell = picture[0, :, y : y + 4, x_ : x_ + 4].flatten(1)
+                weight = 1 + 2 * min(1.0, float(cell.std(dim=1, correction=0).mean()) / 0.2)
+                of = error[0, :, y : y + 4, x_ : x_ + 4]
+                total += weight * float((of**2 + 0.25 * (1 - share) ** 2 * of.abs()).mean())
+                total += 0.1 * float(thumbnail[0, 3, y // 4, x_ // 4] - latents[0, 3, y // 4, x_ // 4]) ** 2
+        expected.append(0.3 / (0.1 + share**2) * total / 16)
+    assert float(objective.loss(pictures, tokens, lengths, t, noise)) == pytest.approx(
+        sum(expected) / len(expected), rel=1e-4
+    )
+
+
 def test_close_ups_count_as_much_as_the_pictures_beside_them(tmp_path: Path) -> None:
     plain, beside = denoise(tmp_path), denoise(tmp_path)
     beside.source, beside.n_closeups = Scenes(64, snap=8, seed=0), 12
@@ -165,7 +208,7 @@ def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_
     assert (tmp_path / log[-1]["sample"]).is_file()
 
 
-@pytest.mark.parametrize("family", [reconstruct, denoise])
+@pytest.mark.parametrize("family", [reconstruct, denoise, draw_thumbnails])
 def test_stopped_and_gone_on_with_it_ends_in_the_same_weights(family: Any, tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=8, evaluate_every=8)
     whole = family(tmp_path / "whole")
