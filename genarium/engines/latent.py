@@ -7,8 +7,7 @@ asked for. Float32 throughout: at this size a picture takes a second, and bfloat
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
-from genarium.diffusion.samplers import SAMPLERS, inpaint
+from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
 from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
@@ -103,8 +102,9 @@ class LatentImage:
             began = time.perf_counter()
             width, height = request.size or self.limits.size
             looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
-            with torch.inference_mode(), _watching(denoiser, looked) if request.explain else nullcontext():
-                pixels = self._paint(request, row, seed, denoise, autoencoder, asked)
+            watched = _watched(denoise, denoiser, looked) if request.explain else denoise
+            with torch.inference_mode():
+                pixels = self._paint(request, row, seed, watched, autoencoder, asked)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
             yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
@@ -113,7 +113,7 @@ class LatentImage:
         request: ImageRequest,
         row: int,
         seed: int,
-        denoise: Any,
+        denoise: Denoise,
         autoencoder: layout.Pictures,
         words: tuple[Tensor, Tensor],
     ) -> np.ndarray:
@@ -160,14 +160,23 @@ class LatentImage:
         return denoiser, pictures, prompts
 
 
-def _watching(denoiser: layout.Denoiser, looked: Attribution) -> AbstractContextManager[None]:
-    """Inside the block, what the denoiser's places look at of the words is added up."""
-    if isinstance(denoiser, Thumbnails):
+def _watched(denoise: Denoise, denoiser: layout.Denoiser, looked: Attribution) -> Denoise:
+    """The same, and what the denoiser's places look at of the words is added up; not what previews look at."""
+    if isinstance(denoiser, Thumbnails):  # one attention sees both places and words
         places = looked.latents[0] * looked.latents[1]
-        return watching(
-            denoiser.network.blocks, lambda layer, weights: looked.add(layer, weights[:, :, :places, places:])
-        )
-    return watching([layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add)
+        modules, add = list(denoiser.network.blocks), _words_of(places, looked)
+    else:
+        modules, add = [layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add
+
+    def watched(x: Tensor, t: Tensor) -> Tensor:
+        with watching(modules, add):
+            return denoise(x, t)
+
+    return watched
+
+
+def _words_of(places: int, looked: Attribution) -> Callable[[int, Tensor], None]:
+    return lambda layer, weights: looked.add(layer, weights[:, :, :places, places:])
 
 
 def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:

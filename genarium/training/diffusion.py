@@ -147,7 +147,8 @@ def train_diffusion(
         pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder or ""), device=settings.device))
         source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
         objective = Denoise(model, pictures, prompts, source, shown=shown(data, source), **asked)
-    objective.identity |= {"text_encoder": reads.digest, "init_from": init_from}
+    begun = find(init_from, default="image").digest if init_from is not None else None
+    objective.identity |= {"text_encoder": reads.digest, "init_from": begun}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
     return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
 

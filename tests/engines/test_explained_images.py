@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,15 @@ from genarium.cli.tasks import write
 from genarium.engines.diffusers import DiffusersImage
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
+from genarium.engines.word_maps import join
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from genarium.models import dit
+from genarium.progress import listening
 from genarium.run import call, reproduce
 from tests.dalle_folders import write_hub_folder
 from tests.image_models import stable_diffusion
-from tests.latent_models import latent_folder
+from tests.latent_models import latent_folder, thumbnails_folder
 
 PROMPT = "flying batman with colorful sky"
 
@@ -41,7 +45,39 @@ def made(engine: LatentImage | DiffusersImage, **asked: object) -> list:  # type
     return list(engine.generate(request))
 
 
-@pytest.mark.parametrize("kind", ["published", "native"])
+@pytest.fixture(scope="module")
+def thumbnails(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return thumbnails_folder(tmp_path_factory.mktemp("thumbnails"))
+
+
+def test_maps_of_thumbnails_are_what_cells_look_at_of_words_and_not_what_previews_do(thumbnails: Path) -> None:
+    """Layer by layer the softmax of the blocks' own queries and keys: rows of cells, columns of words."""
+    engine = LatentImage(thumbnails)
+    ours = made(engine, explain=True, guidance=5.0)[0].explained
+    with listening(lambda event: None):
+        heard = made(engine, explain=True, guidance=5.0)[0].explained
+    assert np.array_equal(ours.maps, heard.maps)
+    network, sums = engine._parts[0].network, dict[int, torch.Tensor]()
+    own = dit.attend
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf).softmax(-1)
+        if len(q) == 2:  # both prompts: a step, not the drawing of the picture
+            place = next(turns) % len(network.blocks)
+            sums[place] = sums.get(place, torch.zeros(())) + scores[-1, :, :64, 64:]
+        return own(q, k, v, mask)
+
+    turns = itertools.count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dit, "attend", attend)
+        made(engine, guidance=5.0)
+    maps = torch.stack([sums[place].mean(0) for place in sorted(sums)]).mean(0).T.reshape(-1, 8, 8)
+    offsets = engine._parts[2].tokenizer.encode(PROMPT).offsets
+    expected = join(PROMPT, offsets, maps.numpy()[: len(offsets)])[1]
+    np.testing.assert_allclose(ours.maps, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["published", "native", "thumbnails"])
 def test_explaining_changes_no_byte_of_the_picture(kind: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(kind)
     engine = DiffusersImage(folder) if kind == "published" else LatentImage(folder)

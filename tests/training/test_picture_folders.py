@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import genarium
+from genarium.checkpoints.find import find
 from genarium.data.picture_folder import list_pictures
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
 from genarium.training import pictures as module
 from genarium.training.diffusion import train_diffusion
+from genarium.training.distil import train_distil
 from genarium.training.pictures import Folder, source_of
 from genarium.training.vae import train_vae
 from tests.latent_models import latent_folder
@@ -207,3 +211,34 @@ def test_an_autoencoder_learns_from_bare_pictures_and_diffusion_asks_for_caption
     frozen = latent_folder(tmp_path / "frozen") / "vae"
     with pytest.raises(BadInput, match="none of the 24 pictures"):
         train_diffusion(autoencoder=str(frozen), data=str(path), out=str(tmp_path / "diffusion"))
+
+
+def test_thumbnails_are_trained_on_a_folder_gone_on_with_and_drawn(tmp_path: Path) -> None:
+    path, out = colours(tmp_path / "pictures", 24), tmp_path / "drawn"
+    small: dict[str, Any] = {"data": str(path), "widths": "64", "layers": 1, "size": 16, "factor": 4, "batch_size": 4}
+    figures = train_diffusion(out=str(out), steps=4, **small)
+    assert figures["loss"] > 0
+    recipe = json.loads((out / "training.json").read_text())
+    assert recipe["settings"]["optimizer"] == "muon"
+    made = genarium.image("a red square", model=str(out), steps=3, seed=1)
+    assert made[0].size == (16, 16)
+    again = train_diffusion(out=str(tmp_path / "more"), init_from=str(out), steps=2, data=str(path), batch_size=4)
+    assert (
+        json.loads((tmp_path / "more" / "training.json").read_text())["identity"]["init_from"]
+        == find(str(out), default="image").digest
+    )
+    assert again["loss"] > 0
+    with pytest.raises(BadInput, match="draws thumbnails, whose steps cost next to nothing"):
+        train_distil(teacher=str(out), data=str(path))
+    frozen = latent_folder(tmp_path / "frozen")
+    with pytest.raises(BadInput, match="is of thumbnails; leave out --autoencoder"):
+        train_diffusion(autoencoder=str(frozen / "vae"), init_from=str(out), data=str(path))
+    with pytest.raises(BadInput, match="is of latents; name its --autoencoder"):
+        train_diffusion(init_from=str(frozen), data=str(path))
+    for wrong, said in (
+        ({"widths": "96"}, "multiple of 64"),
+        ({"widths": "64,128"}, "one number"),
+        ({"size": 20, "factor": 8}, "can't be cut into cells of 8"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            train_diffusion(**(small | wrong))
