@@ -3,9 +3,11 @@
     python benchmarks/agreement.py [FOLDER] [-n 500] [--steps 20] [--guidance 3] [--peer] [--sheet SHEET.png]
 
 FOLDER is what `genarium train diffusion` wrote; without it the starter `image`. `--steps` and `--guidance` take lists
-(`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts with diffusers'
-own classes on the same weights, in its pipelines' defaults (50 steps, guidance 7.5, float32). Seconds are those of a
-picture, median; use a machine that does nothing else. `--sheet` keeps the first 40 pictures.
+(`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts as its pipelines
+do by default (50 steps, guidance 7.5, float32) with diffusers' scheduler and, of latent diffusion, its networks on the
+same weights. Thumbnails have no network there: ours is called for what they show, and for the time a Transformer of
+diffusers with as many weights or a few more (`PixArtTransformer2DModel`, random), without a decoder. Seconds are those
+of a picture, median; use a machine that does nothing else. `--sheet` keeps the first 40 pictures.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from genarium.data.scenes import World
 from genarium.data.scenes.checker import Checker
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
+from genarium.models.thumbnails import Thumbnails
+from genarium.models.vae import Autoencoder
 
 Draw = Callable[[str, int], np.ndarray]
 
@@ -40,29 +44,71 @@ def ours(engine: LatentImage, steps: int, guidance: float, sampler: str | None) 
     return draw
 
 
-def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float) -> Draw:
+def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float, *, timed: bool = False) -> Draw:
     """What a user of diffusers writes for these parts; the states of the prompt come from our text encoder."""
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    network, pictures, prompts = engine._parts
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
-    prompts = engine._parts[2]
+    denoise: Callable[..., torch.Tensor] = network
+    if isinstance(pictures, Autoencoder):
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+        vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+
+        def denoise(x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+            return unet(x, t, encoder_hidden_states=states, encoder_attention_mask=real).sample
+
+    elif timed:
+        denoise = as_large(network)
+    side = pictures.config.sample_size // pictures.factor
 
     @torch.inference_mode()
     def draw(prompt: str, seed: int) -> np.ndarray:
         states, real = prompts.states(*prompts.tokens([prompt, ""]))
         scheduler.set_timesteps(steps)
-        side = unet.config.sample_size
-        x = torch.randn(1, unet.config.in_channels, side, side, generator=torch.Generator().manual_seed(seed))
+        channels = pictures.config.latent_channels
+        x = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(seed))
         for t in scheduler.timesteps:
-            both = unet(torch.cat((x, x)), t, encoder_hidden_states=states, encoder_attention_mask=real).sample
-            asked, unasked = both.chunk(2)
+            asked, unasked = denoise(torch.cat((x, x)), t.expand(2), states, real).chunk(2)
             x = scheduler.step(unasked + guidance * (asked - unasked), t, x).prev_sample
+        if timed and isinstance(pictures, Thumbnails):
+            return np.zeros((64, 64, 3), np.uint8)
+        if isinstance(pictures, Thumbnails):
+            return to_pictures(pictures.from_latents(x, states[:1], real[:1]))[0]
         shift = vae.config.shift_factor or 0.0
         return to_pictures(vae.decode(x / vae.config.scaling_factor + shift).sample)[0]
 
     return draw
+
+
+def as_large(network: Thumbnails) -> Callable[..., torch.Tensor]:
+    """The smallest of diffusers' Transformers of this width that has as many weights."""
+    from diffusers import PixArtTransformer2DModel
+
+    config, wanted = network.config.network, sum(weight.numel() for weight in network.parameters())
+    for layers in range(1, 100):
+        theirs = PixArtTransformer2DModel(
+            num_attention_heads=config.n_heads,
+            attention_head_dim=config.d_model // config.n_heads,
+            in_channels=4,
+            out_channels=4,
+            num_layers=layers,
+            sample_size=config.sample_size,
+            patch_size=1,
+            cross_attention_dim=config.d_model,
+            caption_channels=config.cross_attention_dim,
+            use_additional_conditions=False,
+        ).eval()
+        if (have := sum(weight.numel() for weight in theirs.parameters())) >= wanted:
+            break
+    print(f"ours has {wanted:,} weights, diffusers' {have:,} in {layers} blocks")
+
+    def denoise(x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        none = {"resolution": None, "aspect_ratio": None}
+        told = {"encoder_hidden_states": states, "encoder_attention_mask": real.long()}
+        return theirs(x, timestep=t, added_cond_kwargs=none, **told).sample
+
+    return denoise
 
 
 def measure(draw: Draw, n: int, checker: Checker, sheet: Path | None = None) -> dict[str, object]:
@@ -109,6 +155,9 @@ def main() -> None:
     if options.peer:
         found = measure(theirs(folder, engine, 50, 7.5), options.n, checker)
         print(json.dumps({"diffusers": "50 steps, guidance 7.5", **found}), flush=True)
+        if isinstance(engine._parts[0], Thumbnails):
+            found = measure(theirs(folder, engine, 50, 7.5, timed=True), min(20, options.n), checker)
+            print(json.dumps({"diffusers": "as large, 50 steps, without a decoder", "seconds": found["seconds"]}))
 
 
 if __name__ == "__main__":
