@@ -13,6 +13,7 @@ from genarium.errors import BadInput
 from genarium.progress import emit
 
 if TYPE_CHECKING:
+    from genarium.checkpoints.text_to_image import Denoiser
     from genarium.models.thumbnails import Thumbnails
     from genarium.models.unet import UNet
     from genarium.models.vae import AutoencoderConfig
@@ -119,34 +120,38 @@ def train_diffusion(
     if reads.path is None:
         raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
     prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    pictures = None
+    if autoencoder is not None:
+        pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder), device=settings.device))
     torch.manual_seed(seed)
+    model: Denoiser
     if init_from is not None:
         model = layout.load(Path(init_from))[0].requires_grad_(True)
-        if isinstance(model, Thumbnails) != (autoencoder is None):
-            raise BadInput(
-                f"{init_from} is of {'thumbnails' if autoencoder else 'latents'}; "
-                f"{'leave out' if autoencoder else 'name its'} --autoencoder"
-            )
-    elif autoencoder is None:
+    elif pictures is None:
         model = _thumbnails(widths, layers, size, factor, words=prompts.model.config.d_model)
     else:
-        config = latent_diffusion.load_autoencoder(Path(autoencoder)).config
-        model = _unet(config, widths, layers, words=prompts.model.config.d_model)
+        model = _unet(pictures.config, widths, layers, words=prompts.model.config.d_model)
+    if isinstance(model, Thumbnails) != (pictures is None):
+        raise BadInput(
+            f"{init_from} is of latents; name its --autoencoder"
+            if pictures is None
+            else f"{init_from} is of thumbnails; leave out --autoencoder"
+        )
     model = channels_last(model.to(settings.device))
+    source = source_of(data, (pictures or model).config.sample_size, seed=seed, captioned=True)
     asked: dict[str, Any] = {
         "batch_size": batch_size,
         "n_closeups": closeups,
         "folder": folder,
         "seed": seed,
+        "shown": shown(data, source),
     }
     objective: Denoise
     if isinstance(model, Thumbnails):
-        source = source_of(data, model.config.sample_size, seed=seed, captioned=True)
-        objective = DrawThumbnails(model, prompts, source, shown=shown(data, source), **asked)
+        objective = DrawThumbnails(model, prompts, source, **asked)
     else:
-        pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder or ""), device=settings.device))
-        source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
-        objective = Denoise(model, pictures, prompts, source, shown=shown(data, source), **asked)
+        assert pictures is not None
+        objective = Denoise(model, pictures, prompts, source, **asked)
     begun = find(init_from, default="image").digest if init_from is not None else None
     objective.identity |= {"text_encoder": reads.digest, "init_from": begun}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
