@@ -26,7 +26,7 @@ from PIL import Image
 
 from genarium.checkpoints import catalogue
 from genarium.data.pictures import to_pictures
-from genarium.data.scenes import World
+from genarium.data.scenes import Ask, World
 from genarium.data.scenes.checker import Checker
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
@@ -111,6 +111,16 @@ def as_large(network: Thumbnails) -> Callable[..., torch.Tensor]:
     return denoise
 
 
+def sort_of(ask: Ask) -> str:
+    """What sort of prompt it is."""
+    wanted = ask.things[0]
+    if len(ask.things) > 1:
+        return "two kinds"
+    if wanted.group is not None:
+        return "a group"
+    return "one thing" if wanted.count == 1 else "several of a kind"
+
+
 def measure(draw: Draw, n: int, checker: Checker, sheet: Path | None = None) -> dict[str, object]:
     asked = World(64, snap=8).prompts("heldout", n)
     pictures, seconds = [], []
@@ -126,8 +136,12 @@ def measure(draw: Draw, n: int, checker: Checker, sheet: Path | None = None) -> 
         ).save(sheet)
         for (prompt, _), verdict in zip(asked[:40], verdicts, strict=False):
             print(prompt, "|", ", ".join(verdict.wrong) or "right")
+    by: dict[str, list[bool]] = {}
+    for (_, ask), verdict in zip(asked, verdicts, strict=True):
+        by.setdefault(sort_of(ask), []).append(verdict.right)
     return {
         "right": sum(verdict.right for verdict in verdicts) / n,
+        "by": {sort: f"{sum(right)} of {len(right)}" for sort, right in by.items()},
         "n": n,
         "wrong": dict(Counter(fault for verdict in verdicts for fault in verdict.wrong).most_common()),
         "seconds": round(statistics.median(seconds), 3),
