@@ -1,6 +1,6 @@
 """Whether pictures show what was asked: a folder's pictures of held-out prompts, judged by the checker of scenes.
 
-    python benchmarks/agreement.py [FOLDER] [-n 500] [--steps 20] [--guidance 3] [--peer] [--sheet SHEET.png]
+    python benchmarks/agreement.py [FOLDER] [-n 500] [--steps 20] [--guidance 3] [--best-of 1] [--peer] [--sheet SHEET.png]
 
 FOLDER is what `genarium train diffusion` wrote; without it the starter `image`. `--steps` and `--guidance` take lists
 (`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts as its pipelines
@@ -28,6 +28,8 @@ from genarium.checkpoints import catalogue
 from genarium.data.pictures import to_pictures
 from genarium.data.scenes import Ask, World
 from genarium.data.scenes.checker import Checker
+from genarium.engines import open_matcher
+from genarium.engines.best_of import best_of
 from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
 from genarium.models.thumbnails import Thumbnails
@@ -36,10 +38,13 @@ from genarium.models.vae import Autoencoder
 Draw = Callable[[str, int], np.ndarray]
 
 
-def ours(engine: LatentImage, steps: int, guidance: float, sampler: str | None) -> Draw:
+def ours(engine: LatentImage, steps: int, guidance: float, sampler: str | None, candidates: int) -> Draw:
     def draw(prompt: str, seed: int) -> np.ndarray:
-        request = ImageRequest(prompt, (seed,), steps=steps, guidance=guidance, sampler=sampler)
-        return next(iter(engine.generate(settle(request, engine)))).pixels
+        seeds = tuple(range(seed * candidates, (seed + 1) * candidates))
+        request = settle(ImageRequest(prompt, seeds, steps=steps, guidance=guidance, sampler=sampler), engine)
+        if candidates > 1:
+            return next(best_of(engine, request, candidates, open_matcher("starter"))).pixels
+        return next(iter(engine.generate(request))).pixels
 
     return draw
 
@@ -155,6 +160,7 @@ def main() -> None:
     parser.add_argument("--steps", default="20")
     parser.add_argument("--guidance", default="3")
     parser.add_argument("--sampler")
+    parser.add_argument("--best-of", type=int, default=1, help="as the command's, with starter/match")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--threads", type=int, default=2)
@@ -164,7 +170,9 @@ def main() -> None:
     engine, checker = LatentImage(folder), Checker()
     for steps in map(int, options.steps.split(",")):
         for guidance in map(float, options.guidance.split(",")):
-            found = measure(ours(engine, steps, guidance, options.sampler), options.n, checker, options.sheet)
+            found = measure(
+                ours(engine, steps, guidance, options.sampler, options.best_of), options.n, checker, options.sheet
+            )
             print(json.dumps({"steps": steps, "guidance": guidance, **found}), flush=True)
     if options.peer:
         found = measure(theirs(folder, engine, 50, 7.5), options.n, checker)
