@@ -1,6 +1,6 @@
 """Whether pictures show what was asked: a folder's pictures of held-out prompts, judged by the checker of scenes.
 
-    python benchmarks/agreement.py [FOLDER] [-n 500] [--steps 20] [--guidance 3] [--best-of 1] [--peer] [--sheet SHEET.png]
+    python benchmarks/agreement.py [FOLDER] [-n 500] [--steps 20] [--guidance 3] [--best-of 1] [--peer] [--sheet X.png]
 
 FOLDER is what `genarium train diffusion` wrote; without it the starter `image`. `--steps` and `--guidance` take lists
 (`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts as its pipelines
