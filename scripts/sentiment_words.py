@@ -1,4 +1,4 @@
-"""Words and whether they praise or pan, as rows to learn from beside sentences: VADER's lexicon (Hutto and Gilbert 2014).
+"""Words that praise or pan, as rows to learn from beside sentences: VADER's lexicon (Hutto and Gilbert 2014).
 
 Ten people judged each word from -4 to 4. Kept are the words of three letters or more whose mean is 1.5 or more from
 zero, and further from it than one standard deviation. Files after the wheel are what will be measured on: a word that
