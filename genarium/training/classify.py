@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,9 +19,6 @@ class Classify:
 
     With `consistency` each batch is read twice, under two draws of dropout, and the two answers are drawn together:
     R-Drop (Liang et al. 2021, arXiv:2106.14448, eq. 4) with `consistency` for its alpha.
-
-    With `adversarial` the second reading is of word vectors moved to where the first one's loss grows fastest
-    (Miyato et al. 2016, arXiv:1605.07725, eq. 5 and 6), by `adversarial` in all for each text.
     """
 
     def __init__(
@@ -36,11 +32,9 @@ class Classify:
         seed: int,
         identity: dict[str, Any],
         consistency: float = 0.0,
-        adversarial: float = 0.0,
     ):
         self.model: nn.Module = model
-        self.words = model.encoder.embedding
-        self.consistency, self.adversarial = consistency, adversarial
+        self.consistency = consistency
         self.labels = list(labels)
         self.inputs = train[1]
         self.targets = [self.labels.index(example.label) for example in train[0]]
@@ -52,36 +46,18 @@ class Classify:
         }
         if consistency:
             self.identity["consistency"] = consistency
-        if adversarial:
-            self.identity["adversarial"] = adversarial
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         rows = self.batches.rows(index)
         return *self.inputs.block(rows), torch.tensor([self.targets[row] for row in rows])
 
     def loss(self, tokens: Tensor, lengths: Tensor, types: Tensor, targets: Tensor) -> Tensor:
-        def read(change: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
-            with changing(self.words, change):
-                return self.model(tokens, lengths=lengths, types=types).float()
-
-        if not self.consistency and not self.adversarial:
-            return F.cross_entropy(read(), targets)
-        if not self.adversarial:
-            first, second = read(), read()
-            right = F.cross_entropy(first, targets)
-        else:
-            vectors: list[Tensor] = []
-
-            def keep(x: Tensor) -> Tensor:
-                vectors.append(x if x.requires_grad else x.requires_grad_())
-                return x
-
-            first = read(keep)
-            right = F.cross_entropy(first, targets)
-            step = worst_step(*torch.autograd.grad(right, vectors, retain_graph=True), self.adversarial)
-            second = read(lambda x: x + step)
-        both = (right + F.cross_entropy(second, targets)) / 2
-        return both + self.consistency * divergence(first, second) if self.consistency else both
+        first = self.model(tokens, lengths=lengths, types=types).float()
+        if not self.consistency:
+            return F.cross_entropy(first, targets)
+        second = self.model(tokens, lengths=lengths, types=types).float()
+        right = (F.cross_entropy(first, targets) + F.cross_entropy(second, targets)) / 2
+        return right + self.consistency * divergence(first, second)
 
     def evaluate(self) -> dict[str, float]:
         return self.measure(self.watched, self.watched_inputs)
@@ -205,19 +181,3 @@ def divergence(first: Tensor, second: Tensor) -> Tensor:
     p, q = first.log_softmax(-1), second.log_softmax(-1)
     both = [F.kl_div(one, other, log_target=True, reduction="batchmean") for one, other in ((p, q), (q, p))]
     return (both[0] + both[1]) / 2
-
-
-def worst_step(gradient: Tensor, length: float) -> Tensor:
-    """The step of this length, each text's own, along which its loss grows fastest: (B, T, C) as the gradient."""
-    size = gradient.flatten(1).norm(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return length * gradient / size[:, None, None]
-
-
-@contextmanager
-def changing(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Inside the block the layer gives what `change` makes of its output."""
-    handle = layer.register_forward_hook(lambda _, __, output: change(output))
-    try:
-        yield
-    finally:
-        handle.remove()

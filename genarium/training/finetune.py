@@ -57,11 +57,6 @@ def finetune(
     consistency: Annotated[
         float, Doc("classify: read each batch twice and draw the two answers together, this strongly (R-Drop)"), Ge(0.0)
     ] = 0.0,
-    adversarial: Annotated[
-        float,
-        Doc("classify: read each batch again with its word vectors moved this far to where the loss grows fastest"),
-        Ge(0.0),
-    ] = 0.0,
     pool: Annotated[Literal["first", "mean"], Doc("what is judged: the first token or the mean of all")] = "first",
     max_length: Annotated[int | None, Doc("tokens read of a text [default: 256; 384 for answer]"), Ge(8)] = None,
     checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
@@ -91,9 +86,8 @@ def finetune(
     way = _way(lora=lora, head_only=head_only, full=full)
     found = find("starter/encoder" if from_ == "encoder" else from_, default="encoder")
     base = _base(found, from_, way, pool)
-    twice = {k: v for k, v in (("consistency", consistency), ("adversarial", adversarial)) if v}
-    if twice and task != "classify":
-        raise BadInput(f"--{next(iter(twice))} is for --task classify; leave it out")
+    if consistency and task != "classify":
+        raise BadInput("--consistency is for --task classify; leave it out")
     emit("reading", preview=data.name)
     read = parts_of.reader(task, text=text_column, label=label_column, header=not no_header, names=name or ())
     parts = parts_of.split(
@@ -134,7 +128,7 @@ def finetune(
             max_length=min(max_length or MAX_LENGTHS[task], model.config.context_length),
             batch_size=batch_size,
             seed=seed + run,
-            **twice,
+            **({"consistency": consistency} if consistency else {}),
             identity={
                 "task": task,
                 "way": way,

@@ -27,9 +27,9 @@ from genarium.errors import BadInput
 from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, TextClassifier
 from genarium.training import start, state
 from genarium.training.answer import Windows, best_span, normalised, overlap
-from genarium.training.classify import Classify, changing, divergence, worst_step
+from genarium.training.classify import divergence
 from genarium.training.finetune import finetune
-from genarium.training.inputs import Batches, Inputs
+from genarium.training.inputs import Batches
 
 GOOD, BAD, SO_SO = ["lovely", "great", "fine"], ["awful", "poor", "dull"], ["plain", "usual", "middling"]
 THINGS = ["film", "book", "song", "play", "tale", "dance"]
@@ -102,8 +102,6 @@ def scores(folder: Path, texts: list[str], base: Path) -> torch.Tensor:
         ("lora", {}),
         ("lora", {"runs": 2}),
         ("lora", {"consistency": 1.0}),
-        ("lora", {"adversarial": 0.5}),
-        ("full", {"adversarial": 0.5, "learning_rate": 0.003}),
         ("head_only", {"pool": "mean", "epochs": 12}),
         ("full", {}),
     ],
@@ -140,46 +138,10 @@ def test_two_readings_are_drawn_together_by_the_divergence_of_the_paper() -> Non
     assert divergence(first, first) == 0
 
 
-def test_word_vectors_are_moved_as_the_paper_moves_them(base: Path) -> None:
-    """Miyato et al. 2016, eq. 5 and 6, text by text on a network that is told the vectors in place of the words."""
-    model = start.classifier(base, ["bad", "good"], pool="first").eval()
-    start.choose_trained(model, "head-only", rank=1, alpha=1.0, targets=())
-    tokens, lengths, targets = torch.randint(4, 20, (3, 6)), torch.tensor([6, 4, 2]), torch.tensor([0, 1, 1])
-    types, words = torch.zeros_like(tokens), model.encoder.embedding
-    identity: dict[str, Any] = {}
-    nothing = ([], Inputs([], []))
-    learns = Classify(
-        model, ["bad", "good"], nothing, nothing, batch_size=3, seed=0, identity=identity, adversarial=0.7
-    )
-    losses = []
-    for row in range(3):
-        vectors = words.weight[tokens[row]].detach().requires_grad_()
-
-        def loss_at(vectors: torch.Tensor, row: int = row) -> torch.Tensor:
-            with changing(words, lambda _: vectors[None]):
-                given = model(tokens[row, None], lengths=lengths[row, None], types=types[row, None])
-            return torch.nn.functional.cross_entropy(given, targets[row, None])
-
-        clean = loss_at(vectors)
-        (gradient,) = torch.autograd.grad(clean, vectors)
-        step = worst_step(gradient[None], 0.7)[0]
-        assert float(step.detach().norm()) == pytest.approx(0.7)
-        worst = loss_at(vectors + 0.7 * gradient / gradient.square().sum().sqrt())
-        assert worst > clean
-        at_random = torch.randn_like(step) * (step != 0)
-        assert worst > loss_at(vectors + 0.7 * at_random / at_random.norm())
-        losses.append((clean + worst) / 2)
-    found = learns.loss(tokens, lengths, types, targets)
-    torch.testing.assert_close(found, torch.stack(losses).mean())
-    assert not words._forward_hooks
-    assert words.weight.grad is None
-
-
-@pytest.mark.parametrize("option", ["consistency", "adversarial"])
-def test_two_readings_are_for_labels_only(base: Path, tmp_path: Path, option: str) -> None:
+def test_consistency_is_for_labels_only(base: Path, tmp_path: Path) -> None:
     data = reviews(tmp_path / "data.jsonl", 20, {"bad": BAD, "good": GOOD})
-    with pytest.raises(BadInput, match=f"--{option} is for --task classify"):
-        finetune(**options(base, data, tmp_path / "out", task="rank", **{option: 1.0}))
+    with pytest.raises(BadInput, match="--consistency is for --task classify"):
+        finetune(**options(base, data, tmp_path / "out", task="rank", consistency=1.0))
 
 
 def test_a_full_fine_tune_opens_in_transformers(base: Path, tmp_path: Path) -> None:
