@@ -88,6 +88,7 @@ def write(
         "_class_name": PIPELINE,
         **parts,
         "scheduler": ["diffusers", scheduler.to_config(process)["_class_name"]],
+        "sampler": process.sampler,  # a scheduler's config has no place for each of ours
         "text_encoder": text_encoder,
         "context": context,
         "steps": steps,

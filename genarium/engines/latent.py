@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class LatentImage:
         self.device = device or pick_device("auto")
         self.index = _read_index(path)
         self.denoiser, self.pictures = layout.read_configs(path)  # refused before anything is loaded
-        self.process = scheduler.read(path / "scheduler")
+        process = scheduler.read(path / "scheduler")
+        self.process = replace(process, sampler=self.index.get("sampler", process.sampler))
 
     @staticmethod
     def opens(path: Path) -> bool:
@@ -66,7 +68,7 @@ class LatentImage:
             multiple=self.pictures.factor,
             steps=int(self.index["steps"]),
             guidance=float(self.index["guidance"]),
-            samplers=tuple(SAMPLERS),
+            samplers=(self.process.sampler, *(name for name in SAMPLERS if name != self.process.sampler)),
             negative=True,
             init=True,
             mask=True,
@@ -189,6 +191,10 @@ def _read_index(path: Path) -> dict[str, Any]:
     for name in ("text_encoder", "context", "steps", "guidance"):
         if name not in index:
             raise BadCheckpoint(f"{path}: {INDEX} has no {name!r}; get the folder again")
+    if index.get("sampler", "euler") not in SAMPLERS:
+        raise BadCheckpoint(
+            f"{path}: {INDEX} asks for the sampler {index['sampler']!r}; known are {', '.join(SAMPLERS)}"
+        )
     return index
 
 

@@ -58,7 +58,7 @@ class Denoise:
         self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
         self.batch_size, self.n_closeups = batch_size, n_closeups
         self.folder, self.seed, self.shown = folder, seed, list(shown)
-        self.steps, self.guidance = 20, 3.0
+        self.process, self.steps, self.guidance = PROCESS, 20, 3.0
         side = source.size // autoencoder.factor
         self.shape = (autoencoder.config.latent_channels, side, side)
         self.identity: dict[str, Any] = {
@@ -141,15 +141,16 @@ class Denoise:
         with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
             for row in range(2):
                 seeds = range(row * 100, row * 100 + len(self.shown))
-                x = draw_noise(generators(seeds), self.shape, device=self.watched.device)
-                latents = self.draw(self.shown, x, steps=self.steps, guidance=self.guidance)
+                latents = self.draw(self.shown, seeds, steps=self.steps, guidance=self.guidance)
                 rows.append(to_pictures(self.autoencoder.from_latents(latents, *words)))
         return write_sheet(self.folder, step, rows)
 
-    def draw(self, prompts: Sequence[str], x: Tensor, *, steps: int, guidance: float) -> Tensor:
-        """Latents of prompts from noise x (B, Z, h, w)."""
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, steps: int, guidance: float) -> Tensor:
+        """Latents (B, Z, h, w) of prompts, the noise of each drawn with its seed."""
+        source = generators(seeds)
+        x = draw_noise(source, self.shape, device=self.watched.device)
         tokens, lengths = self.prompts.tokens([*prompts, *[""] * len(prompts)])
         states, real = self.prompts.states(tokens, lengths)
         half = len(prompts)
         denoise = guided(self.model, (states[:half], real[:half]), (states[half:], real[half:]), guidance)
-        return PROCESS.sample(denoise, x, PROCESS.levels(steps))
+        return self.process.sample(denoise, x, self.process.levels(steps), generators=source)

@@ -164,7 +164,6 @@ def fitted(
     """Train, write diffusers' parts into the objective's folder, and give the figures."""
     from genarium.checkpoints import text_to_image as layout
     from genarium.training import report
-    from genarium.training.denoise import PROCESS
     from genarium.training.loop import fit
 
     folder = objective.folder
@@ -174,7 +173,7 @@ def fitted(
         folder,
         objective.model.eval(),
         objective.autoencoder,
-        PROCESS,
+        objective.process,
         text_encoder=text_encoder,
         context=objective.prompts.context,
         steps=objective.steps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class DrawThumbnails(Denoise):
             shown=shown,
         )
         self.drawing = model
-        self.steps, self.guidance = 16, 2.0
+        # New noise at every step lets a thing appear that no place was sure of: Euler's steps lose it.
+        self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 3.0
         self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
         self.watched_pictures = to_tensor(source.heldout(0, len(self.captions))[0])
 

@@ -50,7 +50,7 @@ def test_a_picture_depends_on_its_own_seed_alone(folder: Path) -> None:
         {"negative_prompt": "clouds and a much longer prompt than the other one, with more tokens"},
         {"guidance": 7.0},
         {"steps": 5},
-        {"sampler": "euler"},
+        {"sampler": "heun"},
         {"sampler": "ddpm"},
     ],
     ids=str,
@@ -58,6 +58,26 @@ def test_a_picture_depends_on_its_own_seed_alone(folder: Path) -> None:
 def test_every_option_changes_the_picture(folder: Path, other: dict[str, object]) -> None:
     engine = LatentImage(folder)
     assert not np.array_equal(made(engine)[0], made(engine, **other)[0])
+
+
+def test_a_folder_is_drawn_with_its_own_sampler(folder: Path, tmp_path: Path) -> None:
+    """Folders written before they named one have their scheduler's."""
+    engine = LatentImage(folder)
+    assert engine.limits.samplers[0] == "euler"
+    assert np.array_equal(made(engine)[0], made(engine, sampler="euler")[0])
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    index = json.loads((other / "model_index.json").read_text())
+    for sampler in ("ddpm", "swim", None):
+        told = {name: value for name, value in index.items() if name != "sampler"} | (
+            {"sampler": sampler} if sampler else {}
+        )
+        (other / "model_index.json").write_text(json.dumps(told))
+        if sampler == "swim":
+            with pytest.raises(BadCheckpoint, match="asks for the sampler 'swim'; known are"):
+                LatentImage(other)
+            continue
+        assert np.array_equal(made(LatentImage(other))[0], made(engine, sampler=sampler or "euler")[0])
 
 
 def test_guidance_is_that_of_both_prompts_alone(folder: Path) -> None:
