@@ -57,7 +57,7 @@ class DrawThumbnails(Denoise):
         )
         self.drawing = model
         # New noise at every step lets a thing appear that no place was sure of: Euler's steps lose it.
-        self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 3.0
+        self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 2.0
         self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
         self.watched_pictures = to_tensor(source.heldout(0, len(self.captions))[0])
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import transformers
 from peft import PeftModel
 from PIL import Image
 
+import genarium
 from genarium.checkpoints import catalogue, digest, folder, tokenizer
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints.find import find
 from genarium.data.scenes import World
+from genarium.data.scenes.checker import Checker
 from genarium.data.scenes.telling import told, wrong
 from genarium.engines import open_caption
 from genarium.engines.caption import CaptionRequest
@@ -90,3 +93,18 @@ def test_the_matcher_is_small_and_its_card_gives_the_figures_measured() -> None:
     for share in recorded["500 held-out scenes, grid of 8"].values():
         assert f"{100 * share:.1f}%" in starter.card()
     assert starter.damaged() == []
+
+
+def test_the_image_starter_draws_the_first_prompts_and_is_small() -> None:
+    starter = catalogue.starter("image")
+    assert starter.size < 24 * 2**20
+    checker = Checker()
+    for prompt, kind, background in (
+        ("flying batman with colorful sky", "superhero", "colorful sky"),
+        ("a ladybug with blue sky and white clouds", "ladybug", "blue sky"),
+        ("an owl in a room", "owl", "room"),
+    ):
+        drawn = genarium.image(prompt, n=4, seed=1)
+        sights = checker.look(np.stack([one.pixels for one in list(drawn)[:4]]))
+        fits = [sight.background == background and kind in {seen.kind for seen in sight.things} for sight in sights]
+        assert sum(fits) >= 3, (prompt, sights)
