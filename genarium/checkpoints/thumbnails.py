@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.latent_diffusion import WEIGHTS
 from genarium.errors import BadCheckpoint
 from genarium.models.dit import DiTConfig
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 
 KIND = "GenariumThumbnails"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Thumbnails:

@@ -73,7 +73,8 @@ class Denoise:
             },
         }
         pictures, self.captions = source.heldout(0, N_WATCHED)
-        self.watched = self._latents(to_tensor(pictures))
+        self.watched_pictures = to_tensor(pictures)
+        self.watched = self._latents(self.watched_pictures)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""

@@ -1,4 +1,4 @@
-"""`genarium train diffusion`: a latent diffusion model of pictures and captions."""
+"""`genarium train diffusion`: diffusion of pictures and captions, of latents or of thumbnails."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def train_diffusion(
 def fitted(
     objective: Denoise, settings: Settings, family: str, *, text_encoder: str, world: str | None, title: str
 ) -> dict[str, Any]:
-    """Train, write diffusers' parts into the objective's folder, and give the figures."""
+    """Train, write the parts into the objective's folder, and give the figures."""
     from genarium.checkpoints import text_to_image as layout
     from genarium.training import report
     from genarium.training.loop import fit

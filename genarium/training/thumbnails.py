@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genarium.checkpoints.prompts import PromptEncoder
-from genarium.data.pictures import to_tensor
 from genarium.diffusion.schedules import add_noise
 from genarium.models.thumbnails import Thumbnails
 from genarium.training.denoise import DRAWS, PROCESS, Denoise
@@ -32,34 +29,12 @@ class DrawThumbnails(Denoise):
 
     spread = SPREAD
 
-    def __init__(
-        self,
-        model: Thumbnails,
-        prompts: PromptEncoder,
-        source: Source,
-        *,
-        batch_size: int,
-        n_closeups: int = 0,
-        folder: Path,
-        seed: int,
-        shown: Sequence[str],
-    ):
-        super().__init__(
-            model,
-            model,
-            prompts,
-            source,
-            batch_size=batch_size,
-            n_closeups=n_closeups,
-            folder=folder,
-            seed=seed,
-            shown=shown,
-        )
+    def __init__(self, model: Thumbnails, prompts: PromptEncoder, source: Source, **more: Any):
+        super().__init__(model, model, prompts, source, **more)
         self.drawing = model
         # New noise at every step lets a thing appear that no place was sure of: Euler's steps lose it.
         self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 2.0
         self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
-        self.watched_pictures = to_tensor(source.heldout(0, len(self.captions))[0])
 
     def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         words = self.prompts.states(tokens, lengths)
