@@ -28,7 +28,7 @@ def main(source: Path, name: str) -> None:
             files.write_atomically(target / described, (source / described).read_bytes())
     elif (source / INDEX).exists():
         # Its networks are in half precision already.
-        for part in ("", "unet", "vae", "transformer", "scheduler"):
+        for part in ("", "unet", "vae", "transformer", "planner", "scheduler"):
             for file in (file for kind in KINDS for file in (source / part).glob(kind) if file.stem != "training"):
                 files.write_atomically(target / part / file.name, file.read_bytes())
     elif folder.read_config(source)["model_type"] == "blip":  # half precision already, as training writes it

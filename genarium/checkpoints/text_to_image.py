@@ -1,7 +1,8 @@
 """A folder that draws pictures of prompts: which parts it is made of, and the parts themselves.
 
 Two families are written and read: latent diffusion (`unet/`, `vae/`: diffusers' layout), and diffusion of thumbnails,
-whose one network makes pictures too (`transformer/`: Genarium's own). `model_index.json` names the parts.
+whose one network makes pictures too (`transformer/`: Genarium's own), by a planner's plans where there is one
+(`planner/`). `model_index.json` names the parts.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from pathlib import Path
 import torch
 
 from genarium.checkpoints import latent_diffusion, scheduler, thumbnails
+from genarium.checkpoints import planner as planners
 from genarium.checkpoints.folder import read_json
 from genarium.checkpoints.pipeline import INDEX
 from genarium.diffusion.process import Process
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
+from genarium.models.plan import Planner
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
+PLANNER = "planner"
 PIPELINE = "GenariumTextToImage"
 Denoiser = UNet | Thumbnails
 Pictures = Autoencoder | Thumbnails
@@ -55,6 +59,11 @@ def load(path: Path, *, device: str = "cpu") -> tuple[Denoiser, Pictures]:
     return unet, latent_diffusion.load_autoencoder(path / "vae", device=device)
 
 
+def load_planner(path: Path, *, device: str = "cpu") -> Planner | None:
+    """What plans its pictures, where there is one. Raises BadCheckpoint."""
+    return planners.load(path / PLANNER, device=device) if (path / PLANNER).is_dir() else None
+
+
 def write(
     path: Path,
     denoiser: Denoiser,
@@ -66,12 +75,13 @@ def write(
     steps: int,
     guidance: float,
     world: str | None = None,
+    planner: Planner | None = None,
 ) -> None:
     """The parts, in half precision, and how they go together.
 
     `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
     `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is `scenes` where it
-    has seen composed scenes alone.
+    has seen composed scenes alone. `planner` is kept beside what draws by its plans.
     """
     parts: dict[str, list[str]] = {}
     if isinstance(denoiser, Thumbnails):
@@ -83,6 +93,9 @@ def write(
     if isinstance(pictures, Autoencoder):
         latent_diffusion.save_autoencoder(pictures, path / "vae", dtype=torch.float16)
         parts["vae"] = ["diffusers", "AutoencoderKL"]
+    if planner is not None:
+        planners.save(planner, path / PLANNER, dtype=torch.float16)
+        parts[PLANNER] = ["genarium", planners.KIND]
     scheduler.write(process, path / "scheduler")
     index = {
         "_class_name": PIPELINE,

@@ -14,6 +14,7 @@ import torch
 
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints.latent_diffusion import WEIGHTS
+from genarium.checkpoints.planner import read_words
 from genarium.errors import BadCheckpoint
 from genarium.models.dit import DiTConfig
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
@@ -43,11 +44,15 @@ def read_config(raw: Mapping[str, Any], where: str) -> ThumbnailsConfig:
     if raw.get("_class_name") != KIND or not isinstance(raw.get("network"), dict):
         raise BadCheckpoint(f"{where} does not hold a {KIND}")
     network = DiTConfig(**_named(DiTConfig, raw["network"], where))
-    config = ThumbnailsConfig(**_named(ThumbnailsConfig, {**raw, "network": network}, where))
+    # Those made before there were plans don't name them.
+    plan = read_words(raw["plan"], where) if raw.get("plan") else None
+    config = ThumbnailsConfig(**_named(ThumbnailsConfig, {**raw, "network": network, "plan": plan}, where))
     if network.n_heads < 1 or network.d_model % (4 * network.n_heads):
         raise BadCheckpoint(f"{where}: a width of {network.d_model} can't be shared by {network.n_heads} heads")
     if (network.in_channels, network.out_channels) != (4, 3 * config.factor**2 + 1):
         raise BadCheckpoint(f"{where}: cells of {config.factor} pixels don't have {network.out_channels} numbers")
+    if plan is not None and plan.side != network.sample_size:
+        raise BadCheckpoint(f"{where}: plans of {plan.side} cells a side don't fit maps of {network.sample_size}")
     return config
 
 

@@ -23,6 +23,11 @@ FAMILIES = {
         "train_diffusion",
         "Diffusion of pictures and captions: of latents, or of thumbnails.",
     ),
+    "planner": (
+        "genarium.training.planner",
+        "train_planner",
+        "A planner of composed scenes: from a caption, what stands where.",
+    ),
     "distil": (
         "genarium.training.distil",
         "train_distil",

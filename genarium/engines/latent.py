@@ -33,7 +33,8 @@ from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
-from genarium.models.thumbnails import Thumbnails
+from genarium.models.plan import Planner
+from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.vae import AutoencoderConfig
 from genarium.progress import emit, is_heard, note
 
@@ -98,15 +99,23 @@ class LatentImage:
         with torch.inference_mode():
             states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
         guidance = self.limits.guidance if request.guidance is None else request.guidance
-        asked = (states[:1], real[:1])
-        denoise = guided(denoiser, asked, (states[1:], real[1:]), float(guidance or 0))
+        width, height = request.size or self.limits.size
+        # What is there already, and other sizes, are not planned.
+        planner = self._planner if request.init is None and (width, height) == self.limits.size else None
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
-            width, height = request.size or self.limits.size
+            source = torch.Generator().manual_seed(seed)
+            asked: tuple[Tensor, ...] = (states[:1], real[:1])
+            not_asked: tuple[Tensor, ...] = (states[1:], real[1:])
+            if planner is not None:
+                with torch.inference_mode():
+                    plan = planner.write(states[:1], real[:1], source)
+                asked, not_asked = (*asked, plan), (*not_asked, torch.zeros_like(plan))
+            denoise = guided(denoiser, asked, not_asked, float(guidance or 0))
             looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
             watched = _watched(denoise, denoiser, looked) if request.explain else denoise
             with torch.inference_mode():
-                pixels = self._paint(request, row, seed, watched, autoencoder, asked)
+                pixels = self._paint(request, row, source, watched, autoencoder, asked)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
             yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
@@ -114,14 +123,14 @@ class LatentImage:
         self,
         request: ImageRequest,
         row: int,
-        seed: int,
+        generator: torch.Generator,
         denoise: Denoise,
         autoencoder: layout.Pictures,
-        words: tuple[Tensor, Tensor],
+        words: tuple[Tensor, ...],
     ) -> np.ndarray:
         width, height = request.size or self.limits.size
         factor = autoencoder.factor
-        source = [torch.Generator().manual_seed(seed)]
+        source = [generator]
         shape = (self.pictures.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
         levels = self.process.levels(request.steps or self.limits.steps or 1, sampler=request.sampler)
@@ -160,6 +169,18 @@ class LatentImage:
                 f"gives {prompts.model.config.d_model}; the folder mixes parts of two models"
             )
         return denoiser, pictures, prompts
+
+    @cached_property
+    def _planner(self) -> Planner | None:
+        """What says where things stand, in folders that draw by plans."""
+        planner = layout.load_planner(self.path, device=self.device)
+        if planner is None:
+            return None
+        reads = self.denoiser.plan if isinstance(self.denoiser, ThumbnailsConfig) else None
+        wide = planner.config.cross_attention_dim, self._parts[0].config.cross_attention_dim
+        if reads != planner.config.words or wide[0] != wide[1]:
+            raise BadCheckpoint(f"{self.name}: its planner's plans can't be read by its transformer; get it again")
+        return planner
 
 
 def _watched(denoise: Denoise, denoiser: layout.Denoiser, looked: Attribution) -> Denoise:

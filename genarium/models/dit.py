@@ -111,11 +111,15 @@ class DiT(nn.Module):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`mask` (B, S) is true at real words; None where all are."""
+    def forward(
+        self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None, told: Tensor | None = None
+    ) -> Tensor:
+        """`mask` (B, S) is true at real words, None where all are; `told` (B, N, M) is added to the cells."""
         B, _, H, W = x.shape
         c = self.config
         cells = self.cell_embedding(x.flatten(2).transpose(1, 2))
+        if told is not None:
+            cells = cells + told
         features = time_features(t, c.d_model, flip_sin_to_cos=True, freq_shift=0.0)
         level = self.level_embedding(F.silu(self.time_embedding(features.to(cells.dtype)))).view(B, 6, c.d_model)
         h = torch.cat((cells, self.word_embedding(words.to(cells.dtype))), dim=1)

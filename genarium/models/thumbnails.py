@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.dit import DiT, DiTConfig
+from genarium.models.plan import PlanEmbedding, PlanWords
 
 N_LEVELS = 1000
 """What pure noise is told to the network as; t is this times the share of noise."""
@@ -40,6 +41,7 @@ class ThumbnailsConfig:
     factor: int = 8  # f
     last: float = 0.05  # the share of noise that is told where the picture itself is drawn
     network: DiTConfig = field(default_factory=lambda: DiTConfig(in_channels=4, out_channels=193))
+    plan: PlanWords | None = None  # what plans say, where it draws by them
 
     @property
     def latent_channels(self) -> int:
@@ -65,6 +67,7 @@ class Thumbnails(nn.Module):
         super().__init__()
         self.config = config
         self.network = DiT(config.network)
+        self.plan = PlanEmbedding(config.plan, config.network.d_model) if config.plan else None
 
     @property
     def factor(self) -> int:
@@ -75,21 +78,31 @@ class Thumbnails(nn.Module):
         detail = (spread(pictures, self.factor) / FULL_DETAIL).clamp(max=1)
         return torch.cat((self._colours(pictures), (detail - DETAIL[0]) / DETAIL[1]), dim=1)
 
-    def from_latents(self, latents: Tensor, words: Tensor, real: Tensor | None = None) -> Tensor:
-        """The picture (B, 3, H, W), not clipped, of a thumbnail and the states of its words (B, S, D)."""
+    def from_latents(
+        self, latents: Tensor, words: Tensor, real: Tensor | None = None, plan: Tensor | None = None
+    ) -> Tensor:
+        """The picture (B, 3, H, W), not clipped, of a thumbnail, the states of its words (B, S, D) and its plan."""
         t = torch.full((len(latents),), N_LEVELS * self.config.last, device=latents.device)
-        return self.say(latents, t, words, real)[0]
+        return self.say(latents, t, words, real, plan)[0]
 
-    def say(self, x: Tensor, t: Tensor, words: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What is expected behind noisy thumbnails x: the pictures (B, 3, H, W), and thumbnails (B, 4, h, w)."""
-        said = self.network(x, t, words, real)
+    def say(
+        self, x: Tensor, t: Tensor, words: Tensor, real: Tensor | None = None, plan: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What is expected behind noisy thumbnails x: the pictures (B, 3, H, W), and thumbnails (B, 4, h, w).
+
+        `plan` (B, L) says what stands where (`models.plan`); None, and rows of zeros, leave it open.
+        """
+        told = None if plan is None or self.plan is None else self.plan(plan)
+        said = self.network(x, t, words, real, told)
         pictures = F.pixel_shuffle(said[:, :-1], self.factor)
         return pictures, torch.cat((self._colours(pictures), said[:, -1:]), dim=1)
 
-    def forward(self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None, plan: Tensor | None = None
+    ) -> Tensor:
         """The flow, noise less thumbnail, of x = (1 - t / 1000) thumbnail + t / 1000 noise; as a `UNet` is called."""
         share = (t / N_LEVELS).clamp(min=1e-3)[:, None, None, None].to(x.dtype)
-        return (x - self.say(x, t, words, mask)[1]) / share
+        return (x - self.say(x, t, words, mask, plan)[1]) / share
 
     def _colours(self, pictures: Tensor) -> Tensor:
         return (F.avg_pool2d(pictures, self.factor) - COLOURS[0]) / COLOURS[1]

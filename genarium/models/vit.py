@@ -44,8 +44,8 @@ class ViTBlock(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.mlp = MLP(config.d_model, config.d_ff, config.activation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), None)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), mask)
         return x + self.mlp(self.mlp_norm(x))
 
 

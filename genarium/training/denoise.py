@@ -29,6 +29,8 @@ DROPPED = 0.1
 """Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
 PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
 """What is trained, and how it is drawn from."""
+Condition = tuple[Tensor, ...]
+"""What a network is told beside the level: states of words, where they are real, and more that it may read."""
 
 
 class Denoise:
@@ -106,12 +108,12 @@ class Denoise:
         weight = detail(pictures, self.autoencoder.factor)
         known = (self._latents(pictures), *words, weight / weight.mean())
         latents, states, real, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
-        return (weight * self._errors(latents, states, real, t, noise)).mean()
+        return (weight * self._errors(latents, (states, real), t, noise)).mean()
 
-    def _errors(self, latents: Tensor, states: Tensor, real: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def _errors(self, latents: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         x = add_noise(PROCESS.schedule, latents, noise, t)
         wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
-        return (self.model(x, t, states, real).float() - wanted).square()
+        return (self.model(x, t, *condition).float() - wanted).square()
 
     @torch.no_grad()
     def _latents(self, pictures: Tensor) -> Tensor:
@@ -121,37 +123,45 @@ class Denoise:
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
         losses = []
-        for latents, captions, noise in self._watched_parts():
-            words = self.prompts.states(*self.prompts.tokens(captions))
+        for latents, rows, noise in self._watched_parts():
+            condition = self._watched_condition(rows)
             for share in LEVELS_WATCHED:
                 t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
-                losses.append(float(self._errors(latents, *words, t, noise).mean()))
+                losses.append(float(self._errors(latents, condition, t, noise).mean()))
         return {"loss": sum(losses) / len(losses)}
 
-    def _watched_parts(self) -> Iterator[tuple[Tensor, list[str], Tensor]]:
-        """Held-out latents, 64 at a time, with their captions and the noise that is each one's own."""
+    def _watched_parts(self) -> Iterator[tuple[Tensor, slice, Tensor]]:
+        """Held-out latents, 64 at a time, which of them they are, and the noise that is each one's own."""
         for first in range(0, len(self.watched), 64):
             latents = self.watched[first : first + 64]
-            noise = draw_noise(generators(range(first, first + len(latents))), latents.shape[1:], device=latents.device)
-            yield latents, self.captions[first : first + 64], noise
+            rows = range(first, first + len(latents))
+            noise = draw_noise(generators(rows), latents.shape[1:], device=latents.device)
+            yield latents, slice(first, first + 64), noise
+
+    def _watched_condition(self, rows: slice) -> Condition:
+        """What the network is told of held-out pictures."""
+        return self.prompts.states(*self.prompts.tokens(self.captions[rows]))
 
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in `steps` at `guidance`, two of each."""
         rows = []
-        words = self.prompts.states(*self.prompts.tokens(self.shown))
         with torch.autocast(self.watched.device.type, dtype=torch.bfloat16):
             for row in range(2):
                 seeds = range(row * 100, row * 100 + len(self.shown))
-                latents = self.draw(self.shown, seeds, steps=self.steps, guidance=self.guidance)
-                rows.append(to_pictures(self.autoencoder.from_latents(latents, *words)))
+                asked, not_asked = self._conditions(self.shown, seeds)
+                latents = self._draw(asked, not_asked, seeds)
+                rows.append(to_pictures(self.autoencoder.from_latents(latents, *asked)))
         return write_sheet(self.folder, step, rows)
 
-    def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, steps: int, guidance: float) -> Tensor:
-        """Latents (B, Z, h, w) of prompts, the noise of each drawn with its seed."""
+    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
+        """What the network is told to draw prompts, and what it is guided away from."""
+        states, real = self.prompts.states(*self.prompts.tokens([*prompts, *[""] * len(prompts)]))
+        half = len(prompts)
+        return (states[:half], real[:half]), (states[half:], real[half:])
+
+    def _draw(self, asked: Condition, not_asked: Condition, seeds: Sequence[int]) -> Tensor:
+        """Latents (B, Z, h, w), the noise of each drawn with its seed."""
         source = generators(seeds)
         x = draw_noise(source, self.shape, device=self.watched.device)
-        tokens, lengths = self.prompts.tokens([*prompts, *[""] * len(prompts)])
-        states, real = self.prompts.states(tokens, lengths)
-        half = len(prompts)
-        denoise = guided(self.model, (states[:half], real[:half]), (states[half:], real[half:]), guidance)
-        return self.process.sample(denoise, x, self.process.levels(steps), generators=source)
+        denoise = guided(self.model, asked, not_asked, self.guidance)
+        return self.process.sample(denoise, x, self.process.levels(self.steps), generators=source)

@@ -14,6 +14,7 @@ from genarium.progress import emit
 
 if TYPE_CHECKING:
     from genarium.checkpoints.text_to_image import Denoiser
+    from genarium.models.plan import PlanWords
     from genarium.models.thumbnails import Thumbnails
     from genarium.models.unet import UNet
     from genarium.models.vae import AutoencoderConfig
@@ -43,6 +44,10 @@ def train_diffusion(
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
+    planner: Annotated[
+        str | None,
+        Doc("folder that `genarium train planner` made: thumbnails of `scenes` are drawn by its plans"),
+    ] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     widths: Annotated[
         str | None,
@@ -87,6 +92,7 @@ def train_diffusion(
     import torch
 
     from genarium.checkpoints import latent_diffusion
+    from genarium.checkpoints import planner as planners
     from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
     from genarium.checkpoints.prompts import PromptEncoder
@@ -95,7 +101,7 @@ def train_diffusion(
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
-    from genarium.training.thumbnails import DrawThumbnails
+    from genarium.training.thumbnails import DrawPlans, DrawThumbnails
 
     if closeups and data != "scenes":
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
@@ -137,6 +143,12 @@ def train_diffusion(
             if pictures is None
             else f"{init_from} is of thumbnails; leave out --autoencoder"
         )
+    plans = None
+    if planner is not None:
+        if not isinstance(model, Thumbnails) or not planners.is_planner(Path(planner)):
+            raise BadInput(f"--planner {planner}: give the folder of a planner, and no --autoencoder")
+        plans = planners.load(Path(planner), device=settings.device)
+        model = by_plans(model, plans.config.words)
     model = channels_last(model.to(settings.device))
     source = source_of(data, (pictures or model).config.sample_size, seed=seed, captioned=True)
     asked: dict[str, Any] = {
@@ -148,7 +160,11 @@ def train_diffusion(
     }
     objective: Denoise
     if isinstance(model, Thumbnails):
-        objective = DrawThumbnails(model, prompts, source, **asked)
+        objective = (
+            DrawThumbnails(model, prompts, source, **asked)
+            if plans is None
+            else DrawPlans(model, plans, prompts, source, **asked)
+        )
     else:
         assert pictures is not None
         objective = Denoise(model, pictures, prompts, source, **asked)
@@ -165,6 +181,7 @@ def fitted(
     from genarium.checkpoints import text_to_image as layout
     from genarium.training import report
     from genarium.training.loop import fit
+    from genarium.training.thumbnails import DrawPlans
 
     folder = objective.folder
     log = fit(objective, settings, folder)
@@ -179,6 +196,7 @@ def fitted(
         steps=objective.steps,
         guidance=objective.guidance,
         world=world,
+        planner=objective.planner if isinstance(objective, DrawPlans) else None,
     )
     figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
     report.write_recipe(folder, family, objective, settings, figures)
@@ -234,6 +252,22 @@ def _thumbnails(widths: str | None, layers: int | None, size: int, factor: int, 
         cross_attention_dim=words,
     )
     return Thumbnails(ThumbnailsConfig(sample_size=size, factor=factor, network=network))
+
+
+def by_plans(model: Thumbnails, words: PlanWords) -> Thumbnails:
+    """The same network, which also reads plans; the weights for that begin so that they change nothing."""
+    from dataclasses import replace
+
+    from genarium.models.thumbnails import Thumbnails
+
+    if model.config.plan == words:
+        return model
+    side = model.config.sample_size // model.config.factor
+    if side != words.side:
+        raise BadInput(f"plans of {words.side} cells a side don't fit thumbnails of {side}; choose another --factor")
+    reading = Thumbnails(replace(model.config, plan=words))
+    reading.load_state_dict(reading.state_dict() | model.state_dict())
+    return reading
 
 
 def _levels(widths: str, *, places: int) -> tuple[int, ...]:

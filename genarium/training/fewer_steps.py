@@ -66,8 +66,8 @@ class FewerSteps(Denoise):
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures at every level, with the same noise each time."""
         losses = []
-        for latents, captions, noise in self._watched_parts():
-            states, real = self.prompts.states(*self.prompts.tokens([*captions, ""]))
+        for latents, rows, noise in self._watched_parts():
+            states, real = self.prompts.states(*self.prompts.tokens([*self.captions[rows], ""]))
             words, none = (states[:-1], real[:-1]), (states[-1:], real[-1:])
             for level in range(self.steps):
                 levels = torch.full((len(latents),), level, device=latents.device)

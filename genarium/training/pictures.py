@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,16 +16,17 @@ from torch import Tensor, nn
 
 from genarium.data.picture_folder import Listed, list_pictures
 from genarium.data.pictures import cover, read_picture
+from genarium.data.scenes.closeups import closeups
+from genarium.data.scenes.world import World
 from genarium.errors import BadInput
 from genarium.files import sha256, write_atomically
 from genarium.models.thumbnails import spread
 from genarium.progress import emit, note
 
-if TYPE_CHECKING:
-    from genarium.data.scenes import World
-
 M = TypeVar("M", bound=nn.Module)
 Pictures = tuple[np.ndarray, list[str]]
+SNAP_CELLS = 8
+"""Cells of the grid that composed things stand on, along a side."""
 
 
 class Source(Protocol):
@@ -47,10 +48,8 @@ class Scenes:
     """
 
     def __init__(self, size: int, *, snap: int, seed: int):
-        from genarium.data.scenes import World
-
         self.size, self.seed = size, seed
-        self.world: World = World(size, snap=snap, flip=False)
+        self.world = World(size, snap=snap, flip=False)
         self.identity: dict[str, Any] = {"scenes": {"size": size, "snap": snap, "flip": False, "seed": seed}}
 
     def train(self, first: int, n: int) -> Pictures:
@@ -61,8 +60,6 @@ class Scenes:
 
     def closeups(self, first: int, n: int) -> Pictures:
         """Windows around single things, half as wide and high."""
-        from genarium.data.scenes.closeups import closeups
-
         return closeups(self.world, self.seed, first, n)
 
 
@@ -205,7 +202,7 @@ def source_of(data: str, size: int, *, seed: int, captioned: bool = False) -> So
     Raises BadInput.
     """
     if data == "scenes":
-        return Scenes(size, snap=size // 8, seed=seed)
+        return Scenes(size, snap=size // SNAP_CELLS, seed=seed)
     folder = Path(data).expanduser()
     if not folder.exists():
         raise BadInput(f"no pictures called {data!r}; name a folder, or `scenes`, composed ones")

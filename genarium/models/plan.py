@@ -1,0 +1,258 @@
+"""Plans of pictures: what stands where, written by a Transformer before anything is drawn.
+
+A caption settles little of a picture's layout, and a denoiser decides the rest late, here and there differently. Stated
+first, as boxes in a sequence, it is decided once (Gupta et al. 2021, arXiv:2006.14615; from a prompt, Lian et al. 2023,
+arXiv:2305.13655); the denoiser then reads at every cell what stands there (Li et al. 2023, arXiv:2301.07093).
+
+A plan is a row of tokens: a background, then kind, colour, side and place of each thing, and zeros behind the last one.
+Only zeros are no plan. Boxes are squares of whole cells.
+
+Shapes: B batch, L tokens of a plan, V their vocabulary, S words, C their width, M model width, n cells along a side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genarium.models.vit import ViTBlock, ViTConfig
+
+NONE = 0
+"""The token of what is not said, and behind the last thing."""
+OF_A_THING = 4
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A thing to be drawn: `left` and `top` of its box, and its `side`, in cells."""
+
+    kind: str
+    colour: str | None
+    left: int
+    top: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    background: str
+    things: tuple[Planned, ...]
+
+    def __str__(self) -> str:
+        named = (
+            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} at {thing.left},{thing.top} ({thing.side})"
+            for thing in self.things
+        )
+        return "; ".join((self.background, *named))
+
+
+@dataclass(frozen=True)
+class PlanWords:
+    """What plans can say, and the tokens of it: NONE, then backgrounds, kinds, colours (a thing's own first), sides,
+    and places, row by row."""
+
+    backgrounds: tuple[str, ...]
+    kinds: tuple[str, ...]
+    colours: tuple[str, ...]
+    side: int = 8  # n
+    most: int = 4  # things
+
+    @property
+    def length(self) -> int:
+        return 1 + OF_A_THING * self.most
+
+    @property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """First token, and the one behind the last, of backgrounds, kinds, colours, sides and places."""
+        ends = [1]
+        for n in (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2):
+            ends.append(ends[-1] + n)
+        return tuple(pairwise(ends))
+
+    @property
+    def n_tokens(self) -> int:
+        return self.slots[-1][1]
+
+    def slot(self, position: int) -> int:
+        """Which of the slots a position of a plan is."""
+        return 0 if position == 0 else 1 + (position - 1) % OF_A_THING
+
+    def write(self, plan: Plan) -> list[int]:
+        """L tokens. Raises ValueError for what plans can't say."""
+        (background, _), (kind, _), (colour, _), (side, _), (place, _) = self.slots
+        if len(plan.things) > self.most:
+            raise ValueError(f"a plan has at most {self.most} things, not {len(plan.things)}")
+        row = [background + self.backgrounds.index(plan.background)]
+        for thing in plan.things:
+            row += [
+                kind + self.kinds.index(thing.kind),
+                colour + (1 + self.colours.index(thing.colour) if thing.colour else 0),
+                side + thing.side - 1,
+                place + thing.top * self.side + thing.left,
+            ]
+        return row + [NONE] * (self.length - len(row))
+
+    def read(self, row: list[int]) -> Plan:
+        """What L tokens with a background say."""
+        (background, _), (kind, _), (colour, _), (side, _), (place, _) = self.slots
+        things = []
+        for first in range(1, self.length, OF_A_THING):
+            k, c, s, p = row[first : first + OF_A_THING]
+            if k == NONE:
+                break
+            top, left = divmod(p - place, self.side)
+            own = c == colour
+            things.append(
+                Planned(self.kinds[k - kind], None if own else self.colours[c - colour - 1], left, top, s - side + 1)
+            )
+        return Plan(self.backgrounds[row[0] - background], tuple(things))
+
+
+class PlanEmbedding(nn.Module):
+    """Plans (B, L) to what each of n² cells is told (B, n², M): its background, and which part of which thing it is."""
+
+    def __init__(self, words: PlanWords, d_model: int):
+        super().__init__()
+        self.words = words
+        self.token_embedding = nn.Embedding(words.n_tokens, d_model)
+        self.row_embedding = nn.Embedding(words.side**2, d_model)
+        self.column_embedding = nn.Embedding(words.side**2, d_model)
+        self.up = nn.Linear(d_model, 2 * d_model)
+        self.down = nn.Linear(2 * d_model, d_model)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, plans: Tensor) -> Tensor:
+        n = self.words.side
+        things = plans[:, 1:].view(len(plans), -1, OF_A_THING)  # (B, most, 4)
+        there = things[..., 0] != NONE
+        side = (things[..., 2] - self.words.slots[3][0] + 1).clamp(min=1)
+        place = (things[..., 3] - self.words.slots[4][0]).clamp(min=0)
+        cells = torch.arange(n, device=plans.device)
+        row = cells - (place // n)[..., None]  # (B, most, n), of the box
+        column = cells - (place % n)[..., None]
+        in_row, in_column = ((part >= 0) & (part < side[..., None]) for part in (row, column))
+        inside = there[..., None, None] & in_row[..., :, None] & in_column[..., None, :]  # (B, most, n, n)
+        of_side = (side - 1)[..., None] * n
+        named = self.token_embedding(things[..., 0]) + self.token_embedding(things[..., 1])
+        rows = self.row_embedding(of_side + row.clamp(0, n - 1))
+        columns = self.column_embedding(of_side + column.clamp(0, n - 1))
+        parts = named[:, :, None, None] + rows[:, :, :, None] + columns[:, :, None]
+        said = (inside[..., None] * parts).sum(dim=1) + self.token_embedding(plans[:, 0])[:, None, None]
+        told = self.down(F.silu(self.up(said.flatten(1, 2))))
+        return told * (plans[:, 0] != NONE)[:, None, None]
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """Everything that tells one of these networks from another."""
+
+    words: PlanWords
+    d_model: int = 256  # M
+    n_layers: int = 3
+    n_heads: int = 4
+    cross_attention_dim: int = 384  # C
+
+    @property
+    def block(self) -> ViTConfig:
+        return ViTConfig(d_model=self.d_model, n_layers=self.n_layers, n_heads=self.n_heads, d_ff=4 * self.d_model)
+
+
+class Planner(nn.Module):
+    """Writes plans of captions, token by token, behind the states of their words."""
+
+    def __init__(self, config: PlannerConfig):
+        super().__init__()
+        self.config = config
+        M, words = config.d_model, config.words
+        self.word_embedding = nn.Linear(config.cross_attention_dim, M)
+        self.token_embedding = nn.Embedding(words.n_tokens, M)
+        self.position_embedding = nn.Embedding(words.length, M)
+        self.blocks = nn.ModuleList(ViTBlock(config.block) for _ in range(config.n_layers))
+        self.norm = nn.LayerNorm(M)
+        self.head = nn.Linear(M, words.n_tokens)
+        for embedding in (self.token_embedding, self.position_embedding):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, plans: Tensor, words: Tensor, real: Tensor) -> Tensor:
+        """Scores (B, T + 1, V) of each token of the first T of plans (B, T), and of the one behind them.
+
+        `words` (B, S, C) are read where `real` (B, S). What a slot can't hold scores minus infinity.
+        """
+        S, T = words.shape[1], plans.shape[1] + 1
+        # The first token is asked for by NONE.
+        tokens = self.token_embedding(F.pad(plans, (1, 0), value=NONE)) + self.position_embedding.weight[:T]
+        x = torch.cat((self.word_embedding(words), tokens), dim=1)
+        earlier = torch.ones(S + T, S + T, dtype=torch.bool, device=x.device).tril()
+        earlier[:S, :S] = True
+        looked_at = F.pad(real, (0, T), value=True)[:, None, None, :] & earlier
+        for block in self.blocks:
+            x = block(x, looked_at)
+        scores = self.head(self.norm(x[:, S:])).float()
+        return scores.masked_fill(~self._possible(T, x.device), float("-inf"))
+
+    def loss(self, plans: Tensor, words: Tensor, real: Tensor) -> Tensor:
+        """Cross-entropy of whole plans (B, L), in nats a plan, mean over the batch; zeros behind the first are free."""
+        scores = self(plans[:, :-1], words, real)
+        behind = F.pad(plans[:, :-1], (1, 0), value=1) == NONE
+        each = F.cross_entropy(scores.transpose(1, 2), plans, reduction="none")
+        return each.masked_fill(behind, 0).sum(dim=1).mean()
+
+    @torch.no_grad()
+    def write(self, words: Tensor, real: Tensor, generator: torch.Generator, *, top_p: float = 0.9) -> Tensor:
+        """A plan (1, L) of one caption's words (1, S, C), whose boxes don't overlap.
+
+        Each token is drawn from the likeliest that together have `top_p` (Holtzman et al. 2019, arXiv:1904.09751).
+        """
+        allowed = self.config.words
+        plan = torch.zeros(1, 0, dtype=torch.long, device=words.device)
+        free = torch.ones(allowed.side, allowed.side, dtype=torch.bool)
+        side = 1
+        for position in range(allowed.length):
+            scores, slot = self(plan, words, real)[0, -1].cpu(), allowed.slot(position)
+            first, end = allowed.slots[slot]
+            if slot == 1:
+                fits = free.any()
+            elif slot == 3:
+                fits = torch.stack([_room(free, side).any() for side in range(1, allowed.side + 1)])
+            elif slot == 4:
+                fits = _room(free, side).flatten()
+            else:
+                fits = torch.tensor(True)
+            scores[first:end] = scores[first:end].masked_fill(~fits, float("-inf"))
+            token = int(_nucleus(scores.softmax(-1), top_p).multinomial(1, generator=generator))
+            plan = F.pad(plan, (0, 1), value=token)
+            if token == NONE:
+                break
+            if slot == 3:
+                side = token - first + 1
+            elif slot == 4:
+                top, left = divmod(token - first, allowed.side)
+                free[top : top + side, left : left + side] = False
+        return F.pad(plan, (0, allowed.length - plan.shape[1]), value=NONE)
+
+    def _possible(self, T: int, device: torch.device) -> Tensor:
+        words = self.config.words
+        possible = torch.zeros(T, words.n_tokens, dtype=torch.bool)
+        for position in range(T):
+            first, end = words.slots[words.slot(position)]
+            possible[position, first:end] = True
+            possible[position, NONE] = words.slot(position) == 1  # no more things
+        return possible.to(device)
+
+
+def _room(free: Tensor, side: int) -> Tensor:
+    """Where the top left of a free square of `side` cells is, (n, n), of free cells (n, n)."""
+    room = F.max_pool2d((~F.pad(free, (0, side - 1, 0, side - 1), value=False)).float()[None], side, 1)
+    return room[0] == 0
+
+
+def _nucleus(chances: Tensor, top_p: float) -> Tensor:
+    """The chances (V,) of the likeliest tokens that together have `top_p`, zero elsewhere."""
+    ordered, places = chances.sort(descending=True)
+    ordered[(ordered.cumsum(0) - ordered) >= top_p] = 0
+    return torch.zeros_like(chances).scatter(0, places, ordered)
