@@ -1,4 +1,4 @@
-"""Folders as `genarium train diffusion` writes them, of random weights: latent diffusion, and thumbnails."""
+"""Folders as `genarium train diffusion` writes them, of random weights: of latents, of thumbnails, and by plans."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import torch
 
 from genarium.checkpoints import text_to_image as layout
 from genarium.models.dit import DiTConfig
+from genarium.models.plan import Planner, PlannerConfig, PlanWords
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 from genarium.training.denoise import PROCESS
+from genarium.training.plans import plan_words
 
 WORDS = 384
 """As wide as the states of starter/encoder."""
@@ -60,7 +62,22 @@ def thumbnails_folder(path: Path) -> Path:
     return path
 
 
-def thumbnails(size: int = 32) -> Thumbnails:
+def planned_folder(path: Path) -> Path:
+    """Of thumbnails that are drawn by plans."""
+    plans = planner()
+    model = thumbnails(plan=plans.config.words)
+    layout.write(
+        path, model, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0, planner=plans
+    )
+    return path
+
+
+def planner() -> Planner:
+    torch.manual_seed(0)
+    return Planner(PlannerConfig(plan_words(), d_model=64, n_layers=2, n_heads=2, cross_attention_dim=WORDS)).eval()
+
+
+def thumbnails(size: int = 32, plan: PlanWords | None = None) -> Thumbnails:
     torch.manual_seed(0)
     network = DiTConfig(
         in_channels=4,
@@ -72,7 +89,7 @@ def thumbnails(size: int = 32) -> Thumbnails:
         d_ff=96,
         cross_attention_dim=WORDS,
     )
-    model = Thumbnails(ThumbnailsConfig(sample_size=size, factor=4, network=network))
+    model = Thumbnails(ThumbnailsConfig(sample_size=size, factor=4, network=network, plan=plan))
     for weight in model.parameters():  # none of them zero, as some begin
         weight.data += 0.1 * torch.randn_like(weight)
     return model

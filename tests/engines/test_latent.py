@@ -19,12 +19,12 @@ from genarium.engines.image import ImageRequest, settle
 from genarium.engines.latent import LatentImage
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
-from tests.latent_models import latent_folder, thumbnails_folder
+from tests.latent_models import latent_folder, planned_folder, thumbnails_folder
 
 
-@pytest.fixture(scope="module", params=["latent", "thumbnails"])
+@pytest.fixture(scope="module", params=["latent", "thumbnails", "planned"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    write = {"latent": latent_folder, "thumbnails": thumbnails_folder}[request.param]
+    write = {"latent": latent_folder, "thumbnails": thumbnails_folder, "planned": planned_folder}[request.param]
     return write(tmp_path_factory.mktemp(request.param))
 
 
@@ -164,3 +164,47 @@ def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
     index = json.loads((folder / "model_index.json").read_text())
     assert LatentImage.opens(folder)
     assert index["_class_name"] == layout.PIPELINE
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return planned_folder(tmp_path_factory.mktemp("planned"))
+
+
+def without_planner(folder: Path, target: Path) -> LatentImage:
+    shutil.copytree(folder, target)
+    shutil.rmtree(target / "planner")
+    return LatentImage(target)
+
+
+def test_what_has_a_planner_is_drawn_by_the_plan_of_its_seed(planned: Path, tmp_path: Path) -> None:
+    engine, free = LatentImage(planned), without_planner(planned, tmp_path / "free")
+    assert not np.array_equal(made(engine)[0], made(free)[0])
+    # The same numbers by hand, at guidance 1: plan, noise and steps from one generator.
+    denoiser, pictures, prompts = engine._parts
+    source = torch.Generator().manual_seed(1)
+    with torch.inference_mode():
+        states, real = (part[:1] for part in prompts.states(*prompts.tokens(["a bat", ""])))
+        plan = layout.load_planner(planned).write(states, real, source)  # type: ignore[union-attr]
+        noise = torch.randn(1, 4, 8, 8, generator=source)
+        levels = engine.process.levels(4)
+        x = engine.process.sample(lambda x, t: denoiser(x, t, states, real, plan), noise, levels, generators=[source])
+        expected = to_pictures(pictures.from_latents(x, states, real, plan))[0]
+    assert np.array_equal(made(engine, guidance=1.0)[0], expected)
+
+
+def test_pictures_that_are_there_and_other_sizes_are_not_planned(planned: Path, tmp_path: Path) -> None:
+    engine, free = LatentImage(planned), without_planner(planned, tmp_path / "free")
+    start = Image.new("RGB", (32, 32), "red")
+    for asked in ({"init": start, "strength": 0.5}, {"size": (32, 48)}):
+        assert np.array_equal(made(engine, **asked)[0], made(free, **asked)[0])
+
+
+def test_a_planner_of_other_words_is_refused(planned: Path, tmp_path: Path) -> None:
+    shutil.copytree(planned, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "planner" / "config.json"
+    config = json.loads(file.read_text())
+    config["words"]["backgrounds"][0] = "Mars"
+    file.write_text(json.dumps(config))
+    with pytest.raises(BadCheckpoint, match="plans can't be read by its transformer"):
+        made(LatentImage(tmp_path))

@@ -16,6 +16,7 @@ from torch import nn
 from genarium.checkpoints.find import find
 from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.scenes import World
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import Levels
 from genarium.models.unet import UNet, UNetConfig
@@ -25,12 +26,14 @@ from genarium.training import autoencoder as autoencoder_module
 from genarium.training import denoise as denoise_module
 from genarium.training.autoencoder import Reconstruct
 from genarium.training.denoise import PROCESS, Denoise
+from genarium.training.diffusion import by_plans
 from genarium.training.fewer_steps import FewerSteps
 from genarium.training.loop import RunningMean, fit
 from genarium.training.pictures import Pictures, Scenes
+from genarium.training.plans import WritePlans, judge_plan, plan_of
 from genarium.training.settings import Settings
-from genarium.training.thumbnails import DrawThumbnails
-from tests.latent_models import thumbnails
+from genarium.training.thumbnails import DrawPlans, DrawThumbnails
+from tests.latent_models import planner, thumbnails
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
 SETTINGS = Settings(
@@ -117,6 +120,78 @@ def draw_thumbnails(folder: Path) -> DrawThumbnails:
     return DrawThumbnails(
         thumbnails(16), prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
     )
+
+
+def draw_plans(folder: Path) -> DrawPlans:
+    plans = planner()
+    return DrawPlans(
+        thumbnails(32, plan=plans.config.words),
+        plans,
+        denoise(folder).prompts,
+        Scenes(32, snap=4, seed=0),
+        batch_size=8,
+        folder=folder,
+        seed=0,
+        shown=["a red bird", "a cat"],
+    )
+
+
+@torch.no_grad()
+def test_pictures_are_learned_by_their_own_plans_some_and_all_without_caption_left_out(tmp_path: Path) -> None:
+    objective = draw_plans(tmp_path)
+    words, world = objective.planner.config.words, World(32, snap=4, flip=False)
+    silent = kept = left_out = 0
+    for index in range(12):
+        pictures, _, lengths, _, _, plans = objective.batch(index)
+        for row in range(8):
+            scene = world.scene(0, index * 8 + row)
+            assert torch.equal(pictures[row : row + 1], to_tensor(world.picture(scene)[None]))
+            if lengths[row] == 2:
+                silent += 1
+                assert not plans[row].any()
+            elif plans[row].any():
+                kept += 1
+                said = words.read(plans[row].tolist())
+                assert said.background == scene.background
+                boxes = [(thing.left * 4, thing.top * 4, (thing.left + thing.side) * 4) for thing in said.things]
+                assert boxes == [thing.box[:3] for thing in scene.things]
+                assert [thing.kind for thing in said.things] == [thing.kind for thing in scene.things]
+            else:
+                left_out += 1
+    assert min(silent, left_out) >= 2
+    assert kept > 60
+
+
+def test_a_network_learns_to_draw_by_plans_from_one_that_drew_without(tmp_path: Path) -> None:
+    objective = draw_plans(tmp_path)
+    free = thumbnails(32)
+    reading = by_plans(free, objective.planner.config.words)
+    x, t, words = torch.randn(2, 4, 8, 8), torch.tensor([100.0, 900.0]), torch.randn(2, 5, 384)
+    with torch.no_grad():
+        torch.testing.assert_close(reading(x, t, words, None, objective.watched_plans[:2]), free(x, t, words))
+    objective.model.load_state_dict(reading.state_dict())
+    log = fit(objective, replace(SETTINGS, steps=60, evaluate_every=20), tmp_path)
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert (tmp_path / log[-1]["sample"]).is_file()
+
+
+def test_planners_learn_what_captions_ask_for(tmp_path: Path) -> None:
+    model = planner()
+    world = World(64, snap=8, flip=False)
+    objective = WritePlans(model, denoise(tmp_path).prompts, world, batch_size=16, seed=0)
+    objective.asked, objective.watched = objective.asked[:10], tuple(part[:64] for part in objective.watched)
+    log = fit(objective, replace(SETTINGS, steps=40, evaluate_every=20), tmp_path)
+    assert log[-1]["loss"] < log[0]["loss"] - 1
+    assert ": " in log[-1]["sample"]
+
+
+def test_a_plan_is_judged_as_the_picture_it_is_of() -> None:
+    world = World(64, snap=8, flip=False)
+    scenes = [world.scene(1, number, "heldout") for number in range(60)]
+    assert all(judge_plan(scene.ask, plan_of(scene, 8), 8).right for scene in scenes)
+    for scene in scenes:
+        less = replace(plan_of(scene, 8), things=plan_of(scene, 8).things[1:])
+        assert len(scene.things) > 2 or not judge_plan(scene.ask, less, 8).right
 
 
 def test_thumbnails_learn_pictures_and_draw_them(tmp_path: Path) -> None:
@@ -208,7 +283,7 @@ def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_
     assert (tmp_path / log[-1]["sample"]).is_file()
 
 
-@pytest.mark.parametrize("family", [reconstruct, denoise, draw_thumbnails])
+@pytest.mark.parametrize("family", [reconstruct, denoise, draw_thumbnails, draw_plans])
 def test_stopped_and_gone_on_with_it_ends_in_the_same_weights(family: Any, tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=8, evaluate_every=8)
     whole = family(tmp_path / "whole")
