@@ -5,7 +5,7 @@
 FOLDER is what `genarium train diffusion` wrote; without it the starter `image`. `--steps` and `--guidance` take lists
 (`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts as its pipelines
 do by default (50 steps, guidance 7.5, float32) with diffusers' scheduler and, of latent diffusion, its networks on the
-same weights. Thumbnails have no network there: ours is called for what they show, and for the time a Transformer of
+same weights, by the same plans where there are any. Thumbnails have no network there: ours is called for what they show, and for the time a Transformer of
 diffusers with as many weights or a few more (`PixArtTransformer2DModel`, random), without a decoder. Seconds are those
 of a picture, median; use a machine that does nothing else. `--sheet` keeps the first 40 pictures.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from genarium.checkpoints import catalogue
@@ -53,7 +54,7 @@ def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float, *, ti
     """What a user of diffusers writes for these parts; the states of the prompt come from our text encoder."""
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
 
-    network, pictures, prompts = engine._parts
+    (network, pictures, prompts), planner = engine._parts, engine._planner
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
     denoise: Callable[..., torch.Tensor] = network
     if isinstance(pictures, Autoencoder):
@@ -72,14 +73,17 @@ def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float, *, ti
         states, real = prompts.states(*prompts.tokens([prompt, ""]))
         scheduler.set_timesteps(steps)
         channels = pictures.config.latent_channels
-        x = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(seed))
+        source, plan = torch.Generator().manual_seed(seed), list[torch.Tensor]()
+        if planner is not None:
+            plan = [F.pad(planner.write(states[:1], real[:1], source), (0, 0, 0, 1))]
+        x = torch.randn(1, channels, side, side, generator=source)
         for t in scheduler.timesteps:
-            asked, unasked = denoise(torch.cat((x, x)), t.expand(2), states, real).chunk(2)
+            asked, unasked = denoise(torch.cat((x, x)), t.expand(2), states, real, *plan).chunk(2)
             x = scheduler.step(unasked + guidance * (asked - unasked), t, x).prev_sample
         if timed and isinstance(pictures, Thumbnails):
             return np.zeros((64, 64, 3), np.uint8)
         if isinstance(pictures, Thumbnails):
-            return to_pictures(pictures.from_latents(x, states[:1], real[:1]))[0]
+            return to_pictures(pictures.from_latents(x, states[:1], real[:1], *(rows[:1] for rows in plan)))[0]
         shift = vae.config.shift_factor or 0.0
         return to_pictures(vae.decode(x / vae.config.scaling_factor + shift).sample)[0]
 
@@ -108,7 +112,9 @@ def as_large(network: Thumbnails) -> Callable[..., torch.Tensor]:
             break
     print(f"ours has {wanted:,} weights, diffusers' {have:,} in {layers} blocks")
 
-    def denoise(x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    def denoise(
+        x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor, *_: torch.Tensor
+    ) -> torch.Tensor:
         none = {"resolution": None, "aspect_ratio": None}
         told = {"encoder_hidden_states": states, "encoder_attention_mask": real.long()}
         return theirs(x, timestep=t, added_cond_kwargs=none, **told).sample
