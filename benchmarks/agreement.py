@@ -5,9 +5,10 @@
 FOLDER is what `genarium train diffusion` wrote; without it the starter `image`. `--steps` and `--guidance` take lists
 (`4,8,20`): a line each for every pair. Prompt k is drawn with seed k. `--peer` draws the same prompts as its pipelines
 do by default (50 steps, guidance 7.5, float32) with diffusers' scheduler and, of latent diffusion, its networks on the
-same weights, by the same plans where there are any. Thumbnails have no network there: ours is called for what they show, and for the time a Transformer of
-diffusers with as many weights or a few more (`PixArtTransformer2DModel`, random), without a decoder. Seconds are those
-of a picture, median; use a machine that does nothing else. `--sheet` keeps the first 40 pictures.
+same weights, by the same plans where there are any. Thumbnails have no network there: ours is called for what they
+show, and for the time a Transformer of diffusers with as many weights or a few more (`PixArtTransformer2DModel`,
+random), without a decoder. Seconds are those of a picture, median; use a machine that does nothing else. `--sheet`
+keeps the first 40 pictures.
 """
 
 from __future__ import annotations
