@@ -46,7 +46,10 @@ def train_diffusion(
     init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
     planner: Annotated[
         str | None,
-        Doc("folder that `genarium train planner` made: thumbnails of `scenes` are drawn by its plans"),
+        Doc(
+            "folder that `genarium train planner` made: thumbnails of `scenes` are drawn by its plans [default: that "
+            "of --init-from, where it has one]"
+        ),
     ] = None,
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     widths: Annotated[
@@ -105,6 +108,8 @@ def train_diffusion(
 
     if closeups and data != "scenes":
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
+    plain = data == "scenes" and not closeups and autoencoder is None
+    plans_from = _planner(planner, init_from, known=plain)
     folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
     peak = learning_rate or (3e-3 if autoencoder is None else 5e-4)
     settings = Settings(
@@ -143,11 +148,8 @@ def train_diffusion(
             if pictures is None
             else f"{init_from} is of thumbnails; leave out --autoencoder"
         )
-    plans = None
-    if planner is not None:
-        if not isinstance(model, Thumbnails) or not planners.is_planner(Path(planner)):
-            raise BadInput(f"--planner {planner}: give the folder of a planner, and no --autoencoder")
-        plans = planners.load(Path(planner), device=settings.device)
+    plans = planners.load(plans_from, device=settings.device) if plans_from else None
+    if plans is not None:
         model = by_plans(model, plans.config.words)
     model = channels_last(model.to(settings.device))
     source = source_of(data, (pictures or model).config.sample_size, seed=seed, captioned=True)
@@ -159,15 +161,13 @@ def train_diffusion(
         "shown": shown(data, source),
     }
     objective: Denoise
-    if isinstance(model, Thumbnails):
-        objective = (
-            DrawThumbnails(model, prompts, source, **asked)
-            if plans is None
-            else DrawPlans(model, plans, prompts, source, **asked)
-        )
-    else:
+    if not isinstance(model, Thumbnails):
         assert pictures is not None
         objective = Denoise(model, pictures, prompts, source, **asked)
+    elif plans is None:
+        objective = DrawThumbnails(model, prompts, source, **asked)
+    else:
+        objective = DrawPlans(model, plans, prompts, source, **asked)
     begun = find(init_from, default="image").digest if init_from is not None else None
     objective.identity |= {"text_encoder": reads.digest, "init_from": begun}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
@@ -254,12 +254,34 @@ def _thumbnails(widths: str | None, layers: int | None, size: int, factor: int, 
     return Thumbnails(ThumbnailsConfig(sample_size=size, factor=factor, network=network))
 
 
-def by_plans(model: Thumbnails, words: PlanWords) -> Thumbnails:
+def _planner(planner: str | None, init_from: str | None, *, known: bool) -> Path | None:
+    """Where the planner is: the one that is named, or else that of what is gone on from. Raises BadInput.
+
+    `known` says whether pictures come with plans and are drawn as thumbnails.
+    """
+    from genarium.checkpoints import planner as planners
+    from genarium.checkpoints.text_to_image import PLANNER
+
+    if planner is None:
+        own = Path(init_from) / PLANNER if init_from is not None else None
+        return own if known and own is not None and own.is_dir() else None
+    if not known:
+        raise BadInput(
+            "plans are known of whole composed scenes, and drawn as thumbnails; beside --planner leave out --data, "
+            "--closeups and --autoencoder"
+        )
+    if not planners.is_planner(Path(planner)):
+        raise BadInput(f"--planner {planner} holds no planner; name a folder that `genarium train planner` made")
+    return Path(planner)
+
+
+def by_plans(model: Denoiser, words: PlanWords) -> Thumbnails:
     """The same network, which also reads plans; the weights for that begin so that they change nothing."""
     from dataclasses import replace
 
     from genarium.models.thumbnails import Thumbnails
 
+    assert isinstance(model, Thumbnails)
     if model.config.plan == words:
         return model
     side = model.config.sample_size // model.config.factor

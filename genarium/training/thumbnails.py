@@ -14,7 +14,6 @@ from torch import Tensor
 from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.scenes.world import Split
 from genarium.diffusion.schedules import add_noise
-from genarium.errors import BadInput
 from genarium.models.plan import Planner
 from genarium.models.thumbnails import Thumbnails
 from genarium.training.denoise import DRAWS, PROCESS, Condition, Denoise
@@ -83,8 +82,7 @@ class DrawPlans(DrawThumbnails):
     """
 
     def __init__(self, model: Thumbnails, planner: Planner, prompts: PromptEncoder, source: Source, **more: Any):
-        if not isinstance(source, Scenes) or more.get("n_closeups"):
-            raise BadInput("plans are known of whole composed scenes; leave out --planner for anything else")
+        assert isinstance(source, Scenes)
         self.planner, self.scenes = planner, source
         super().__init__(model, prompts, source, **more)
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}

@@ -235,6 +235,10 @@ def test_thumbnails_are_trained_on_a_folder_gone_on_with_and_drawn(tmp_path: Pat
         train_diffusion(autoencoder=str(frozen / "vae"), init_from=str(out), data=str(path))
     with pytest.raises(BadInput, match="is of latents; name its --autoencoder"):
         train_diffusion(init_from=str(frozen), data=str(path))
+    with pytest.raises(BadInput, match="known of whole composed scenes"):
+        train_diffusion(planner="anywhere", data=str(path))
+    with pytest.raises(BadInput, match="holds no planner; name a folder that"):
+        train_diffusion(planner=str(out))
     for wrong, said in (
         ({"widths": "96"}, "multiple of 64"),
         ({"widths": "64,128"}, "one number"),

@@ -19,6 +19,7 @@ from genarium.data.pictures import to_pictures, to_tensor
 from genarium.data.scenes import World
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import Levels
+from genarium.engines.latent import LatentImage
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 from genarium.progress import Event, listening
@@ -26,10 +27,11 @@ from genarium.training import autoencoder as autoencoder_module
 from genarium.training import denoise as denoise_module
 from genarium.training.autoencoder import Reconstruct
 from genarium.training.denoise import PROCESS, Denoise
-from genarium.training.diffusion import by_plans
+from genarium.training.diffusion import by_plans, train_diffusion
 from genarium.training.fewer_steps import FewerSteps
 from genarium.training.loop import RunningMean, fit
 from genarium.training.pictures import Pictures, Scenes
+from genarium.training.planner import train_planner
 from genarium.training.plans import WritePlans, judge_plan, plan_of
 from genarium.training.settings import Settings
 from genarium.training.thumbnails import DrawPlans, DrawThumbnails
@@ -183,6 +185,17 @@ def test_planners_learn_what_captions_ask_for(tmp_path: Path) -> None:
     log = fit(objective, replace(SETTINGS, steps=40, evaluate_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"] - 1
     assert ": " in log[-1]["sample"]
+
+
+def test_planner_and_pictures_are_trained_by_command_and_gone_on_with(tmp_path: Path) -> None:
+    plans, out = str(tmp_path / "plans"), str(tmp_path / "out")
+    assert train_planner(out=plans, width=64, layers=1, steps=2, batch_size=4, evaluate_every=2)["loss"] > 0
+    small: dict[str, Any] = {"steps": 2, "batch_size": 4, "evaluate_every": 2}
+    train_diffusion(out=out, planner=plans, widths="64", layers=1, **small)
+    assert LatentImage(tmp_path / "out")._planner is not None
+    train_diffusion(out=str(tmp_path / "more"), init_from=out, **small)  # by the same planner
+    both = [(tmp_path / name / "planner" / "model.safetensors").read_bytes() for name in ("out", "more")]
+    assert both[0] == both[1]
 
 
 def test_a_plan_is_judged_as_the_picture_it_is_of() -> None:
