@@ -67,22 +67,29 @@ def split(
     read: Callable[[Path], list[Any]],
     data: Path,
     *,
+    also: Path | None,
     validation: float,
     validation_data: Path | None,
     holdout: Path | None,
     examples: int | None,
     seed: int,
 ) -> Parts:
-    """The parts of a run. Equal texts, contexts or queries are on one side. Raises BadInput."""
-    found = read(data)
+    """The parts of a run. Equal texts, contexts or queries are on one side, those of `also` are never watched.
+
+    Raises BadInput.
+    """
+    found, held = read(data), read(holdout) if holdout else []
     if validation_data is not None:
         train, watched = found, read(validation_data)
     else:
         learned, kept_out = hold_out([_key(example) for example in found], validation, seed)
         train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
+    if also is not None:
+        kept_apart = {_key(example) for example in (*watched, *held)}
+        train = [*train, *(example for example in read(also) if _key(example) not in kept_apart)]
     if examples is not None:
         train = [train[place] for place in draw([str(getattr(e, "label", "")) for e in train], examples, seed)]
-    return Parts(train, watched, read(holdout) if holdout else [])
+    return Parts(train, watched, held)
 
 
 def _key(example: LabelledText | Question | Pair) -> str:

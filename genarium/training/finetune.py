@@ -27,6 +27,7 @@ MAX_LENGTHS = {"classify": 256, "rank": 256, "answer": 384}
 def finetune(
     *,
     data: Annotated[Path, Doc("examples to learn from: CSV, TSV or JSON Lines")],
+    also: Annotated[Path | None, Doc("more examples to learn from, in the same form, none of them watched")] = None,
     task: Annotated[Literal["classify", "answer", "rank"], Doc("what is learned")] = "classify",
     from_: Annotated[str, Doc("what it begins with: encoder, a folder or a hub id")] = "encoder",
     lora: Annotated[bool, Doc("learn small adapters beside the layers, and the head (this is the default)")] = False,
@@ -93,6 +94,7 @@ def finetune(
     parts = parts_of.split(
         read,
         data,
+        also=also,
         validation=validation,
         validation_data=validation_data,
         holdout=holdout,
@@ -168,7 +170,8 @@ def finetune(
         replace(settings, seed=seed),
         figures,
         **{"from": found.reference},
-        data={"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)},
+        data={"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)}
+        | ({"also": files.sha256(also)} if also else {}),
         options={key: value for key, value in asked.items() if value is not None and key != "out"},
         trained_weights=trained,
     )

@@ -28,6 +28,7 @@ from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, TextClas
 from genarium.training import start, state
 from genarium.training.answer import Windows, best_span, normalised, overlap
 from genarium.training.classify import divergence
+from genarium.training.examples import reader, split
 from genarium.training.finetune import finetune
 from genarium.training.inputs import Batches
 
@@ -126,6 +127,22 @@ def test_it_learns_to_classify_and_the_folder_says_the_same(
     assert log[-1]["loss"] < log[0]["loss"]
     assert "->" in log[-1]["sample"]
     assert (first / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_more_examples_are_learned_and_leave_what_is_watched_as_it_was(tmp_path: Path) -> None:
+    data = reviews(tmp_path / "data.jsonl", 60, {"bad": BAD, "good": GOOD})
+    held = reviews(tmp_path / "held.jsonl", 20, {"bad": BAD, "good": GOOD})
+    read = reader("classify", text=None, label=None, header=True, names=())
+    asked: dict[str, Any] = {"validation": 0.2, "validation_data": None, "holdout": held, "examples": None, "seed": 0}
+    plain = split(read, data, also=None, **asked)
+    more = tmp_path / "more.jsonl"
+    new = [{"text": f"a film number {n}", "label": "good"} for n in range(5)]
+    known = [{"text": example.text, "label": example.label} for example in (plain.watched[0], plain.held[0])]
+    more.write_text("".join(json.dumps(row) + "\n" for row in new + known))
+    both = split(read, data, also=more, **asked)
+    assert (both.watched, both.held) == (plain.watched, plain.held)
+    assert both.train[: len(plain.train)] == plain.train
+    assert [example.text for example in both.train[len(plain.train) :]] == [row["text"] for row in new]
 
 
 def test_two_readings_are_drawn_together_by_the_divergence_of_the_paper() -> None:
