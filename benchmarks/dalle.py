@@ -9,15 +9,12 @@ precision (0.8 GB for mini), the VQGAN's in float32. Seconds are wall time: use 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import time
 from pathlib import Path
 
 import torch
 
+from benchmarks.twice import make_twice
 from genarium.engines.dalle import DalleImage
-from genarium.engines.image import ImageRequest, settle
 from tests import dalle_folders as shapes
 
 WIDTHS = {"mini": (1024, 2730, 12, 50264, 16385), "mega": (2048, 4096, 24, 50272, 16415)}
@@ -58,20 +55,8 @@ def main() -> None:
     if given.make:
         return
     engine = DalleImage(folder)
-    request = settle(ImageRequest("flying batman with colorful sky", seeds=(1,)), engine)
-    estimate = engine.memory(request)
-    for run in ("first, loading included", "second"):
-        began = time.perf_counter()
-        picture = next(iter(engine.generate(request)))
-        seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        found = {
-            "run": run,
-            "size": picture.pixels.shape[:2],
-            "seconds": round(seconds, 1),
-            "dtype": str(engine._dtype),
-        }
-        print(json.dumps(found | {"estimate_gib": round(estimate / 2**30, 2), "peak_gib": round(peak, 2)}), flush=True)
+    make_twice(engine)
+    print(engine._dtype)
 
 
 if __name__ == "__main__":

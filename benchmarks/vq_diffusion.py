@@ -10,12 +10,9 @@ conversion reads them, and CLIP ViT-B/32's text encoder, but for its vocabulary.
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import time
 from pathlib import Path
 
-from genarium.engines.image import ImageRequest, settle
+from benchmarks.twice import make_twice
 from genarium.engines.vq_diffusion import VQDiffusionImage
 from tests.vq_folders import Sizes, write_folder
 
@@ -59,16 +56,7 @@ def main() -> None:
         write_folder(given.folder, safe=False, sizes=ITHQ)
     if given.make:
         return
-    engine = VQDiffusionImage(given.folder)
-    request = settle(ImageRequest("flying batman with colorful sky", seeds=(1,), steps=given.steps), engine)
-    estimate = engine.memory(request)
-    for run in ("first, loading included", "second"):
-        began = time.perf_counter()
-        picture = next(iter(engine.generate(request)))
-        seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        found = {"run": run, "size": picture.pixels.shape[:2], "steps": given.steps, "seconds": round(seconds, 1)}
-        print(json.dumps(found | {"estimate_gib": round(estimate / 2**30, 2), "peak_gib": round(peak, 2)}), flush=True)
+    make_twice(VQDiffusionImage(given.folder), steps=given.steps)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,6 @@ SHOWN = (
     "three bees over a green field",
     "an elephant",
 )
-CONTEXT = 32
-"""Tokens of a caption that are read."""
 
 
 def train_diffusion(
@@ -98,9 +96,9 @@ def train_diffusion(
     from genarium.checkpoints import planner as planners
     from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
-    from genarium.checkpoints.prompts import PromptEncoder
     from genarium.devices import pick_device
     from genarium.models.thumbnails import Thumbnails
+    from genarium.training import start
     from genarium.training.denoise import Denoise
     from genarium.training.pictures import channels_last, source_of
     from genarium.training.settings import Settings
@@ -127,10 +125,7 @@ def train_diffusion(
         device=pick_device(device),
         seed=seed,
     )
-    reads = find(text_encoder, default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
-    prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    prompts, reads = start.prompts(text_encoder, device=settings.device)
     pictures = None
     if autoencoder is not None:
         pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder), device=settings.device))
@@ -169,7 +164,7 @@ def train_diffusion(
     else:
         objective = DrawPlans(model, plans, prompts, source, **asked)
     begun = find(init_from, default="image").digest if init_from is not None else None
-    objective.identity |= {"text_encoder": reads.digest, "init_from": begun}
+    objective.identity |= {"text_encoder": reads, "init_from": begun}
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
     return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
 

@@ -11,9 +11,6 @@ from annotated_types import Ge, Gt, Interval
 from genarium.errors import BadInput
 from genarium.progress import emit
 
-CONTEXT = 32
-"""Tokens of a caption that are read."""
-
 
 def train_planner(
     *,
@@ -39,12 +36,10 @@ def train_planner(
     import torch
 
     from genarium.checkpoints import planner as layout
-    from genarium.checkpoints.find import find
-    from genarium.checkpoints.prompts import PromptEncoder
     from genarium.data.scenes import World
     from genarium.devices import pick_device
     from genarium.models.plan import Planner, PlannerConfig
-    from genarium.training import report
+    from genarium.training import report, start
     from genarium.training.loop import fit
     from genarium.training.plans import WritePlans, plan_words
     from genarium.training.settings import Settings
@@ -66,15 +61,12 @@ def train_planner(
         device=pick_device(device),
         seed=seed,
     )
-    reads = find(text_encoder, default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{text_encoder} is behind an endpoint; name an encoder that is on this machine")
-    prompts = PromptEncoder(reads.path, context=CONTEXT, device=settings.device)
+    prompts, reads = start.prompts(text_encoder, device=settings.device)
     torch.manual_seed(seed)
     config = PlannerConfig(plan_words(), width, layers, width // 64, prompts.model.config.d_model)
     model = Planner(config).to(settings.device)
     objective = WritePlans(model, prompts, World(64, snap=8, flip=False), batch_size=batch_size, seed=seed)
-    objective.identity["text_encoder"] = reads.digest
+    objective.identity["text_encoder"] = reads
     log = fit(objective, settings, folder)
     emit("saving")
     layout.save(model.eval(), folder, dtype=torch.float16)

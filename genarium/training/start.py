@@ -1,4 +1,4 @@
-"""The network a task begins with: a published encoder, or one with a head already, and what of it is trained."""
+"""What training begins with: a published encoder, or one with a head already, and what of it is trained."""
 
 from __future__ import annotations
 
@@ -10,10 +10,25 @@ from torch import nn
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import folder
+from genarium.checkpoints.find import find
+from genarium.checkpoints.prompts import PromptEncoder
+from genarium.errors import BadInput
 from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, initialise
 from genarium.training.adapters import add_lora, head_names
 
 Way = Literal["lora", "head-only", "full"]
+
+
+CONTEXT = 32
+"""Tokens that are read of a caption by what draws."""
+
+
+def prompts(reference: str, *, device: str) -> tuple[PromptEncoder, str]:
+    """The frozen encoder that captions enter through, and the digest of its files. Raises BadInput."""
+    found = find(reference, default="encoder")
+    if found.path is None:
+        raise BadInput(f"{reference} is behind an endpoint; name an encoder that is on this machine")
+    return PromptEncoder(found.path, context=CONTEXT, device=device), str(found.digest)
 
 
 def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mean"]) -> TextClassifier:
