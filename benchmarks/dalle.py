@@ -1,6 +1,6 @@
 """One picture at the size of DALL·E mini or mega, of random weights: seconds, and the largest resident memory.
 
-    python benchmarks/dalle.py FOLDER [--size mini|mega]
+    python -m benchmarks.dalle FOLDER [--size mini|mega]
 
 FOLDER is made where it is not there yet, as the package `min-dalle` keeps a model: the Transformer's weights in half
 precision (0.8 GB for mini), the VQGAN's in float32. Seconds are wall time: use a machine that does nothing else.
