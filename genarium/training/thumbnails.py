@@ -85,6 +85,7 @@ class DrawPlans(DrawThumbnails):
         assert isinstance(source, Scenes)
         self.planner, self.scenes = planner, source
         super().__init__(model, prompts, source, **more)
+        self.steps = 8  # a plan leaves little to settle
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
         self.watched_plans = self._plans(0, len(self.watched), "heldout")
 
