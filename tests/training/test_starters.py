@@ -95,6 +95,15 @@ def test_the_matcher_is_small_and_its_card_gives_the_figures_measured() -> None:
     assert starter.damaged() == []
 
 
+def test_the_image_starter_shows_what_prompts_of_unseen_pairs_ask_for() -> None:
+    asked = World(64, snap=8).prompts("heldout", 40, seed=5)
+    drawn = [genarium.image(prompt, seed=seed)[0].pixels for seed, (prompt, _) in enumerate(asked)]
+    verdicts = Checker().check(np.stack(drawn), [ask for _, ask in asked])
+    assert sum(verdict.right for verdict in verdicts) >= 34, [
+        p for (p, _), v in zip(asked, verdicts, strict=True) if v.wrong
+    ]
+
+
 def test_the_image_starter_draws_the_first_prompts_and_is_small() -> None:
     starter = catalogue.starter("image")
     assert starter.size < 24 * 2**20
