@@ -215,15 +215,7 @@ class Planner(nn.Module):
         for position in range(allowed.length):
             scores, slot = self(plan, words, real)[0, -1].cpu(), allowed.slot(position)
             first, end = allowed.slots[slot]
-            if slot == 1:
-                fits = free.any()
-            elif slot == 3:
-                fits = torch.stack([_room(free, side).any() for side in range(1, allowed.side + 1)])
-            elif slot == 4:
-                fits = _room(free, side).flatten()
-            else:
-                fits = torch.tensor(True)
-            scores[first:end] = scores[first:end].masked_fill(~fits, float("-inf"))
+            scores[first:end] = scores[first:end].masked_fill(~_fits(slot, free, side), float("-inf"))
             token = int(_nucleus(scores.softmax(-1), top_p).multinomial(1, generator=generator))
             plan = F.pad(plan, (0, 1), value=token)
             if token == NONE:
@@ -243,6 +235,17 @@ class Planner(nn.Module):
             possible[position, first:end] = True
             possible[position, NONE] = words.slot(position) == 1  # no more things
         return possible.to(device)
+
+
+def _fits(slot: int, free: Tensor, side: int) -> Tensor:
+    """Which tokens of a slot leave a thing, of `side` cells where that is said, in free cells (n, n)."""
+    if slot == 1:
+        return free.any()
+    if slot == 3:
+        return torch.stack([_room(free, side).any() for side in range(1, len(free) + 1)])
+    if slot == 4:
+        return _room(free, side).flatten()
+    return torch.tensor(True)
 
 
 def _room(free: Tensor, side: int) -> Tensor:
