@@ -114,10 +114,8 @@ def save(
     dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write the folder that transformers opens as `CLIPModel` and `CLIPProcessor`, and `load` opens."""
-    tensors = {
-        name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()
-    }
-    folders.write(path, write_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}, tensors)
+    config = write_config(model.config) | {"dtype": str(dtype).removeprefix("torch.")}
+    folders.write(path, config, folders.tensors_of(model, dtype))
     write_atomically(
         path / PREPROCESSING, _json({"image_processor_type": "CLIPImageProcessor"} | preprocessing.as_json())
     )

@@ -57,6 +57,14 @@ def read_json(file: Path) -> dict[str, Any]:
     return loaded
 
 
+def is_of(file: Path, kind: str) -> bool:
+    """Whether a config can be read in `file` and names `kind` for its class."""
+    try:
+        return bool(read_json(file).get("_class_name") == kind)
+    except BadCheckpoint:
+        return False
+
+
 def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:
     """The safetensors files of the folder, in order; BadCheckpoint where there are none.
 
@@ -196,6 +204,11 @@ def write(
         if not written:
             stale.unlink(missing_ok=True)
     write_atomically(path / "config.json", json.dumps(dict(config), indent=2).encode() + b"\n")
+
+
+def tensors_of(model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A network's weights for `write`: on the CPU, in `dtype`, each in memory of its own."""
+    return {name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()}
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -212,8 +212,5 @@ def _published(name: str, names: Mapping[str, str]) -> str:
 def _save(
     model: UNet | Autoencoder, path: Path, config: Mapping[str, Any], names: Mapping[str, str], dtype: torch.dtype
 ) -> None:
-    tensors = {
-        _published(name, names): tensor.detach().to("cpu", dtype).contiguous().clone()
-        for name, tensor in model.state_dict().items()
-    }
+    tensors = {_published(name, names): tensor for name, tensor in folders.tensors_of(model, dtype).items()}
     folders.write(path, config, tensors, weights=WEIGHTS)

@@ -17,10 +17,7 @@ KIND = "GenariumPlanner"
 
 
 def is_planner(path: Path) -> bool:
-    try:
-        return bool(folders.read_json(path / "config.json").get("_class_name") == KIND)
-    except BadCheckpoint:
-        return False
+    return folders.is_of(path / "config.json", KIND)
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Planner:
@@ -34,10 +31,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
 
 
 def save(model: Planner, path: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    tensors = {
-        name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()
-    }
-    folders.write(path, {"_class_name": KIND} | asdict(model.config), tensors)
+    folders.write(path, {"_class_name": KIND} | asdict(model.config), folders.tensors_of(model, dtype))
 
 
 def read_config(raw: Mapping[str, Any], where: str) -> PlannerConfig:

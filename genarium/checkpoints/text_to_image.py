@@ -14,10 +14,9 @@ import torch
 
 from genarium.checkpoints import latent_diffusion, scheduler, thumbnails
 from genarium.checkpoints import planner as planners
-from genarium.checkpoints.folder import read_json
+from genarium.checkpoints.folder import is_of, read_json
 from genarium.checkpoints.pipeline import INDEX
 from genarium.diffusion.process import Process
-from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.plan import Planner
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
@@ -32,10 +31,7 @@ Pictures = Autoencoder | Thumbnails
 
 
 def is_text_to_image(path: Path) -> bool:
-    try:
-        return bool(read_json(path / INDEX).get("_class_name") == PIPELINE)
-    except BadCheckpoint:
-        return False
+    return is_of(path / INDEX, PIPELINE)
 
 
 def read_configs(path: Path) -> tuple[UNetConfig | ThumbnailsConfig, AutoencoderConfig | ThumbnailsConfig]:

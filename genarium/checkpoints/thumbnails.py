@@ -33,10 +33,8 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
 
 
 def save(model: Thumbnails, path: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    tensors = {
-        name: tensor.detach().to("cpu", dtype).contiguous().clone() for name, tensor in model.state_dict().items()
-    }
-    folders.write(path, {"_class_name": KIND} | asdict(model.config), tensors, weights=WEIGHTS)
+    config = {"_class_name": KIND} | asdict(model.config)
+    folders.write(path, config, folders.tensors_of(model, dtype), weights=WEIGHTS)
 
 
 def read_config(raw: Mapping[str, Any], where: str) -> ThumbnailsConfig:

@@ -177,8 +177,8 @@ class LatentImage:
         if planner is None:
             return None
         reads = self.denoiser.plan if isinstance(self.denoiser, ThumbnailsConfig) else None
-        wide = planner.config.cross_attention_dim, self._parts[0].config.cross_attention_dim
-        if reads != planner.config.words or wide[0] != wide[1]:
+        width = self._parts[0].config.cross_attention_dim
+        if reads != planner.config.words or width != planner.config.cross_attention_dim:
             raise BadCheckpoint(f"{self.name}: its planner's plans can't be read by its transformer; get it again")
         return planner
 

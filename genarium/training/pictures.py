@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genarium.data.picture_folder import Listed, list_pictures
 from genarium.data.pictures import cover, read_picture
 from genarium.data.scenes.closeups import closeups
-from genarium.data.scenes.world import World
+from genarium.data.scenes.world import Scene, Split, World
 from genarium.errors import BadInput
 from genarium.files import sha256, write_atomically
 from genarium.models.thumbnails import spread
@@ -57,6 +57,10 @@ class Scenes:
 
     def heldout(self, first: int, n: int) -> Pictures:
         return self.world.arrays(self.seed, first, n, "heldout")
+
+    def scenes(self, first: int, n: int, split: Split) -> list[Scene]:
+        """What the pictures of these numbers show."""
+        return [self.world.scene(self.seed, number, split) for number in range(first, first + n)]
 
     def closeups(self, first: int, n: int) -> Pictures:
         """Windows around single things, half as wide and high."""

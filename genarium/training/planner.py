@@ -11,6 +11,9 @@ from annotated_types import Ge, Gt, Interval
 from genarium.errors import BadInput
 from genarium.progress import emit
 
+SIZE = 64
+"""Pixels of the scenes; a plan says the same of any size."""
+
 
 def train_planner(
     *,
@@ -36,11 +39,11 @@ def train_planner(
     import torch
 
     from genarium.checkpoints import planner as layout
-    from genarium.data.scenes import World
     from genarium.devices import pick_device
     from genarium.models.plan import Planner, PlannerConfig
     from genarium.training import report, start
     from genarium.training.loop import fit
+    from genarium.training.pictures import SNAP_CELLS, Scenes
     from genarium.training.plans import WritePlans, plan_words
     from genarium.training.settings import Settings
 
@@ -65,7 +68,7 @@ def train_planner(
     torch.manual_seed(seed)
     config = PlannerConfig(plan_words(), width, layers, width // 64, prompts.model.config.d_model)
     model = Planner(config).to(settings.device)
-    objective = WritePlans(model, prompts, World(64, snap=8, flip=False), batch_size=batch_size, seed=seed)
+    objective = WritePlans(model, prompts, Scenes(SIZE, snap=SIZE // SNAP_CELLS, seed=seed), batch_size=batch_size)
     objective.identity["text_encoder"] = reads
     log = fit(objective, settings, folder)
     emit("saving")

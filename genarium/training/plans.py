@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +13,9 @@ from genarium.checkpoints.prompts import PromptEncoder
 from genarium.data.scenes.ask import Ask
 from genarium.data.scenes.checker import Seen, Sight, Verdict, judge
 from genarium.data.scenes.kinds import BACKGROUNDS, COLOURS, KINDS, MOST
-from genarium.data.scenes.world import Scene, World
+from genarium.data.scenes.world import Scene
 from genarium.models.plan import Plan, Planned, Planner, PlanWords
-from genarium.training.pictures import SNAP_CELLS
+from genarium.training.pictures import SNAP_CELLS, Scenes
 
 N_WATCHED = 512
 N_JUDGED = 200
@@ -34,6 +35,11 @@ def plan_of(scene: Scene, snap: int) -> Plan:
     return Plan(scene.background, tuple(things))
 
 
+def plan_rows(words: PlanWords, scenes: Sequence[Scene], snap: int) -> Tensor:
+    """Scenes' plans as tokens, (n, L)."""
+    return torch.tensor([words.write(plan_of(scene, snap)) for scene in scenes])
+
+
 def judge_plan(ask: Ask, plan: Plan, side: int) -> Verdict:
     """Whether a picture that shows a plan of `side` cells shows what was asked."""
     sizes = {side // 4: "small", side * 3 // 8: "medium", side // 2: "large"}
@@ -48,26 +54,24 @@ def judge_plan(ask: Ask, plan: Plan, side: int) -> Verdict:
 class WritePlans:
     """Cross-entropy of the tokens of plans, in nats a plan."""
 
-    def __init__(self, model: Planner, prompts: PromptEncoder, world: World, *, batch_size: int, seed: int):
-        self.model, self.prompts, self.world = model, prompts, world
-        self.batch_size, self.seed = batch_size, seed
+    def __init__(self, model: Planner, prompts: PromptEncoder, source: Scenes, *, batch_size: int):
+        self.model, self.prompts, self.source, self.batch_size = model, prompts, source, batch_size
         network = {name: value for name, value in asdict(model.config).items() if name != "words"}
         self.identity: dict[str, Any] = {
-            "data": {"scenes": {"size": world.size, "snap": world.snap, "seed": seed}},
+            "data": source.identity,
             "network": network,
             "objective": {"batch_size": batch_size},
         }
-        held_out = [world.scene(seed, number, "heldout") for number in range(N_WATCHED)]
-        self.watched = self._plans(held_out), [scene.caption for scene in held_out]
-        self.asked = world.prompts("heldout", N_JUDGED, seed=seed + 1)
+        self.watched = self._learned(source.scenes(0, N_WATCHED, "heldout"))
+        self.asked = source.world.prompts("heldout", N_JUDGED, seed=source.seed + 1)
 
-    def _plans(self, scenes: list[Scene]) -> Tensor:
-        return torch.tensor([self.model.config.words.write(plan_of(scene, self.world.snap)) for scene in scenes])
+    def _learned(self, scenes: Sequence[Scene]) -> tuple[Tensor, ...]:
+        """Plans, and their captions' tokens and lengths."""
+        plans = plan_rows(self.model.config.words, scenes, self.source.world.snap)
+        return (plans, *self.prompts.tokens([scene.caption for scene in scenes]))
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        first = index * self.batch_size
-        scenes = [self.world.scene(self.seed, number) for number in range(first, first + self.batch_size)]
-        return (self._plans(scenes), *self.prompts.tokens([scene.caption for scene in scenes]))
+        return self._learned(self.source.scenes(index * self.batch_size, self.batch_size, "train"))
 
     def loss(self, plans: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
         return self.model.loss(plans, *self.prompts.states(tokens, lengths))
@@ -75,8 +79,7 @@ class WritePlans:
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out scenes, and `right`, the share of held-out prompts whose plan shows what was asked."""
         device = next(self.model.parameters()).device
-        plans, captions = self.watched
-        loss = self.model.loss(plans.to(device), *self.prompts.states(*self.prompts.tokens(captions)))
+        loss = self.loss(*(part.to(device) for part in self.watched))
         words = self.model.config.words
         right = 0
         for seed, (prompt, ask) in enumerate(self.asked):

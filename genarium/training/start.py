@@ -17,8 +17,6 @@ from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, init
 from genarium.training.adapters import add_lora, head_names
 
 Way = Literal["lora", "head-only", "full"]
-
-
 CONTEXT = 32
 """Tokens that are read of a caption by what draws."""
 

@@ -18,14 +18,12 @@ from genarium.models.plan import Planner
 from genarium.models.thumbnails import Thumbnails
 from genarium.training.denoise import DRAWS, PROCESS, Condition, Denoise
 from genarium.training.pictures import Scenes, Source, detail
-from genarium.training.plans import plan_of
+from genarium.training.plans import plan_rows
 
 DISTANCE = 0.25
 """Weight of the distance beside the squared error, for sharp edges; it vanishes with noise, whose mean is asked for."""
 SPREAD = 1.5
 """Levels are drawn wider than of latents: what is said at little noise is the picture itself."""
-
-
 WITHOUT_PLAN = 0.15
 """Plans left out, so that the network also draws without one."""
 SILENT = 2
@@ -89,16 +87,14 @@ class DrawPlans(DrawThumbnails):
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
         self.watched_plans = self._plans(0, len(self.watched), "heldout")
 
-    def _plans(self, first: int, n: int, split: Split = "train") -> Tensor:
-        world, words = self.scenes.world, self.planner.config.words
-        scenes = (world.scene(self.scenes.seed, number, split) for number in range(first, first + n))
-        return torch.tensor([words.write(plan_of(scene, world.snap)) for scene in scenes])
+    def _plans(self, first: int, n: int, split: Split) -> Tensor:
+        return plan_rows(self.planner.config.words, self.scenes.scenes(first, n, split), self.scenes.world.snap)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         parts = super().batch(index)
         random = np.random.default_rng([self.seed, index, 1])
         kept = (parts[2] > SILENT) & torch.from_numpy(random.random(self.batch_size) >= WITHOUT_PLAN)
-        return (*parts, self._plans(index * self.batch_size, self.batch_size) * kept[:, None])
+        return (*parts, self._plans(index * self.batch_size, self.batch_size, "train") * kept[:, None])
 
     def loss(self, *parts: Tensor) -> Tensor:
         return self._error_of(*parts)
@@ -108,8 +104,9 @@ class DrawPlans(DrawThumbnails):
 
     def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
         asked, not_asked = super()._conditions(prompts, seeds)
-        plans = [
+        written = (
             self.planner.write(states[None], real[None], torch.Generator().manual_seed(seed))
             for states, real, seed in zip(*asked, seeds, strict=True)
-        ]
-        return (*asked, torch.cat(plans)), (*not_asked, torch.zeros_like(torch.cat(plans)))
+        )
+        plans = torch.cat(list(written))
+        return (*asked, plans), (*not_asked, torch.zeros_like(plans))

@@ -179,8 +179,7 @@ def test_a_network_learns_to_draw_by_plans_from_one_that_drew_without(tmp_path: 
 
 def test_planners_learn_what_captions_ask_for(tmp_path: Path) -> None:
     model = planner()
-    world = World(64, snap=8, flip=False)
-    objective = WritePlans(model, denoise(tmp_path).prompts, world, batch_size=16, seed=0)
+    objective = WritePlans(model, denoise(tmp_path).prompts, Scenes(64, snap=8, seed=0), batch_size=16)
     objective.asked, objective.watched = objective.asked[:10], tuple(part[:64] for part in objective.watched)
     log = fit(objective, replace(SETTINGS, steps=40, evaluate_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"] - 1
