@@ -20,7 +20,9 @@ from genarium.data.labelled import (
     read_pairs,
     read_questions,
 )
+from genarium.data.pieces import pieces as cut
 from genarium.errors import BadInput
+from genarium.progress import note
 from genarium.training.answer import Answer, Windows
 from genarium.training.classify import Classify, Rank
 from genarium.training.inputs import Inputs
@@ -71,10 +73,13 @@ def split(
     validation: float,
     validation_data: Path | None,
     holdout: Path | None,
+    pieces: int = 0,
     examples: int | None,
     seed: int,
 ) -> Parts:
     """The parts of a run. Equal texts, contexts or queries are on one side, those of `also` are never watched.
+
+    `examples` are drawn before `pieces` are cut from them.
 
     Raises BadInput.
     """
@@ -84,11 +89,16 @@ def split(
     else:
         learned, kept_out = hold_out([_key(example) for example in found], validation, seed)
         train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
+    kept_apart = {_key(example) for example in (*watched, *held)}
     if also is not None:
-        kept_apart = {_key(example) for example in (*watched, *held)}
         train = [*train, *(example for example in read(also) if _key(example) not in kept_apart)]
     if examples is not None:
         train = [train[place] for place in draw([str(getattr(e, "label", "")) for e in train], examples, seed)]
+    if pieces:
+        parts = [piece for piece in cut(train, pieces, seed) if piece.text not in kept_apart]
+        if not parts:
+            note("there are no pieces to learn from: the texts of one label are all too short to be cut")
+        train = [*train, *parts]
     return Parts(train, watched, held)
 
 

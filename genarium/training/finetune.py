@@ -28,6 +28,9 @@ def finetune(
     *,
     data: Annotated[Path, Doc("examples to learn from: CSV, TSV or JSON Lines")],
     also: Annotated[Path | None, Doc("more examples to learn from, in the same form, none of them watched")] = None,
+    pieces: Annotated[
+        int, Doc("classify: learn from up to this many pieces of each text as well, with its label"), Ge(0)
+    ] = 0,
     task: Annotated[Literal["classify", "answer", "rank"], Doc("what is learned")] = "classify",
     from_: Annotated[str, Doc("what it begins with: encoder, a folder or a hub id")] = "encoder",
     lora: Annotated[bool, Doc("learn small adapters beside the layers, and the head (this is the default)")] = False,
@@ -87,8 +90,9 @@ def finetune(
     way = _way(lora=lora, head_only=head_only, full=full)
     found = find("starter/encoder" if from_ == "encoder" else from_, default="encoder")
     base = _base(found, from_, way, pool)
-    if consistency and task != "classify":
-        raise BadInput("--consistency is for --task classify; leave it out")
+    for option, given in (("--consistency", consistency), ("--pieces", pieces)):
+        if given and task != "classify":
+            raise BadInput(f"{option} is for --task classify; leave it out")
     emit("reading", preview=data.name)
     read = parts_of.reader(task, text=text_column, label=label_column, header=not no_header, names=name or ())
     parts = parts_of.split(
@@ -98,6 +102,7 @@ def finetune(
         validation=validation,
         validation_data=validation_data,
         holdout=holdout,
+        pieces=pieces,
         examples=examples,
         seed=seed,
     )

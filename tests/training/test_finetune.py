@@ -145,6 +145,22 @@ def test_more_examples_are_learned_and_leave_what_is_watched_as_it_was(tmp_path:
     assert [example.text for example in both.train[len(plain.train) :]] == [row["text"] for row in new]
 
 
+def test_pieces_are_cut_from_what_is_learned_and_never_are_what_is_watched(tmp_path: Path) -> None:
+    rows = [{"text": f"call me number {n} soon, or write to my house, then we meet", "label": "ham"} for n in range(9)]
+    rows += [{"text": f"win prize {n} now! reply to claim it. it costs {n} pounds.", "label": "spam"} for n in range(9)]
+    data, watched = tmp_path / "data.jsonl", tmp_path / "watched.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    watched.write_text(json.dumps({"text": "reply to claim it.", "label": "spam"}) + "\n")
+    read = reader("classify", text=None, label=None, header=True, names=())
+    asked: dict[str, Any] = {"also": None, "validation": 0.0, "validation_data": watched, "holdout": None, "seed": 0}
+    plain, more = (split(read, data, **asked, examples=12, pieces=most) for most in (0, 3))
+    assert more.train[:12] == plain.train
+    cut = more.train[12:]
+    assert len(cut) > 12
+    assert all(any(p.text in whole.text and p.label == whole.label for whole in plain.train) for p in cut)
+    assert "reply to claim it." not in {piece.text for piece in cut}
+
+
 def test_two_readings_are_drawn_together_by_the_divergence_of_the_paper() -> None:
     """R-Drop, eq. 3: the mean of both Kullback-Leibler divergences, as torch's distributions have them."""
     torch.manual_seed(0)
@@ -155,10 +171,11 @@ def test_two_readings_are_drawn_together_by_the_divergence_of_the_paper() -> Non
     assert divergence(first, first) == 0
 
 
-def test_consistency_is_for_labels_only(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "value"), [("consistency", 1.0), ("pieces", 2)])
+def test_what_is_for_labels_only_is_refused_elsewhere(base: Path, tmp_path: Path, option: str, value: float) -> None:
     data = reviews(tmp_path / "data.jsonl", 20, {"bad": BAD, "good": GOOD})
-    with pytest.raises(BadInput, match="--consistency is for --task classify"):
-        finetune(**options(base, data, tmp_path / "out", task="rank", consistency=1.0))
+    with pytest.raises(BadInput, match=f"--{option} is for --task classify"):
+        finetune(**options(base, data, tmp_path / "out", task="rank", **{option: value}))
 
 
 def test_a_full_fine_tune_opens_in_transformers(base: Path, tmp_path: Path) -> None:
