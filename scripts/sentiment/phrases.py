@@ -11,9 +11,10 @@ become 0 and 1 as in SST-2. The words themselves are the treebank's and are not 
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from genarium import files
 
 LABELS = Path(__file__).with_name("phrases.txt")
 SENTENCES = "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920"
@@ -31,16 +32,15 @@ def phrases(sentences: list[str], labels: list[str]) -> Iterator[tuple[str, int]
 
 
 def main(train: Path, out: Path) -> None:
-    text = train.read_bytes()
-    if hashlib.sha256(text).hexdigest() != SENTENCES:
+    if files.sha256(train) != SENTENCES:
         raise SystemExit(f"{train} is not the train.tsv of SST-2 that the phrases were cut from")
-    sentences = [line.split("\t")[0] for line in text.decode().splitlines()]
+    sentences = [line.split("\t")[0] for line in train.read_text("utf-8").splitlines()]
     rows = [
         f"{phrase}\t{int(label > NEUTRAL)}\n"
         for phrase, label in phrases(sentences, LABELS.read_text("utf-8").splitlines())
         if label != NEUTRAL
     ]
-    out.write_text("".join(rows), "utf-8")
+    files.write_atomically(out, "".join(rows).encode())
     print(f"{len(rows):,} phrases in {out}")
 
 
