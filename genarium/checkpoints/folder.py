@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 
@@ -39,7 +40,7 @@ def read_config(path: Path) -> dict[str, Any]:
             "name a folder in the Hugging Face layout (config.json, model.safetensors, tokenizer.json)"
         )
     config = read_json(file)
-    if "model_type" not in config:
+    if not isinstance(config.get("model_type"), str):
         raise BadCheckpoint(f"{file} names no model_type, so the kind of network is unknown; download it again")
     return config
 
@@ -50,7 +51,7 @@ def read_json(file: Path) -> dict[str, Any]:
         loaded = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise BadCheckpoint(f"{file.parent} has no {file.name}; get the folder again") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadCheckpoint(f"{file} can't be read as JSON ({error}); get the folder again") from None
     if not isinstance(loaded, dict):
         raise BadCheckpoint(f"{file} is no JSON object; get the folder again")
@@ -100,17 +101,23 @@ def refuse_pickles(path: Path, instead: str) -> None:
         )
 
 
-def read_tensors(path: Path, weights: str = WEIGHTS) -> dict[str, Tensor]:
-    """Every tensor of the folder by its published name, as stored; BadCheckpoint where a file is damaged."""
+def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
+    """Every tensor of the folder by its published name, as stored; BadCheckpoint where a file is damaged.
+
+    Whoever builds a network of them ends with `refuse_left_over`, so that no tensor is passed over in silence.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    tensors: dict[str, Tensor] = {}
+    tensors = Stored()
     for file in weight_files(path, weights):
         try:
-            tensors.update(load_file(file))
+            more = load_file(file)
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+        if twice := tensors.keys() & more.keys():
+            raise BadCheckpoint(f"{path}: two of its files hold {min(twice)}; download the folder again")
+        tensors.update(more)
     return tensors
 
 
@@ -130,7 +137,7 @@ def tensor_names(path: Path) -> set[str]:
 
 
 def require(stored: Mapping[str, Tensor], name: str, where: Path | str) -> Tensor:
-    """The stored tensor of that name, or BadCheckpoint."""
+    """The stored tensor of that name, which then counts as taken, or BadCheckpoint."""
     if name not in stored:
         raise BadCheckpoint(f"{where}: the weights lack {name}; download the folder again")
     return stored[name]
@@ -148,7 +155,8 @@ def fill(
 ) -> None:
     """Give every parameter of `model` (built on the meta device) the tensor `fetch(name)`, shape and values checked.
 
-    `tied` names the parameters that are another one. Raises BadCheckpoint.
+    `tied` names the parameters that are another one. That no tensor is without a parameter is the other half:
+    `Stored.refuse_left_over`. Raises BadCheckpoint.
     """
     import torch
 
@@ -161,6 +169,12 @@ def fill(
             raise BadCheckpoint(
                 f"{path}: {name} has shape {tuple(tensor.shape)}, but {described_by} asks for {tuple(expected.shape)}; "
                 "the folder mixes parts of two models, so download it again"
+            )
+        if not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise BadCheckpoint(
+                f"{path}: {name} is stored as {kind}, so its weights are quantised, which is not run here; "
+                "name the checkpoint in float16, bfloat16 or float32 that it was made from"
             )
         tensor = tensor.to(device=device, dtype=dtype)
         if not torch.isfinite(tensor).all():

@@ -7,6 +7,7 @@ The published names and shapes are those of transformers' `GPT2LMHeadModel`, `Ll
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.fields.causal import BY_TYPE, GPT2, Llama, Mistral, Qwen2, Qwen3, Rotary
+from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.models.gpt import GPT, GPTConfig, Llama3Scaling, rotary_table
 
@@ -33,24 +36,44 @@ GELUS: dict[str, Literal["gelu", "gelu_tanh"]] = {
     "gelu": "gelu",
 }
 
+# Tensors that are not needed: the causal mask of GPT-2, and its head for choices.
+UNNEEDED = {"gpt2": (r"h\.\d+\.(cross)?attn\.bias", r"h\.\d+\.crossattention\.bias", r"multiple_choice_head\..*")}
+
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> GPT:
     """The network in a checkpoint folder, in evaluation mode.
 
-    Raises BadCheckpoint where a part is missing, damaged, of another shape or not a number.
+    Raises BadCheckpoint where a part is missing, damaged, of another shape, not a number, or not known here.
     """
-    config = read_config(folders.read_config(path), str(path))
-    stored = folders.read_tensors(path)
-    model_type = folders.read_config(path)["model_type"]
+    raw = folders.read_config(path)
+    config = read_config(raw, str(path))
+    model_type = raw["model_type"]
     prefix = "transformer." if model_type == "gpt2" else "model."
-    stored = {name.removeprefix(prefix): tensor for name, tensor in stored.items()}
+    stored = folders.read_tensors(path).renamed(lambda name: name.removeprefix(prefix), path)
+    config = replace(config, tie_embeddings=_ties(stored, config, model_type))
     with torch.device("meta"):
         model = GPT(config)
     tied = {"head.weight": "embedding.weight"} if config.tie_embeddings else {}
     folders.fill(model, lambda name: _fetch(stored, name, model_type, str(path)), path, dtype, device, tied=tied)
+    stored.refuse_left_over(path, UNNEEDED.get(model_type, ()))
     if config.positions == "rotary":  # not stored: made again, outside the meta device
         model.rotary_cos, model.rotary_sin = (t.to(device) for t in rotary_table(config, config.context_length))
     return model.requires_grad_(False).eval()
+
+
+def _ties(stored: Stored, config: GPTConfig, model_type: str) -> bool:
+    """Whether head and embedding are one matrix: where the config says so, and no head of its own is stored.
+
+    As transformers has it, a stored head that differs counts more than the config, and one of the two is enough.
+    """
+    top = GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
+    head, embedding = f"{top['head']}.weight", f"{top['embedding']}.weight"
+    if not config.tie_embeddings or head not in stored:
+        return config.tie_embeddings
+    if embedding not in stored:
+        dict.__setitem__(stored, embedding, stored[head])
+        return True
+    return torch.equal(stored[head], stored[embedding])
 
 
 def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Mapping[str, Any] | None = None) -> None:
@@ -72,16 +95,12 @@ def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Map
 def read_config(raw: Mapping[str, Any], where: str) -> GPTConfig:
     """The `GPTConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
     kind = raw.get("model_type")
-    try:
-        if kind == "gpt2":
-            return _read_gpt2(raw, where)
-        if kind in LLAMA_FAMILY:
-            return _read_llama(raw, str(kind), where)
-    except KeyError as missing:
-        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
-    raise BadCheckpoint(
-        f"{where}: model_type {kind!r} is not one the native GPT can be; it can be {', '.join(MODEL_TYPES)}"
-    )
+    if kind not in MODEL_TYPES:
+        raise BadCheckpoint(
+            f"{where}: model_type {kind!r} is not one the native GPT can be; it can be {', '.join(MODEL_TYPES)}"
+        )
+    fields = BY_TYPE[kind].read(raw, where)
+    return _of_gpt2(fields, where) if isinstance(fields, GPT2) else _of_llama(fields, where)
 
 
 def _require(condition: bool, where: str, what: str) -> None:
@@ -89,60 +108,66 @@ def _require(condition: bool, where: str, what: str) -> None:
         raise BadCheckpoint(f"{where}: the native GPT does not know {what}; choose another checkpoint")
 
 
-def _read_gpt2(raw: Mapping[str, Any], where: str) -> GPTConfig:
-    activation = raw.get("activation_function", "gelu_new")
-    _require(activation in GELUS, where, f"activation_function {activation!r}")
-    _require(not raw.get("scale_attn_by_inverse_layer_idx"), where, "scale_attn_by_inverse_layer_idx")
-    _require(raw.get("scale_attn_weights", True), where, "unscaled attention")
-    width, heads = raw["n_embd"], raw["n_head"]
+def _head_dim(width: int, heads: int, where: str) -> int:
+    if width % heads:
+        raise BadCheckpoint(
+            f"{where}: config.json has a width of {width} for {heads} attention heads, which does not divide it; "
+            "download the folder again"
+        )
+    return width // heads
+
+
+def _of_gpt2(fields: GPT2, where: str) -> GPTConfig:
     return GPTConfig(
-        vocab_size=raw["vocab_size"],
-        context_length=raw["n_positions"],
-        n_layers=raw["n_layer"],
-        n_heads=heads,
-        n_kv_heads=heads,
-        head_dim=width // heads,
-        d_model=width,
-        d_ff=raw.get("n_inner") or 4 * width,
-        mlp=GELUS[activation],
-        norm_eps=raw.get("layer_norm_epsilon", 1e-5),
-        tie_embeddings=raw.get("tie_word_embeddings", True),
+        vocab_size=fields.vocab_size,
+        context_length=fields.n_positions,
+        n_layers=fields.n_layer,
+        n_heads=fields.n_head,
+        n_kv_heads=fields.n_head,
+        head_dim=_head_dim(fields.n_embd, fields.n_head, where),
+        d_model=fields.n_embd,
+        d_ff=fields.n_inner or 4 * fields.n_embd,
+        mlp=GELUS[fields.activation_function],
+        norm_eps=fields.layer_norm_epsilon,
+        tie_embeddings=fields.tie_word_embeddings,
     )
 
 
-def _read_llama(raw: Mapping[str, Any], kind: str, where: str) -> GPTConfig:
-    _require(raw.get("hidden_act", "silu") == "silu", where, f"hidden_act {raw.get('hidden_act')!r}")
-    windowed = bool(raw.get("sliding_window")) and (kind == "mistral" or bool(raw.get("use_sliding_window")))
-    _require(not windowed or raw["sliding_window"] >= raw["max_position_embeddings"], where, "sliding-window attention")
-    heads = raw["num_attention_heads"]
-    attention_bias = bool(raw.get("attention_bias"))
+def _of_llama(fields: Rotary, where: str) -> GPTConfig:
+    windowed = isinstance(fields, Mistral) or (isinstance(fields, Qwen2) and fields.use_sliding_window)
+    window = fields.sliding_window if isinstance(fields, Mistral | Qwen2) and windowed else None
+    _require(window is None or window >= fields.max_position_embeddings, where, "sliding-window attention")
+    heads = fields.num_attention_heads
+    attention_bias = isinstance(fields, Llama | Qwen3) and fields.attention_bias
     # transformers 5 keeps theta and scaling together, in rope_parameters; earlier ones apart.
-    rope = dict(raw.get("rope_parameters") or raw.get("rope_scaling") or {})
+    rope = dict(fields.rope_scaling or fields.rope_parameters or {})
+    whole = rope.get("partial_rotary_factor", fields.partial_rotary_factor) in (None, 1)
+    _require(whole, where, "partial rotary positions")
     rope_type = rope.get("rope_type", rope.get("type", "default"))
     _require(rope_type in ("default", "llama3"), where, f"rotary scaling {rope_type!r}")
     scaling = None
     if rope_type == "llama3":
         scaling = Llama3Scaling(**{name: rope[name] for name in Llama3Scaling.__dataclass_fields__})
     return GPTConfig(
-        vocab_size=raw["vocab_size"],
-        context_length=raw["max_position_embeddings"],
-        n_layers=raw["num_hidden_layers"],
+        vocab_size=fields.vocab_size,
+        context_length=fields.max_position_embeddings,
+        n_layers=fields.num_hidden_layers,
         n_heads=heads,
-        n_kv_heads=raw.get("num_key_value_heads") or heads,
-        head_dim=raw.get("head_dim") or raw["hidden_size"] // heads,
-        d_model=raw["hidden_size"],
-        d_ff=raw["intermediate_size"],
+        n_kv_heads=fields.num_key_value_heads or heads,
+        head_dim=fields.head_dim or _head_dim(fields.hidden_size, heads, where),
+        d_model=fields.hidden_size,
+        d_ff=fields.intermediate_size,
         norm="rmsnorm",
-        norm_eps=raw.get("rms_norm_eps", 1e-6),
+        norm_eps=fields.rms_norm_eps,
         positions="rotary",
-        rope_theta=rope.get("rope_theta", raw.get("rope_theta", 10_000.0)),
+        rope_theta=rope.get("rope_theta", fields.rope_theta or 10_000.0),
         rope_scaling=scaling,
         mlp="swiglu",
-        qkv_bias=attention_bias or kind == "qwen2",
+        qkv_bias=attention_bias or (isinstance(fields, Qwen2) and not isinstance(fields, Qwen3)),
         out_bias=attention_bias,
-        mlp_bias=bool(raw.get("mlp_bias")),
-        qk_norm=kind == "qwen3",
-        tie_embeddings=raw.get("tie_word_embeddings", False),
+        mlp_bias=isinstance(fields, Llama) and fields.mlp_bias,
+        qk_norm=isinstance(fields, Qwen3),
+        tie_embeddings=fields.tie_word_embeddings,
     )
 
 

@@ -1,0 +1,213 @@
+"""What every field of a published `config.json` is here: read, allowed at certain values only, or without effect.
+
+One class a model_type, one file a family; the folder listing is the registry. A field's annotation says what it is:
+
+- a type with its range (`Size`, `Positive`, …): the field is read, and a value outside of it is refused by name;
+- a `Literal`: the network runs at these values only, all others are refused by name;
+- `Unneeded`: it changes no number of what is run here (initialisation, dropout, what a server or trainer reads).
+
+Defaults are those of transformers' own class, and so is what a config leaves out.
+`tests/checkpoints/test_fields.py` holds each class against it, so that a field it gains is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from genarium.errors import BadCheckpoint
+from genarium.progress import note
+
+
+class _Without:
+    """Marks a field that changes no number."""
+
+
+def _gone(value: object) -> None:
+    """What nobody reads is not kept: it may be anything."""
+
+
+Unneeded = Annotated[Any, BeforeValidator(_gone), _Without()]
+
+Size = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+"""A width or a length."""
+Layers = Annotated[int, Field(strict=True, ge=1, le=4096)]
+Positive = Annotated[float, Field(strict=True, gt=0, le=1e18, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+TokenId = Annotated[int, Field(strict=True, ge=-1, le=2**31 - 1)]
+"""-1 is what some folders write for none."""
+TokenIds = TokenId | list[TokenId] | None
+Words = Annotated[str, Field(strict=True)]
+
+QUANTISED = ("quantization_config", "compression_config")
+WAY_OUT = {
+    "quantization_config": "name the checkpoint in float16, bfloat16 or float32 that it was made from",
+    "compression_config": "name the checkpoint in float16, bfloat16 or float32 that it was made from",
+    "per_layer_config": "run it with transformers",
+}
+OTHER_NUMBERS = {
+    "adapters": None,
+    "alibi": False,
+    "attention_multiplier": 1.0,
+    "attn_logit_softcapping": None,
+    "clip_qkv": None,
+    "embedding_multiplier": 1.0,
+    "final_logit_softcapping": None,
+    "logit_scale": 1.0,
+    "logits_scaling": 1.0,
+    "no_rope_layers": None,
+    "num_experts": 0,
+    "num_local_experts": 0,
+    "parallel_attn": False,
+    "residual_multiplier": 1.0,
+    "use_parallel_residual": False,
+}
+"""Fields of other networks, and where they change nothing: what names them with another value is another network."""
+PASSED_OVER = frozenset(
+    "_name_or_path _attn_implementation _commit_hash attn_implementation auto_map custom_pipelines finetuning_task "
+    "gradient_checkpointing language model_max_length name_or_path num_return_sequences output_attentions "
+    "output_past output_scores predict_special_tokens pruned_heads return_dict_in_generate sep_token_id "
+    "task_specific_params tf_legacy_loss tokenizer_class torch_dtype torchscript unsloth_fixed unsloth_version "
+    "use_bfloat16 decoder_start_token_id cross_attention_hidden_size hidden_states prefix "
+    # how to generate, which older folders say here; transformers takes it from generation_config.json alone
+    "max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k "
+    "top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids "
+    "forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens "
+    "begin_suppress_tokens".split()
+)
+"""What transformers' base class, or an older one, wrote into any config, and no network reads."""
+
+
+class Fields(BaseModel):
+    """The fields that every config may have; a subclass adds those of its model_type.
+
+    `class Bert(Fields, published="BertConfig")` names transformers' class (or `module:Class`), for the tests.
+    """
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=(), arbitrary_types_allowed=True, frozen=True)
+    published: ClassVar[str] = ""
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Other names of fields (transformers' `attribute_map`)."""
+    ignored: ClassVar[frozenset[str]] = frozenset()
+    """Fields of no class that folders of this kind are known to have, and nobody reads."""
+
+    architectures: list[str] | None = None
+    is_encoder_decoder: Literal[False] = False
+    chunk_size_feed_forward: Unneeded = 0
+    dtype: Unneeded = None
+    id2label: dict[Any, Any] | None = None
+    label2id: dict[Any, Any] | None = None
+    output_hidden_states: Unneeded = False
+    problem_type: Words | None = None
+    return_dict: Unneeded = True
+    transformers_version: Unneeded = None
+    quantization_config: Literal[None] = None
+    compression_config: Literal[None] = None
+    per_layer_config: Literal[None] = None
+
+    def __init_subclass__(cls, published: str = "", **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.published = published
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any], where: str) -> Self:
+        """The fields of a config's JSON. Raises BadCheckpoint, in one sentence, for the first that can't be run.
+
+        Fields that neither this class nor transformers' knows are told in a note.
+        """
+        given = cls._by_their_names(raw, where)
+        try:
+            read = cls.model_validate(given)
+        except ValidationError as error:
+            raise BadCheckpoint(f"{where}: {cls._sentence(error)}") from None
+        cls._refuse_others(read.model_extra or {}, where)
+        return read
+
+    @classmethod
+    def _by_their_names(cls, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+        given = {name: value for name, value in raw.items() if name not in cls.aliases}
+        for other, name in cls.aliases.items():
+            if other in raw and given.setdefault(name, raw[other]) != raw[other]:
+                raise BadCheckpoint(
+                    f"{where}: config.json has {name} {shown(raw[name])} and {other} {shown(raw[other])}, which are "
+                    "two names of one thing; remove the one that is wrong"
+                )
+        return given
+
+    @classmethod
+    def _sentence(cls, error: ValidationError) -> str:
+        """pydantic's first complaint as a sentence."""
+        first = error.errors(include_url=False, include_context=True)[0]
+        name = ".".join(str(part) for part in first["loc"] if not _is_type(part))
+        value = shown(first["input"])
+        if first["type"] == "missing":
+            return f"config.json has no {name!r}; download the folder again"
+        if first["loc"][0] in QUANTISED:
+            named = first["input"] if isinstance(first["input"], dict) else {}
+            kind = named.get("quant_method") or named.get("quantization_method") or value
+            return f"its weights are quantised ({name}: {kind}), which is not run here; {WAY_OUT[name]}"
+        if first["type"] == "literal_error":
+            way_out = WAY_OUT.get(name, "choose another checkpoint, or run it with transformers")
+            allowed = first["ctx"]["expected"]
+            return f"config.json has {name} {value}, and only {allowed} is run here; {way_out}"
+        said = first["msg"][:1].lower() + first["msg"][1:]
+        return f"config.json has {name} {value}: {said}; put it right, or download the folder again"
+
+    @classmethod
+    def _refuse_others(cls, extra: Mapping[str, Any], where: str) -> None:
+        unknown = []
+        for name, value in extra.items():
+            if name in OTHER_NUMBERS:
+                if value not in (None, OTHER_NUMBERS[name]):
+                    raise BadCheckpoint(
+                        f"{where}: config.json has {name} {shown(value)}, which is another network than transformers' "
+                        f"{cls.published}; run it with the code it came with"
+                    )
+            elif name != "model_type" and name not in PASSED_OVER and name not in cls.ignored:
+                unknown.append(name)
+        if unknown:
+            listed = ", ".join(sorted(shown(name, quoted=False) for name in unknown)[:8])
+            note(f"{where}: nothing reads these fields of config.json, here or in transformers: {listed}")
+
+    @classmethod
+    def effects(cls) -> dict[str, str]:
+        """What each field is: `read`, `only VALUES`, or `no number` (for the tests and docs/checkpoints.md)."""
+        return {name: _effect(field.annotation, field.metadata) for name, field in cls.model_fields.items()}
+
+
+def _effect(annotation: Any, metadata: Iterable[Any]) -> str:
+    if any(isinstance(mark, _Without) for mark in metadata):
+        return "no number"
+    if get_origin(annotation) is Literal:
+        return "only " + ", ".join(_json(value) for value in get_args(annotation))
+    return "read"
+
+
+def _json(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, str) else value
+
+
+def _is_type(part: str | int) -> bool:
+    """Whether a part of pydantic's path names a branch of a union and not a field."""
+    return isinstance(part, str) and ("[" in part or part in ("int", "float", "str", "bool", "none", "constrained-int"))
+
+
+def shown(value: Any, *, quoted: bool = True) -> str:
+    """A value of a file for a message: one line, at most 60 characters."""
+    text = repr(value) if quoted else str(value).encode("unicode_escape").decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def declared() -> dict[str, type[Fields]]:
+    """Every declared class by its own name, in the order of the files."""
+    found: dict[str, type[Fields]] = {}
+    for module in iter_modules(__path__):
+        for name, value in vars(import_module(f"{__name__}.{module.name}")).items():
+            if isinstance(value, type) and issubclass(value, Fields) and value.published:
+                found[name] = value
+    return found

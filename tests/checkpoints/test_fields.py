@@ -1,0 +1,107 @@
+"""Every field that transformers' config classes read is declared, with its default; others are refused or said."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+import transformers
+
+from genarium.checkpoints.fields import PASSED_OVER, Fields, declared
+from genarium.checkpoints.fields.causal import GPT2, Llama, Qwen2
+from genarium.errors import BadCheckpoint
+from genarium.progress import listening
+
+DECLARED = declared()
+
+
+def published(fields: type[Fields]) -> Any:
+    """The class that it stands for: one of transformers', or `module:Class`."""
+    module, _, name = fields.published.rpartition(":")
+    return getattr(import_module(module) if module else transformers, name)
+
+
+def their_fields(theirs: Any) -> dict[str, Any]:
+    """Their names and defaults."""
+    if dataclasses.is_dataclass(theirs):
+        return {field.name: field.default for field in dataclasses.fields(theirs)}
+    parameters = inspect.signature(theirs.__init__).parameters
+    return {name: p.default for name, p in parameters.items() if name != "self" and p.kind is not p.VAR_KEYWORD}
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_field_of_the_published_class_is_declared_with_its_default(name: str) -> None:
+    fields = DECLARED[name]
+    theirs = published(fields)
+    for field, default in their_fields(theirs).items():
+        assert field in fields.model_fields, f"{fields.published} has a field {field}: say in {name} what it does"
+        if fields.effects()[field] != "no number" and not isinstance(default, dataclasses._MISSING_TYPE):
+            assert fields.model_fields[field].default == default, field
+    assert dict(getattr(theirs, "attribute_map", {})) == dict(fields.aliases)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_field_that_the_published_network_reads_is_declared(name: str) -> None:
+    """The modelling code may read fields that its config class does not list."""
+    fields = DECLARED[name]
+    configuration = published(fields).__module__
+    if not configuration.startswith("transformers."):
+        pytest.skip("its config is the constructor itself")
+    modelling = import_module(configuration.replace(".configuration_", ".modeling_"))
+    source = inspect.getsource(sys.modules[modelling.__name__])
+    read = set(re.findall(r"\b(?:self\.)?config\.([a-z]\w*)|getattr\((?:self\.)?config, \"([a-z]\w*)\"", source))
+    known = fields.model_fields.keys() | fields.aliases.keys() | fields.ignored | PASSED_OVER | {"num_labels"}
+    assert not {a or b for a, b in read} - known
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "value", "said"),
+    [
+        (Llama, "num_hidden_layers", "two", "num_hidden_layers 'two': input should be a valid integer"),
+        (Llama, "num_hidden_layers", 10**9, "num_hidden_layers 1000000000: input should be less than"),
+        (Llama, "hidden_size", -4, "hidden_size -4: input should be greater than"),
+        (Llama, "hidden_size", True, "hidden_size True: input should be a valid integer"),
+        (Llama, "rms_norm_eps", float("nan"), "rms_norm_eps nan: input should be a finite number"),
+        (Llama, "eos_token_id", [[2]], "eos_token_id"),
+        (Llama, "eos_token_id", {"a": 1}, "eos_token_id {'a': 1}"),
+        (Llama, "hidden_act", "gelu", "has hidden_act 'gelu', and only 'silu' is run here"),
+        (Llama, "quantization_config", {"quant_method": "fp8"}, "quantised (quantization_config: fp8)"),
+        (Llama, "quantization_config", {}, "quantised"),
+        (Llama, "per_layer_config", {"0": {"hidden_size": 8}}, "per_layer_config"),
+        (Llama, "logits_scaling", 8.0, "another network than transformers' LlamaConfig"),
+        (Llama, "architectures", "Llama", "architectures 'Llama'"),
+        (Llama, "is_encoder_decoder", True, "is_encoder_decoder True, and only False"),
+        (GPT2, "add_cross_attention", True, "add_cross_attention True"),
+        (GPT2, "n_inner", 0, "n_inner 0"),
+        (Qwen2, "layer_types", ["chunked_attention"], "layer_types.0 'chunked_attention'"),
+    ],
+)
+def test_a_value_that_can_not_be_run_is_refused_by_name(
+    fields: type[Fields], field: str, value: Any, said: str
+) -> None:
+    with pytest.raises(BadCheckpoint) as refused:
+        fields.read({field: value}, "here")
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("here: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_two_names_of_one_field_agree_or_are_refused() -> None:
+    assert GPT2.read({"hidden_size": 8}, "here").n_embd == 8
+    assert GPT2.read({"hidden_size": 8, "n_embd": 8}, "here").n_embd == 8
+    with pytest.raises(BadCheckpoint, match="n_embd 16 and hidden_size 8"):
+        GPT2.read({"hidden_size": 8, "n_embd": 16}, "here")
+
+
+def test_fields_that_nobody_reads_are_said_and_usual_ones_are_not() -> None:
+    notes: list[str] = []
+    with listening(lambda event: notes.append(event.preview)):
+        Llama.read({"model_type": "llama", "torch_dtype": "float16", "temperature": 2, "use_cache": "x"}, "here")
+        assert not notes
+        Llama.read({"wandb_run": 1, "logit_scale": 1.0, "\x1b[2J": 1}, "here")
+    assert notes == [r"here: nothing reads these fields of config.json, here or in transformers: \x1b[2J, wandb_run"]
