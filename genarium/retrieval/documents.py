@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genarium import files
+from genarium.data import encodings
 from genarium.errors import BadInput
 
 MAX_FILE = 256 * 2**20
@@ -109,31 +110,12 @@ def _reader(suffix: str) -> Callable[[bytes], Document]:
 
 
 def decode(content: bytes) -> str:
-    """Bytes as text: UTF-8, UTF-16 with its mark, else the encoding they look like. Raises Unreadable if binary."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16", errors="replace")
-    else:
-        if b"\x00" in content:
-            raise Unreadable("binary, not text")
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = _guessed(content)
-    controls = sum(map(text.count, map(chr, [*range(1, 9), *range(14, 27), *range(28, 32), 127])))
-    if controls > len(text) / 100:
-        raise Unreadable("binary, not text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _guessed(content: bytes) -> str:
+    """Bytes as text, line ends as \\n. Raises Unreadable if binary."""
     try:
-        from charset_normalizer import from_bytes
-    except ImportError:
-        raise Unreadable("not UTF-8; to guess its encoding: pip install 'genarium[documents]'") from None
-    best = from_bytes(content[: 2**18]).best()
-    if best is None:
-        raise Unreadable("binary, or in an unknown encoding; save it as UTF-8")
-    return content.decode(best.encoding, errors="replace")
+        text = encodings.decode(content).text
+    except BadInput as error:
+        raise Unreadable(str(error)) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 # CHAPTER and a number behind an empty line, or a line of capitals between two: how plain books head their chapters.
