@@ -15,6 +15,7 @@ from genarium.artefacts import Artefact
 from genarium.checkpoints.find import find
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.ledger import Entry, Ledger
+from genarium.ledger.folder import State, restore
 from genarium.progress import Event, Listener
 from genarium.recipe import Model, Recipe
 
@@ -123,25 +124,38 @@ def call(task: str, *args: Any, listener: Listener | None = None, **kwargs: Any)
 
 @dataclass(frozen=True)
 class Reproduction:
-    """`equal` says whether the artefact's bytes came out the same; where not, `result` holds what came instead."""
+    """`equal` says whether the artefact's bytes came out the same; where not, `result` holds what came instead.
+
+    `found` is how its file was before; where that was not whole and the bytes are equal it was written again, and
+    `kept` is where a changed one is now.
+    """
 
     entry: Entry
     equal: bool
     result: Result
+    found: State = "whole"
+    kept: Path | None = None
 
 
 def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = None) -> Reproduction:
-    """Run an artefact's recipe again and compare its bytes with those recorded. Equal ones are not kept again."""
+    """Run an artefact's recipe again and compare its bytes with those recorded. Equal ones are not kept again: they
+    put the artefact's own file back, where it is missing or was changed.
+    """
     entry = ledger.find(identifier)
     result = run(entry.recipe, listener=listener, keep=False)
-    equal = any(
-        artefact.item == entry.item and hashlib.sha256(artefact.content()).hexdigest() == entry.sha256
+    same = (
+        artefact
         for artefact in result
+        if artefact.item == entry.item and hashlib.sha256(artefact.content()).hexdigest() == entry.sha256
     )
-    if not equal:
+    equal = next(same, None)
+    if equal is None:
         for artefact in result:
             ledger.keep(artefact, entry.recipe)
-    return Reproduction(entry, equal, result)
+        return Reproduction(entry, False, result, entry.state)
+    found = entry.state
+    kept = None if found == "whole" else restore(entry, equal)
+    return Reproduction(entry, True, result, found, kept)
 
 
 def _pinned(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:

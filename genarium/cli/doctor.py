@@ -12,12 +12,15 @@ import click
 
 PACKAGES = ("genarium", "torch", "tokenizers", "safetensors", "huggingface_hub", "openai", "matplotlib", "transformers")
 
+NAMED = 5
+"""So many damaged artefacts are named; history shows the others."""
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def doctor(as_json: bool) -> int:
     """Check the installation. Exit code 1 where something is wrong."""
-    checks = [*_installed(), _device(), _storage(), *_starters()]
+    checks = [*_installed(), _device(), *_storage(), *_starters()]
     if as_json:
         click.echo(json.dumps(checks, indent=2))
     else:
@@ -53,18 +56,24 @@ def _device() -> dict[str, Any]:
     return _check("device", True, f"cpu: {torch.get_num_threads()} threads{bfloat16}")
 
 
-def _storage() -> dict[str, Any]:
+def _storage() -> list[dict[str, Any]]:
     from genarium.errors import StorageError
     from genarium.files import home
     from genarium.ledger import Ledger
 
     try:
         with Ledger() as ledger:
-            count = ledger.count()
+            count, damaged = ledger.count(), ledger.damaged()
     except StorageError as error:
-        return _check("data folder", False, str(error))
+        return [_check("data folder", False, str(error))]
     free = shutil.disk_usage(home()).free / 2**30
-    return _check("data folder", True, f"{home()}: {count} artefacts, {free:.1f} GiB free")
+    folder = _check("data folder", True, f"{home()}: {count} artefacts, {free:.1f} GiB free")
+    if not damaged:
+        return [folder, _check("artefacts", True, "all as they were made (sha256)")]
+    named = ", ".join(f"{identifier} {state}" for identifier, state in damaged[:NAMED])
+    more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+    says = f"{len(damaged)} of {count} are not as they were made: {named}{more}; genarium reproduce ID makes one again"
+    return [folder, _check("artefacts", False, says)]
 
 
 def _starters() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from genarium.cli.display import Display
 
 if TYPE_CHECKING:
     from genarium.ledger import Entry
+    from genarium.recipe import Recipe
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
@@ -31,7 +32,8 @@ def history(ctx: click.Context, limit: int, task: str | None, search: str | None
     with Ledger() as ledger:
         entries = ledger.history(limit, task=task, search=search)
     if as_json:
-        click.echo(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        listed = [entry.as_dict() | {"file_state": entry.state} for entry in entries]
+        click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     if not entries:
         click.echo('nothing was made yet; try genarium text "Once upon a time"', err=True)
@@ -42,7 +44,8 @@ def history(ctx: click.Context, limit: int, task: str | None, search: str | None
         ratings = ",".join(str(rating) for rating in entry.ratings) or "-"
         when = entry.created[:16].replace("T", " ")
         about = f"{entry.recipe.task:<9} {_shorten(model, 14):<14} {ratings:<5} {_shorten(entry.title, width)}"
-        click.echo(f"{entry.id}  {when}  {about}")
+        state = entry.state
+        click.echo(f"{entry.id}  {when}  {about}" + ("" if state == "whole" else f"  (file {state})"))
 
 
 @history.command()
@@ -90,10 +93,15 @@ def show(identifier: str, as_json: bool) -> None:
     with Ledger() as ledger:
         entry = ledger.find(identifier)
     if as_json:
-        click.echo(json.dumps(entry.as_dict(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(entry.as_dict() | {"file_state": entry.state}, indent=2, ensure_ascii=False))
         return
-    for name, value in _described(entry):
-        click.echo(f"{name + ':':<12} {value}")
+    described = _described(entry)
+    width = max(len(name) for name, _ in described) + 1
+    for name, value in described:
+        first, *more = str(value).splitlines() or [""]
+        click.echo(f"{name + ':':<{width}} {first}".rstrip())
+        for line in more:
+            click.echo(f"{'':<{width}} {line}".rstrip())
     if entry.kind == "chat":
         click.echo()
         click.echo(transcript(chat.said(entry)))
@@ -123,11 +131,16 @@ def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
                     "equal": outcome.equal,
                     "sha256": entry.sha256,
                     "made_instead": made if not outcome.equal else [],
+                    "file_was": outcome.found,
+                    "changed_file": str(outcome.kept) if outcome.kept else None,
                 }
             )
         )
     elif outcome.equal:
         click.echo(f"{entry.id}: equal, byte for byte (sha256 {entry.sha256[:16]}…)")
+        if outcome.found != "whole":
+            aside = f"; the changed one is {outcome.kept}" if outcome.kept else ""
+            click.echo(f"its file was {outcome.found} and is written again: {entry.path}{aside}", err=True)
     else:
         click.echo(f"{entry.id}: different; what came this time is kept as {', '.join(made)}")
     return 0 if outcome.equal else 1
@@ -158,21 +171,46 @@ def rate(identifier: str, verdict: str, other: str | None, note: str, as_json: b
 def _described(entry: Entry) -> list[tuple[str, Any]]:
     recipe = entry.recipe
     model = f"{recipe.model.reference} (sha256 {recipe.model.digest[:16] or 'unknown'}…)" if recipe.model else "none"
-    shown_below = ("prompt", "message", "messages", "text")
-    arguments = {k: v for k, v in recipe.arguments.items() if k not in shown_below and v is not None}
-    facts = {k: v for k, v in entry.facts.items() if k not in ("prompt", "text", "citations")}
+    # What the recipe says already, and what is shown below.
+    facts = {k: v for k, v in entry.facts.items() if k not in ("text", "citations") and k not in recipe.arguments}
     return [
         ("id", entry.id),
         ("made", f"{entry.created} by {recipe.task}, item {entry.item + 1}, by a model (AI-generated)"),
         ("model", model),
         ("seed", recipe.seed),
-        ("arguments", ", ".join(f"{k}={v}" for k, v in arguments.items())),
+        *_arguments(recipe),
         ("facts", ", ".join(f"{k}={v}" for k, v in facts.items())),
         *[("note", note) for note in entry.notes],
         *[("rating", f"{rating}{' ' + rating.note if rating.note else ''}") for rating in entry.ratings],
         ("recipe", f"sha256 {recipe.digest}"),
-        ("file", entry.path),
+        ("file", f"{entry.path}{OF_STATE[entry.state].format(id=entry.id)}"),
     ]
+
+
+OF_STATE = {
+    "whole": "",
+    "missing": " is missing; genarium reproduce {id} makes it again",
+    "changed": " was changed since it was made; genarium reproduce {id} makes it again and keeps this one beside it",
+    "unreadable": " can't be read; check who may read it",
+}
+
+
+def _arguments(recipe: Recipe) -> list[tuple[str, Any]]:
+    """Every argument in the order in which the task takes them; those that were left open share a line at the end."""
+    from genarium import tasks
+    from genarium.errors import BadInput
+
+    given = recipe.arguments
+    try:
+        order = [parameter.name for parameter in tasks.find(recipe.task).parameters]
+    except BadInput:  # of a package that is gone
+        order = []
+    named = [*(name for name in order if name in given), *(name for name in given if name not in order)]
+    said = [(name, given[name]) for name in named if given[name] is not None]
+    left_open = ", ".join(name for name in named if given[name] is None)
+    shown = [(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) for name, value in said]
+    told = [*shown, *([("left open", left_open)] if left_open else [])]
+    return [("arguments", ""), *((f"  {name}", value) for name, value in told)]
 
 
 def _read(entry: Entry) -> str:

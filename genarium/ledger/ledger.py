@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from genarium import files
 from genarium.artefacts import Artefact
 from genarium.errors import BadInput, StorageError
+from genarium.ledger.folder import MARK, PAGE, State, mark, state_of
 from genarium.recipe import Recipe
 
 SCHEMA_VERSION = 2
@@ -76,10 +76,6 @@ INSERT INTO ratings SELECT number, artefact, scale, value, NULL, note, created F
 DROP TABLE ratings_1;
 """
 
-PAGE = "page.html"
-# The International Press Telecommunications Council's term for media made by a trained model.
-DIGITAL_SOURCE_TYPE = "trainedAlgorithmicMedia"
-
 
 @dataclass(frozen=True)
 class Rating:
@@ -123,6 +119,11 @@ class Entry:
         """The artefact's page, where it has one."""
         page = self.path.with_name(PAGE)
         return page if page.is_file() else None
+
+    @property
+    def state(self) -> State:
+        """Whether the artefact's file is still the one that was recorded: it is read for that."""
+        return state_of(self.path, self.sha256)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry as JSON values."""
@@ -228,26 +229,16 @@ class Ledger:
         part = self.artefacts / f".{identifier}.part"
         name = artefact.kind + artefact.suffix
         sha256 = hashlib.sha256(content).hexdigest()
-        mark = {
-            "ai_generated": True,
-            "digital_source_type": DIGITAL_SOURCE_TYPE,
-            "generator": f"genarium {version('genarium')}",
-            "id": identifier,
-            "item": item,
-            "kind": artefact.kind,
-            "file": name,
-            "sha256": sha256,
-            "created": created,
-            "recipe": recipe.as_dict(),
-            "recipe_sha256": recipe.digest,
-        }
+        told = mark(
+            id=identifier, item=item, kind=artefact.kind, file=name, sha256=sha256, created=created, recipe=recipe
+        )
         with self._explained():
             try:
                 part.mkdir()
                 _write(part / name, content)
                 if (page := artefact.as_page()) is not None:
                     _write(part / PAGE, page.encode("utf-8", errors="replace"))
-                _write(part / "recipe.json", json.dumps(mark, indent=2, ensure_ascii=False).encode())
+                _write(part / MARK, told)
                 with self._transaction():
                     self.connection.execute(
                         "INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe.digest, recipe.canonical().decode())
@@ -307,6 +298,15 @@ class Ledger:
         """How many artefacts there are."""
         with self._explained():
             return int(self.connection.execute("SELECT count(*) FROM artefacts").fetchone()[0])
+
+    def damaged(self) -> list[tuple[str, State]]:
+        """The artefacts, newest first, whose files are not those that were recorded: id, and what is wrong."""
+        with self._explained():
+            rows = self.connection.execute("SELECT id, file, sha256 FROM artefacts ORDER BY number DESC").fetchall()
+        found = (
+            (identifier, state_of(self.artefacts / identifier / name, sha256)) for identifier, name, sha256 in rows
+        )
+        return [(identifier, state) for identifier, state in found if state != "whole"]
 
     def find(self, identifier: str) -> Entry:
         """The entry whose id is or begins with `identifier`, or the newest for `last`. Raises BadInput."""

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from genarium.artefacts import Artefact, png
-from genarium.ledger.ledger import PAGE
+from genarium.ledger.folder import PAGE
 from genarium.progress import Event
 from genarium.recipe import Recipe
 from genarium.server import errors

@@ -32,7 +32,7 @@ def test_a_text_is_made_shown_rated_found_and_made_again(genarium: Command, tiny
 
     shown = genarium("show", identifier)
     assert kept[1].read_text() in shown.stdout
-    assert "seed:        7" in shown.stdout
+    assert [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("seed:")] == ["7"]
     assert "AI-generated" in shown.stdout
     assert genarium("rate", identifier, "4", "--note", "a good one").stdout == f"{identifier} rated 4/5 (a good one)\n"
     entries = json.loads(genarium("history", "--json").stdout)

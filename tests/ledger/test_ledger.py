@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from genarium.artefacts import Text
 from genarium.errors import BadInput, StorageError
 from genarium.ledger import Ledger
 from genarium.ledger import ledger as ledger_module
+from genarium.ledger.folder import restore
 from genarium.recipe import Model, Recipe
 
 RECIPE = Recipe.of("text", {"prompt": "The fox", "n": 2}, Model("starter/text", "00"), 7)
@@ -36,6 +38,7 @@ import sys
 from genarium.artefacts import Text
 from genarium.ledger import Ledger
 from genarium.ledger import ledger as ledger_module
+from genarium.ledger.folder import restore
 from genarium.recipe import Recipe
 with Ledger() as ledger:
     for number in range(int(sys.argv[2])):
@@ -241,3 +244,22 @@ def test_a_folder_that_can_not_be_written_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GENARIUM_HOME", "/proc/genarium")
     with pytest.raises(StorageError, match="set GENARIUM_HOME to another folder"):
         Ledger()
+
+
+def test_a_file_that_is_missing_or_changed_is_noticed_and_put_back_by_equal_bytes() -> None:
+    with Ledger() as ledger:
+        kept = [ledger.keep(made(f" {verb}."), RECIPE) for verb in ("ran", "sang", "slept")]
+        assert ledger.damaged() == []
+        shutil.rmtree(ledger.find(kept[0].id).path.parent)
+        ledger.find(kept[1].id).path.write_text("The fox lied.")
+        assert ledger.damaged() == [(kept[1].id, "changed"), (kept[0].id, "missing")]
+        before = [ledger.find(one.id) for one in kept]
+        assert [entry.state for entry in before] == ["missing", "changed", "whole"]
+        assert restore(before[0], made(" ran.")) is None
+        aside = restore(before[1], made(" sang."))
+        assert aside is not None
+        assert aside.read_text() == "The fox lied."
+        assert ledger.damaged() == []
+        mark = json.loads((before[0].path.parent / "recipe.json").read_text())
+        assert (mark["ai_generated"], mark["sha256"], mark["created"]) == (True, before[0].sha256, before[0].created)
+        assert Recipe.from_dict(mark["recipe"]) == RECIPE
