@@ -44,7 +44,7 @@ class Source(Protocol):
 class Scenes:
     """Composed scenes, endless. What is held out asks for pairs that training never shows.
 
-    Things look the way the font draws them: mirrored ones would be as many again to learn.
+    Things look the way their sprites do: mirrored ones would be as many again to learn.
     """
 
     def __init__(self, size: int, *, snap: int, seed: int):

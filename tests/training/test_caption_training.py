@@ -14,7 +14,7 @@ from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval
 
 from genarium.checkpoints import blip as layout
 from genarium.checkpoints import tokenizer as tokenizers
-from genarium.data.scenes import World, is_held_out, missing, parse
+from genarium.data.scenes import World, is_held_out, parse
 from genarium.data.scenes.changes import CHANGES
 from genarium.data.scenes.dice import Dice
 from genarium.data.scenes.kinds import COLOURS, KINDS
@@ -25,7 +25,6 @@ from genarium.training.caption import _config, train_caption, train_match
 from genarium.training.describe import Match, Tell
 
 numbers = st.integers(0, 10**6)
-needs_font = pytest.mark.skipif(bool(missing()), reason="the emoji font is not installed")
 SMALL = {"width": 32, "image_layers": 1, "text_layers": 1, "batch_size": 4, "evaluate_every": 100, "device": "cpu"}
 
 
@@ -92,7 +91,6 @@ def test_recolouring_turns_hues_and_keeps_greys_grey() -> None:
     torch.testing.assert_close(same, same[:, :1].expand_as(same))
 
 
-@needs_font
 def test_nothing_is_said_of_the_colours_of_recoloured_pictures() -> None:
     made, source = captions.tokenizer(), captions.Scenes(1)
     objective = Tell(Captioner(_config(32, 1, 1, made.get_vocab_size())), made, source, batch_size=32, seed=0)
@@ -121,7 +119,6 @@ def test_the_tokenizer_knows_every_word_of_the_grammar_and_spells_the_others() -
     assert captions.UNKNOWN not in made.encode("a unicorn skateboarding").ids
 
 
-@needs_font
 def test_a_stopped_run_ends_in_the_same_weights_and_both_open_in_transformers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +156,6 @@ def test_a_stopped_run_ends_in_the_same_weights_and_both_open_in_transformers(
         torch.testing.assert_close(layout.load_matcher(tmp_path / "match")(picture, tokens), scores, atol=1e-4, rtol=0)
 
 
-@needs_font
 def test_the_frozen_encoder_stays_and_the_rest_learns(tmp_path: Path) -> None:
     train_caption(out=str(tmp_path / "caption"), steps=1, **SMALL)  # type: ignore[arg-type]
     begin = load_file(tmp_path / "caption" / "model.safetensors")
@@ -174,7 +170,6 @@ def test_the_frozen_encoder_stays_and_the_rest_learns(tmp_path: Path) -> None:
         assert not torch.equal(after[f"text_encoder.{word}"], begin[f"text_decoder.bert.{word}"])
 
 
-@needs_font
 def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
     train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
     source, made = captions.Scenes(1), captions.tokenizer()
@@ -189,7 +184,6 @@ def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
         assert len(wrong(changed, told(scene, 64))) == 1
 
 
-@needs_font
 def test_grounding_asks_the_first_block_to_look_at_what_nouns_and_colours_name(tmp_path: Path) -> None:
     train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
     source, made = captions.Scenes(1), captions.tokenizer()

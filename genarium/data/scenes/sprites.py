@@ -1,19 +1,22 @@
-"""Sprites from Debian's colour emoji font: fitted to a square, tinted by luminance."""
+"""Sprites of the kinds: fitted to a square, tinted by luminance.
+
+The drawings are those of Debian's colour emoji font, under the SIL Open Font License (sprites.OFL.txt), kept in one
+image so that scenes are the same everywhere; scripts/make_sprites.py makes it from the font.
+"""
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from genarium.data.scenes.kinds import KINDS
-from genarium.errors import GenariumError
 
-FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-STRIKE = 109
-"""The one size the font's bitmaps come in."""
+ATLAS = Path(__file__).with_name("sprites.png")
+CELL = 136
+"""Pixels of a side of a drawing's place in the atlas, the widest that the font draws."""
 
 _TINTS = {
     "red": (226, 30, 36),
@@ -26,29 +29,20 @@ _TINTS = {
 }
 
 
-def missing() -> str | None:
-    """A sentence saying how to get the font, or None where it is there."""
-    if FONT.is_file():
-        return None
-    return (
-        f"scenes are drawn with the colour emoji font {FONT}, which isn't here; "
-        "install it with: apt-get install fonts-noto-color-emoji"
-    )
-
-
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
-    if sentence := missing():
-        raise GenariumError(sentence)
-    return ImageFont.truetype(str(FONT), STRIKE)
+@cache
+def _atlas() -> tuple[Image.Image, list[str]]:
+    """All drawings, and the names of their kinds, row by row."""
+    with Image.open(ATLAS) as atlas:
+        return atlas.convert("RGBA"), atlas.info["kinds"].split()
 
 
 @cache
 def glyph(kind: str) -> Image.Image:
-    """The kind's drawing as the font has it, RGBA, cropped to what is visible."""
-    drawn = Image.new("RGBA", (180, 180), (0, 0, 0, 0))
-    ImageDraw.Draw(drawn).text((20, 20), KINDS[kind].glyph, font=_font(), embedded_color=True)
-    return drawn.crop(drawn.getbbox())
+    """The kind's drawing in its own colours, RGBA, cropped to what is visible."""
+    atlas, kinds = _atlas()
+    row, column = divmod(kinds.index(kind), atlas.width // CELL)
+    cell = atlas.crop((column * CELL, row * CELL, (column + 1) * CELL, (row + 1) * CELL))
+    return cell.crop(cell.getbbox())
 
 
 def tint(drawn: Image.Image, colour: str) -> Image.Image:
@@ -86,10 +80,7 @@ def paste(canvas: np.ndarray, left: int, top: int, drawn: Sprite) -> None:
 
 @cache
 def sprite(kind: str, colour: str | None, size: int, flipped: bool = False) -> Sprite:
-    """Premultiplied colour (size, size, 3) and what shines through (size, size, 1), both uint16 of 0 to 255.
-
-    Raises GenariumError where the font is missing.
-    """
+    """Premultiplied colour (size, size, 3) and what shines through (size, size, 1), both uint16 of 0 to 255."""
     drawn = glyph(kind)
     if colour is not None and colour != KINDS[kind].natural:
         drawn = tint(drawn, colour)

@@ -111,7 +111,7 @@ class World:
 
     Scene (seed, index, split) is always the same. Objects stand on a grid of `snap` pixels, and their sizes are
     multiples of it: a snap equal to an autoencoder's stride keeps every sprite on whole latent cells.
-    With `flip` False they all look the way the font draws them. `kinds` narrows the world.
+    With `flip` False they all look the way the sprites do. `kinds` narrows the world.
     Raises BadInput for sizes that don't fit.
     """
 
@@ -251,7 +251,7 @@ class World:
         return Scene(where, dice.below(VARIANTS), things, ask, text)
 
     def picture(self, scene: Scene) -> np.ndarray:
-        """(size, size, 3) uint8. Raises GenariumError where the font is missing."""
+        """(size, size, 3) uint8."""
         canvas = background(scene.background, scene.variant, self.size).copy()
         for thing in scene.things:
             left, top, right, _ = thing.box
