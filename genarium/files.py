@@ -1,22 +1,65 @@
-"""Files that appear whole or not at all, and the folder where a user's things live."""
+"""Files that appear whole or not at all, the names people give them, and the folder where a user's things live."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
+import secrets
+import stat
+import sys
 from pathlib import Path
+from types import ModuleType
 
-from genarium.errors import StorageError
+from genarium.errors import BadInput, StorageError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+LONGEST_NAME = 255
+"""Bytes of a file's name on all usual file systems."""
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Errors that say of a name only that nothing is there."""
+OPENED = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/[^/]+/fd/\d+")
+"""Names of what this process has open already, which may be an ordinary file and yet must not be replaced."""
 
 
 def home() -> Path:
-    """The user's data folder: `GENARIUM_HOME`, else the platform's place for application data."""
-    if named := os.environ.get("GENARIUM_HOME"):
-        return Path(named).expanduser()
+    """The user's data folder: `GENARIUM_HOME`, else the platform's place for application data. Raises BadInput."""
+    if there := os.environ.get("GENARIUM_HOME"):
+        return named(there)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("genarium", appauthor=False))
+
+
+def named(name: str | Path) -> Path:
+    """The path a person means, `~` expanded. Raises BadInput where nothing can have that name or it can't be looked at.
+
+    So `is_file` and its like answer for it, whatever it is.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.stat()
+    except RuntimeError:
+        user = str(name).partition("/")[0]
+        raise BadInput(f"there is no user {shortened(user[1:])!r} on this machine; write the path out") from None
+    except ValueError:  # a byte that no path has
+        raise BadInput(f"{shortened(str(name))!r} is no path; name a file or a folder") from None
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise BadInput(f"can't use {shortened(str(name))}: {reason(error)}; name another path") from None
+    return path
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """The text for a sentence: of a long one the beginning, and how long it is."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def place_of(file: Path) -> str:
@@ -33,25 +76,88 @@ def at(place: str) -> Path:
 def write_atomically(file: Path, content: bytes) -> None:
     """Write beside the file, flush to disk, then rename over it: a crash leaves the old file or the new.
 
-    Raises StorageError (disk full, read-only folder); the old file is then untouched.
+    A link stays one: what it leads to is written. Of several that write one file at once, one is last. Raises
+    StorageError (disk full, read-only folder); the old file is then untouched.
     """
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
+        file = file.resolve()
         file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
-    except OSError as error:
-        remove_quietly(part)
+        part, opened = _open_part(file)
+        with os.fdopen(opened, "wb") as out:
+            try:
+                with contextlib.suppress(OSError):  # what was private stays so
+                    part.chmod(stat.S_IMODE(file.stat().st_mode))
+                out.truncate()
+                out.write(content)
+                out.flush()
+                os.fsync(opened)
+                if fcntl is None:  # Windows renames no open file
+                    out.close()
+                part.replace(file)  # while it is locked: nobody else writes into it
+            except BaseException:
+                remove_quietly(part)
+                raise
+    except (OSError, RuntimeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "its links lead round in a circle"
         raise StorageError(
-            f"can't write {file}: {reason(error)}; free some space or choose another folder "
+            f"can't write {shortened(str(file), 300)}: {why}; free some space or choose another folder "
             "(what was saved before is untouched)"
         ) from None
-    except BaseException:
-        remove_quietly(part)
-        raise
+
+
+def _open_part(file: Path) -> tuple[Path, int]:
+    """A new file beside `file` to write its content into, and its descriptor. Raises OSError.
+
+    It has the same name each time, and is locked: so what a killed process left is written over, not left lying.
+    """
+    part = file.with_name(f".{file.name}.part")
+    if len(os.fsencode(part.name)) > LONGEST_NAME:
+        part = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.part")
+    while fcntl is not None:
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        if os.fstat(opened).st_uid != os.geteuid():  # in a folder that several share: what is theirs is not used
+            os.close(opened)
+            break
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(opened), part.lstat()):
+                return part, opened
+        os.close(opened)  # who had the lock before renamed it away
+    part = file.with_name(f".{secrets.token_hex(16)}.part")
+    return part, os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def write_output(file: Path, content: bytes) -> None:
+    """Write a result where a person wants it: a file whole or not at all, a pipe or a device as it is.
+
+    Raises BadInput where the place takes nothing, StorageError where writing fails.
+    """
+    if not is_device(file):
+        write_atomically(file, content)
+        return
+    try:
+        if stat.S_ISBLK(file.stat().st_mode):
+            raise BadInput(f"{file} is a disk; name a file on it")
+        sys.stdout.flush()  # which it may be another name of
+        # Not blocking: a pipe that nobody reads would wait for ever.
+        opened = os.open(file, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(opened, "wb") as out:
+            os.set_blocking(opened, True)
+            out.write(content)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise BadInput(f"nothing reads from {file}; start its reader first, or name a file") from None
+        raise StorageError(f"can't write to {file}: {reason(error)}; name a file") from None
+
+
+def is_device(file: Path) -> bool:
+    """Whether it is there and neither an ordinary file nor a folder: a pipe, a device, a socket, or already open."""
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return False
+    return OPENED.fullmatch(str(file)) is not None or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def sha256(file: Path) -> str:
@@ -63,9 +169,10 @@ def sha256(file: Path) -> str:
         raise StorageError(f"can't read {file}: {reason(error)}") from None
 
 
-def remove_quietly(file: Path) -> None:
-    with contextlib.suppress(OSError):
-        file.unlink(missing_ok=True)
+def remove_quietly(file: Path | None) -> None:
+    if file is not None:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def reason(error: OSError) -> str:

@@ -2,14 +2,15 @@
 
 A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in the words of the standard libraries for
 it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
-`list[X]` for repeatable, `Path` for a file to read, a `TypedDict` for an object with named fields. FastAPI and
-pydantic read the same annotations.
+`list[X]` for repeatable (`MaxLen` then counts items; of each it stands inside, `list[Annotated[X, MaxLen(9)]]`), `Path`
+for a file to read, a `TypedDict` for an object with named fields. FastAPI and pydantic read the same annotations.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+import reprlib
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from annotated_doc import Doc
-from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen
 
+from genarium import files
 from genarium.errors import BadInput
 
 REQUIRED = inspect.Parameter.empty
+LONGEST_TEXT = 1_000_000
+"""Characters of a text where the signature says nothing else: ten novels, and a second to tokenise."""
+LONGEST_BOOK = 10_000_000
+"""Characters where a text is read piece by piece."""
+MOST_ITEMS = 1_000_000
+LARGEST_FILE = 2**30
+"""Bytes of a file that is given as an argument."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,10 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help."""
+    """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help.
+
+    `longest` is in characters of a text, `most` the items of a repeated argument.
+    """
 
     name: str
     type: type
@@ -45,6 +57,8 @@ class Parameter:
     maximum: float | None = None
     above: float | None = None
     below: float | None = None
+    longest: int = LONGEST_TEXT
+    most: int = MOST_ITEMS
     needs_content: bool = False
     verbatim: bool = False
     fields: tuple[Parameter, ...] = ()
@@ -59,9 +73,11 @@ class Parameter:
             return None
         if self.repeated:
             if isinstance(value, str) or not isinstance(value, Sequence):
-                raise BadInput(f"{self.name} must be a list, got {value!r}")
+                raise BadInput(f"{self.name} must be a list, got {seen(value)}")
             if self.needs_content and not value:
                 raise BadInput(f"{self.name} is empty; give at least one")
+            if len(value) > self.most:
+                raise BadInput(f"{self.name} has {len(value):,} items; give at most {self.most:,}")
             return [self._check_one(item) for item in value]
         return self._check_one(value)
 
@@ -69,16 +85,17 @@ class Parameter:
         # A photo is named by text, which from Python may be a path.
         converted = _convert(str(value) if self.verbatim and isinstance(value, Path) else value, self.type)
         if converted is None:
-            raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {value!r}")
+            raise BadInput(f"{self.name} must be {TYPE_NAMES.get(self.type, self.type.__name__)}, got {seen(value)}")
+        if self.type is str:
+            self._check_text(converted)
         if self.fields:
             return bind(self.name, self.fields, (), converted)
         if self.choices and converted not in self.choices:
-            raise BadInput(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {value!r}")
+            raise BadInput(f"{self.name} must be one of {', '.join(map(str, self.choices))}; got {seen(value)}")
         if self.needs_content and not converted.strip():
             raise BadInput(f"{self.name} is empty; give it some text")
-        if self.type is Path and not converted.is_file():
-            found = "is a folder" if converted.is_dir() else "is not there"
-            raise BadInput(f"{self.name} must be a file to read, but {value} {found}")
+        if self.type is Path:
+            self._check_file(converted)
         tests = (
             (self.minimum, lambda limit: converted < limit, "at least"),
             (self.maximum, lambda limit: converted > limit, "at most"),
@@ -87,8 +104,26 @@ class Parameter:
         )
         for limit, broken, words in tests:
             if limit is not None and broken(limit):
-                raise BadInput(f"{self.name} must be {words} {limit:g}, got {value!r}")
+                raise BadInput(f"{self.name} must be {words} {limit:g}, got {seen(value)}")
         return converted
+
+    def _check_text(self, text: str) -> None:
+        if len(text) > self.longest:
+            raise BadInput(f"{self.name} has {len(text):,} characters; at most {self.longest:,} are read")
+        if not self.verbatim:  # which may be a path, and those are bytes
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise BadInput(
+                    f"{self.name} is not UTF-8 text (character {error.start + 1}); convert it first"
+                ) from None
+
+    def _check_file(self, file: Path) -> None:
+        if not file.is_file():
+            found = "is a folder" if file.is_dir() else "is a pipe or a device" if file.exists() else "is not there"
+            raise BadInput(f"{self.name} must be a file to read, but {files.shortened(str(file), 300)} {found}")
+        if file.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{self.name} is larger than {LARGEST_FILE // 2**30} GiB, the most that is read; split it")
 
     def schema(self) -> dict[str, Any]:
         """This parameter as JSON Schema."""
@@ -103,9 +138,10 @@ class Parameter:
             "exclusiveMaximum": self.below,
             "enum": list(self.choices) or None,
             "minLength": 1 if self.needs_content else None,
+            "maxLength": self.longest if self.type is str and not self.choices else None,
         }
         one |= {name: value for name, value in bounds.items() if value is not None}
-        whole = {"type": "array", "items": one} if self.repeated else one
+        whole = {"type": "array", "items": one, "maxItems": self.most} if self.repeated else one
         if self.optional:
             whole = {"anyOf": [whole, {"type": "null"}]}
         if not self.required:
@@ -135,7 +171,7 @@ def _convert(value: Any, wanted: type) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         return float(value) if number else None
     if wanted is Path:
-        return Path(value).expanduser() if isinstance(value, str | Path) and str(value) else None
+        return files.named(value) if isinstance(value, str | Path) and str(value) else None
     if wanted is dict:
         return dict(value) if isinstance(value, Mapping) else None
     return value if isinstance(value, wanted) else None
@@ -151,25 +187,49 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
 
 
 def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: bool = False) -> Parameter:
-    metadata: list[Any] = []
-    if get_origin(hint) is Annotated:
-        hint, *metadata = get_args(hint)
+    hint, metadata = _apart(hint)
     optional = False
     if get_origin(hint) in (Union, types.UnionType):
         inner = [part for part in get_args(hint) if part is not type(None)]
         optional, hint = True, inner[0]
     repeated = get_origin(hint) is list
+    facts: dict[str, Any] = {}
     if repeated:
-        hint = get_args(hint)[0]
+        facts["most"] = next((item.max_length for item in metadata if isinstance(item, MaxLen)), MOST_ITEMS)
+        hint, of_items = _apart(get_args(hint)[0])
+        metadata = [item for item in metadata if not isinstance(item, MaxLen)] + of_items
     choices: tuple[Any, ...] = ()
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         hint = type(choices[0])
-    facts: dict[str, Any] = {}
     if is_typeddict(hint):
         named = get_type_hints(hint, include_extras=True)
         facts["fields"], hint = tuple(_parameter(field, inner) for field, inner in named.items()), dict
-    for item in [m for entry in metadata for m in (entry if isinstance(entry, GroupedMetadata) else [entry])]:
+    return Parameter(
+        name=name,
+        type=hint,
+        default=default,
+        positional=positional,
+        optional=optional,
+        repeated=repeated,
+        choices=choices,
+        **facts,
+        **_said_of(metadata),
+    )
+
+
+def _apart(hint: Any) -> tuple[Any, list[Any]]:
+    """A type and what is annotated to it."""
+    if get_origin(hint) is not Annotated:
+        return hint, []
+    inner, *metadata = get_args(hint)
+    return inner, [m for entry in metadata for m in (entry if isinstance(entry, GroupedMetadata) else [entry])]
+
+
+def _said_of(metadata: Sequence[Any]) -> dict[str, Any]:
+    """What annotations say, as fields of a Parameter."""
+    facts: dict[str, Any] = {}
+    for item in metadata:
         match item:
             case Doc():
                 facts["help"] = item.documentation
@@ -181,18 +241,21 @@ def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: boo
                 facts["above"] = item.gt
             case Lt():
                 facts["below"] = item.lt
+            case MaxLen():
+                facts["longest"] = item.max_length
             case MinLen() | Verbatim():
                 facts["verbatim" if isinstance(item, Verbatim) else "needs_content"] = True
-    return Parameter(
-        name=name,
-        type=hint,
-        default=default,
-        positional=positional,
-        optional=optional,
-        repeated=repeated,
-        choices=choices,
-        **facts,
-    )
+    return facts
+
+
+def seen(value: Any) -> str:
+    """The value for a sentence, cut where it is long."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 120
+_SHORT.maxlong = 60
 
 
 def bind(name: str, wanted: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

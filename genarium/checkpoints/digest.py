@@ -3,32 +3,76 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Sequence
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 
 from genarium import files
-from genarium.errors import StorageError
+from genarium.errors import BadCheckpoint, StorageError
 
 DECIDING = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 STATE_DICTS = ("*.pt", "*.bin")  # where a folder has no safetensors: see `state_dict.py`
+MARKS = ("config.json", "model_index.json", "adapter_config.json", "modules.json", "*.safetensors", "*.pt", "*.bin")
+"""What a checkpoint's folder has at least one of; `min-dalle` keeps its in folders of these names."""
+INNER = ("dalle_bart_mini", "dalle_bart_mega")
+LARGEST_TEXT = 256 * 2**20
+"""Bytes of a file that is not weights: the largest tokenizers have 35 MB."""
+MOST_FILES = 20_000
 NOT_DECIDING = ("training.safetensors", "training.json", "training_args.json")
 
 
+def require_checkpoint(path: Path) -> None:
+    """Raises BadCheckpoint where the folder is none, which is told by its names alone: nothing in it is read."""
+    try:
+        names = [entry.name for entry in os.scandir(path)]
+    except OSError as error:
+        raise BadCheckpoint(f"{path} can't be read: {files.reason(error)}; name another folder") from None
+    if not any(fnmatch(name, mark) for name in names for mark in MARKS) and not set(INNER) & set(names):
+        raise BadCheckpoint(
+            f"{path} has no config.json, so it is not a checkpoint folder; name one in the layout of Hugging Face "
+            "(config.json, model.safetensors, tokenizer.json) or of diffusers (model_index.json)"
+        )
+
+
 def checkpoint_files(path: Path) -> list[Path]:
-    """The files that decide a checkpoint's outputs, sorted by name, sub-folders included."""
-    found = {file for pattern in DECIDING for file in path.rglob(pattern) if file.is_file()}
-    found |= {
-        file
-        for pattern in STATE_DICTS
-        for file in path.rglob(pattern)
-        if file.is_file() and not any(file.parent.glob("*.safetensors"))
-    }
-    visible = (
-        f for f in found if f.name not in NOT_DECIDING and not any(p.startswith(".") for p in f.relative_to(path).parts)
-    )
-    return sorted(visible, key=lambda file: file.relative_to(path).as_posix())
+    """The files that decide a checkpoint's outputs, sorted by name, sub-folders included.
+
+    Raises BadCheckpoint where one of them is no ordinary file, or far too large for what it is.
+    """
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        weighted = any(fnmatch(name, "*.safetensors") for name in names)
+        patterns = DECIDING if weighted else (*DECIDING, *STATE_DICTS)
+        for name in names:
+            if name.startswith(".") or name in NOT_DECIDING or not any(fnmatch(name, one) for one in patterns):
+                continue
+            file = Path(folder) / name
+            if _is_file(file):
+                found.append(file)
+        if len(found) > MOST_FILES:
+            raise BadCheckpoint(f"{path} holds more than {MOST_FILES:,} files; name a checkpoint's own folder")
+    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+
+
+def _is_file(file: Path) -> bool:
+    """Whether it is there. Raises BadCheckpoint where reading it would wait for ever, or fill the memory."""
+    try:
+        told = file.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):  # a link that leads nowhere
+            return False
+        raise BadCheckpoint(f"{file} can't be read: {files.reason(error)}; get the folder again") from None
+    if not stat.S_ISREG(told.st_mode):
+        raise BadCheckpoint(f"{file} is a pipe or a device, not an ordinary file; get the folder again")
+    if told.st_size > LARGEST_TEXT and not fnmatch(file.name, "*.safetensors") and file.suffix not in (".pt", ".bin"):
+        raise BadCheckpoint(f"{file} is larger than {LARGEST_TEXT // 2**20} MiB; get the folder again")
+    return True
 
 
 def of_folder(path: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from genarium import files
 from genarium.checkpoints import adapter, catalogue, digest
 from genarium.errors import BadCheckpoint, ModelNotFound
 
@@ -52,9 +53,10 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
     if reference == "starter" or reference.startswith("starter/"):
         name = default if reference == "starter" else reference.removeprefix("starter/")
         return f"starter/{name}", catalogue.starter(name).path
-    folder = Path(reference).expanduser()
+    folder = files.named(reference)
     if reference and folder.is_dir():
         folder = folder.resolve()
+        digest.require_checkpoint(folder)
         return str(folder), folder
     if folder.is_file():
         raise BadCheckpoint(f"{reference} is a file; name the checkpoint's folder")

@@ -17,6 +17,7 @@ import click
 from genarium.cli.display import Display
 from genarium.cli.options import given
 from genarium.cli.tasks import run_task, task_command
+from genarium.cli.terminal import printable
 from genarium.errors import BadInput, GenariumError
 from genarium.messages import Message
 from genarium.progress import Event
@@ -80,9 +81,10 @@ def talk(arguments: dict[str, Any]) -> None:
                 break
             if command == "/system":
                 arguments["system"] = rest.strip() or None
-                click.echo(f"system: {rest.strip() or 'nothing'}", err=True)
+                click.echo(printable(f"system: {rest.strip() or 'nothing'}"), err=True)
             else:
-                click.echo(f"no command {command}: {HELP}; put a space before a message that begins with /", err=True)
+                known = f"{HELP}; put a space before a message that begins with /"
+                click.echo(printable(f"no command {command}: {known}"), err=True)
             continue
         text, identifier = _reply(arguments | {"messages": messages}, line.strip())
         last = identifier or last
@@ -193,7 +195,8 @@ def list_conversations(*, as_json: bool) -> None:
     for row in rows:
         about = " ".join(str(row["first"]).split())
         when = str(row["created"])[:16].replace("T", " ")
-        click.echo(f"{row['id']}  {when}  {row['messages']:>3} messages  {str(row['model'])[-24:]:<24}  {about[:60]}")
+        counts = f"{row['messages']:>3} messages  {str(row['model'])[-24:]:<24}"
+        click.echo(printable(f"{row['id']}  {when}  {counts}  {about[:60]}"))
 
 
 def _beginnings(messages: list[Message]) -> Iterator[str]:

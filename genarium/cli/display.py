@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.terminal import echo_result, printable
 from genarium.errors import StorageError
 from genarium.files import reason
 from genarium.progress import Event
@@ -73,7 +74,7 @@ class Display:
     def write(self, text: str) -> None:
         """A piece of the result on stdout, where a line may end later."""
         self.close_bar()
-        click.echo(text, nl=False)
+        echo_result(text, nl=False)
         sys.stdout.flush()
         if text:
             self.streamed = True
@@ -84,6 +85,7 @@ class Display:
         if self.midline:
             click.echo()
             self.midline = False
+        sentence = printable(sentence)
         if self.bar is not None:
             self.bar.console.print(sentence, markup=False, highlight=False)
         else:
@@ -122,7 +124,9 @@ class Display:
             self.row = self.bar.add_task(event.stage, total=event.total)
         about: Any = event.preview if isinstance(event.preview, str) and event.stage != "writing" else ""
         assert self.row is not None
-        self.bar.update(self.row, description=f"{event.stage} {about}"[:60], completed=event.done, total=event.total)
+        self.bar.update(
+            self.row, description=printable(f"{event.stage} {about}"[:60]), completed=event.done, total=event.total
+        )
 
 
 def _new_bar() -> Progress:

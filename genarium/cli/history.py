@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genarium.cli.display import Display
+from genarium.cli.terminal import echo_result, printable
 
 if TYPE_CHECKING:
     from genarium.ledger import Entry
@@ -45,7 +45,7 @@ def history(ctx: click.Context, limit: int, task: str | None, search: str | None
         when = entry.created[:16].replace("T", " ")
         about = f"{entry.recipe.task:<9} {_shorten(model, 14):<14} {ratings:<5} {_shorten(entry.title, width)}"
         state = entry.state
-        click.echo(f"{entry.id}  {when}  {about}" + ("" if state == "whole" else f"  (file {state})"))
+        click.echo(printable(f"{entry.id}  {when}  {about}") + ("" if state == "whole" else f"  (file {state})"))
 
 
 @history.command()
@@ -77,7 +77,7 @@ def export(preferences: bool, task: str | None, output: str | None) -> None:
     if output is None:
         click.echo(written.decode(), nl=False)
     else:
-        files.write_atomically(Path(output), written)
+        files.write_output(files.named(output), written)
         click.echo(f"{len(found[having[0]])} pairs of {having[0]} are in {output}", err=True)
 
 
@@ -99,15 +99,15 @@ def show(identifier: str, as_json: bool) -> None:
     width = max(len(name) for name, _ in described) + 1
     for name, value in described:
         first, *more = str(value).splitlines() or [""]
-        click.echo(f"{name + ':':<{width}} {first}".rstrip())
+        click.echo(printable(f"{name + ':':<{width}} {first}".rstrip()))
         for line in more:
-            click.echo(f"{'':<{width}} {line}".rstrip())
+            click.echo(printable(f"{'':<{width}} {line}".rstrip()))
     if entry.kind == "chat":
         click.echo()
-        click.echo(transcript(chat.said(entry)))
+        echo_result(transcript(chat.said(entry)))
     elif entry.kind in ("text", "records", "summary", "answer"):
         click.echo()
-        click.echo(_read(entry))
+        echo_result(_read(entry))
 
 
 @click.command()
@@ -165,7 +165,7 @@ def rate(identifier: str, verdict: str, other: str | None, note: str, as_json: b
     if as_json:
         click.echo(json.dumps({"id": entry.id, **vars(rating)}))
     else:
-        click.echo(f"{entry.id} rated {rating}{f' ({note})' if note else ''}")
+        click.echo(f"{entry.id} rated {rating}{printable(f' ({note})') if note else ''}")
 
 
 def _described(entry: Entry) -> list[tuple[str, Any]]:

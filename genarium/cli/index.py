@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from genarium.cli.display import Display
+from genarium.cli.terminal import printable
 
 SHOWN = 10
 
@@ -80,9 +81,9 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
         )
         if paths
     )
-    click.echo(f"{report.name}: {report.files} files, {report.passages} passages ({counts})")
+    click.echo(printable(f"{report.name}: {report.files} files, {report.passages} passages ({counts})"))
     for path, why in list(report.skipped.items())[:SHOWN]:
-        click.echo(f"  skipped {path}: {why}")
+        click.echo(printable(f"  skipped {path}: {why}"))
     if len(report.skipped) > SHOWN:
         click.echo(f"  and {len(report.skipped) - SHOWN} more; --json lists them all")
     click.echo(f'ask it: genarium ask "…" --index {report.name}', err=True)
@@ -100,7 +101,7 @@ def _list(as_json: bool) -> None:
         for row in rows:
             size = f"{row['bytes'] / 2**20:.1f} MiB"
             counts = f"{row['files']} files, {row['passages']} passages, {size}, indexed {row['updated']}"
-            click.echo(f"{row['name']}: {counts}, {row['state']}\n  {row['folder']}")
+            click.echo(printable(f"{row['name']}: {counts}, {row['state']}\n  {row['folder']}"))
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
 import click
 
+from genarium.cli.terminal import sentence
 from genarium.errors import GenariumError
 
 
@@ -69,6 +71,9 @@ _add_commands()
 
 def main() -> None:
     """The entry point: a person's mistake becomes one plain sentence and a non-zero exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that is not of its encoding is shown, and no error
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = genarium.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -76,10 +81,10 @@ def main() -> None:
         click.echo(error.ctx.get_help() if error.ctx else "")
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"genarium: {error.format_message()}", err=True)
+        click.echo(f"genarium: {sentence(error.format_message())}", err=True)
         sys.exit(2)
     except GenariumError as error:
-        click.echo(f"genarium: {error}", err=True)
+        click.echo(f"genarium: {sentence(error)}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("genarium: stopped; what was finished is kept, nothing is half-written", err=True)
@@ -88,6 +93,9 @@ def main() -> None:
         # The reader of our output went away: not an error, and nothing more can be said.
         sys.stderr.close()
         sys.exit(141)
+    except RecursionError:
+        click.echo("genarium: something that was given is nested too deeply; flatten it", err=True)
+        sys.exit(2)
     except MemoryError:
         click.echo("genarium: out of memory; use a smaller model, -n or --max-new-tokens", err=True)
         sys.exit(1)

@@ -7,6 +7,11 @@ from typing import Any
 
 import click
 
+from genarium.cli.terminal import printable
+
+LONGEST_CARD = 2**20
+"""Bytes of a model card that are shown."""
+
 
 @click.group()
 def models() -> None:
@@ -62,10 +67,13 @@ def show_model(reference: str, as_json: bool) -> None:
         over = ""
         if adapter.is_adapter(found.path):
             over = f", an adapter over {adapter.read_config(found.path)['base_model_name_or_path']}"
-        click.echo(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
+        click.echo(
+            printable(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
+        )
         card = found.path / "README.md"
-        if card.exists():
-            click.echo("\n" + card.read_text("utf-8", errors="replace"))
+        if card.is_file():
+            with card.open("rb") as opened:
+                click.echo("\n" + printable(opened.read(LONGEST_CARD).decode("utf-8", errors="replace")))
 
 
 @models.command("pull")

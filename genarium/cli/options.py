@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from genarium.errors import BadInput
+from genarium.files import shortened
 from genarium.signature import Parameter
 
 
@@ -22,10 +23,12 @@ class JsonObject(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return json.loads(value)
-        except ValueError as error:
-            self.fail(f"{value!r} is not JSON ({error})", param, ctx)
+        except (ValueError, RecursionError) as error:
+            self.fail(f"{shortened(value)!r} is not JSON ({error})", param, ctx)
 
 
+LARGEST_INPUT = 64 * 2**20
+"""Bytes that are read from standard input."""
 TYPES: dict[type, click.ParamType[Any]] = {
     str: click.STRING,
     int: click.INT,
@@ -98,7 +101,10 @@ def lines_of_standard_input() -> list[str]:
 
 def read_standard_input() -> str:
     """All of it, without the line end a pipe adds. Raises BadInput where it is not UTF-8."""
+    content = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+    if len(content) > LARGEST_INPUT:
+        raise BadInput(f"standard input is larger than {LARGEST_INPUT // 2**20} MiB, the most that is read; give less")
     try:
-        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
+        return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise BadInput("standard input is not UTF-8 text; convert it first (iconv -t UTF-8)") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from genarium import files
 from genarium.artefacts import Artefact, Png, Sheet, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
+from genarium.cli.terminal import echo_result, printable
 from genarium.tasks.task import Task
 
 
@@ -53,12 +53,13 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     """Ask, run, print: results to stdout, everything else to stderr."""
     from genarium.run import prepare, run
 
+    place = files.named(output) if output is not None else None
     recipe = prepare(task.name, **arguments)
     stream = (
         not as_json and sys.stdout.isatty() and issubclass(task.artefact, Text) and recipe.arguments.get("n", 1) == 1
     )
-    to_rows = output is not None and task.artefact.kind == "records" and output.endswith(".jsonl")
-    rows = Path(output) if output is not None and to_rows and not is_folder(output) else None
+    to_rows = task.artefact.kind == "records" and place is not None and place.suffix == ".jsonl"
+    rows = place if place and to_rows and not is_folder(str(output)) and not files.is_device(place) else None
     with Display(stream=stream, rows=rows) as display:
         if stream:
             display.write(recipe.arguments.get("prompt", ""))
@@ -75,27 +76,28 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
                 click.echo(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(result)} {artefact.id}", err=True)
                 if number and not sys.stderr.isatty():
                     click.echo("\n---\n")
-            click.echo(str(artefact))
+            echo_result(artefact)
     if output:
         write(list(result), output)
     if not as_json:
-        click.echo(kept(list(result)), err=True)
+        click.echo(printable(kept(list(result))), err=True)
 
 
 def is_folder(output: str) -> bool:
     """Whether `-o` names a folder: one that is there, or a name that ends as a folder's does."""
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or files.named(output).is_dir()
 
 
 def write(artefacts: list[Artefact], output: str) -> None:
     """The results as `-o` wants them: in one file, or each in its own in a folder."""
+    place = files.named(output)
     if not is_folder(output):
-        files.write_atomically(Path(output), as_file(artefacts, Path(output).suffix))
+        files.write_output(place, as_file(artefacts, place.suffix))
         return
     singles = [artefact for artefact in artefacts if not isinstance(artefact, Sheet)]  # all on it are there already
     for number, artefact in enumerate(singles, 1):
-        file = Path(output) / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
-        files.write_atomically(file, artefact.content())
+        file = place / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
+        files.write_output(file, artefact.content())
 
 
 def as_file(artefacts: list[Artefact], suffix: str) -> bytes:

@@ -80,7 +80,7 @@ def pinned(pins: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _there(one: str) -> list[Photo]:
-    place = Path(one).expanduser()
+    place = files.named(one)
     if place.is_file():
         return [_file(one, place)]
     if not place.is_dir():

@@ -24,7 +24,7 @@ def find(source: str) -> list[Path]:
 
     NAME is looked for under `GENARIUM_DATA` and under `data/` in the user's data folder. Raises BadInput.
     """
-    places = [Path(source).expanduser()]
+    places = [files.named(source)]
     if Path(source).name == source:
         named = os.environ.get("GENARIUM_DATA")
         places += [Path(folder) / source for folder in (named, files.home() / "data") if folder]

@@ -65,7 +65,7 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
     A stopped or killed call loses at most the batch in hand; the next one goes on. Raises BadInput where the folder
     is not there or holds nothing that can be read, StorageError where another process is at it.
     """
-    where = folder.expanduser()
+    where = files.named(folder)
     if not where.is_dir():
         raise BadInput(f"{folder} is {'a file' if where.exists() else 'not there'}; name a folder of documents")
     where = where.resolve()

@@ -322,7 +322,7 @@ def named(asked: str | None) -> str:
         raise BadInput(f"which index? {there()}" + ("; name one with --index" if known else ""))
     if asked in known:
         return asked
-    path = Path(asked).expanduser()
+    path = files.named(asked)
     if path.is_dir():
         if of := of_folder(path):
             return of

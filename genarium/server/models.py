@@ -8,9 +8,9 @@ with.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
+from genarium import files
 from genarium.checkpoints import catalogue
 from genarium.errors import ModelNotFound
 from genarium.server.settings import Settings
@@ -48,7 +48,7 @@ class Models:
 
 def _tasks_of(reference: str) -> list[str]:
     """What a folder is for, as its files say; nothing where they don't, since then it may be for anything."""
-    folder = Path(reference).expanduser()
+    folder = files.named(reference)
     if (folder / "model_index.json").is_file():
         return ["image"]
     try:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from annotated_doc import Doc
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Records
 from genarium.errors import BadInput
 from genarium.rows import rows
+from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def answer(
         list[str] | None, Doc("what to ask; several in quotes each. Words without quotes are one question"), MinLen(1)
     ] = None,
     *,
-    context: Annotated[str | None, Doc("the text to answer from; - reads it from standard input"), MinLen(1)] = None,
+    context: Annotated[
+        str | None, Doc("the text to answer from; - reads it from standard input"), MinLen(1), MaxLen(LONGEST_BOOK)
+    ] = None,
     context_file: Annotated[Path | None, Doc("a file with the text to answer from")] = None,
     questions: Annotated[
         Path | None,

@@ -14,7 +14,7 @@ from genarium.errors import BadInput
 from genarium.messages import Message, conversation
 from genarium.recipe import MAX_SEED
 from genarium.tasks.task import task
-from genarium.tasks.text import JsonSchema, LogProbs
+from genarium.tasks.text import JsonSchema, LogProbs, Stop
 
 
 @task(starter="chat")
@@ -50,7 +50,7 @@ def chat(
         float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
     ] = 0.0,
     repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
-    stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
+    stop: Stop = None,
     template: Annotated[
         Literal["checkpoint", "plain"],
         Doc("how the conversation is written for the model: its own chat template, or a plain transcript"),

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_doc import Doc
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Summary
 from genarium.errors import BadInput
+from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
 
 
 @task(starter="encoder")
 def summarize(
-    text: Annotated[str | None, Doc("the text; - reads it from standard input"), MinLen(1)] = None,
+    text: Annotated[
+        str | None, Doc("the text; - reads it from standard input"), MinLen(1), MaxLen(LONGEST_BOOK)
+    ] = None,
     *,
     file: Annotated[Path | None, Doc("a text file to read instead")] = None,
     sentences: Annotated[int | None, Doc("how many sentences; 3 where neither this nor ratio is given"), Ge(1)] = None,

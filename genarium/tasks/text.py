@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval, MinLen
+from annotated_types import Ge, Gt, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Text
@@ -15,6 +15,9 @@ from genarium.tasks.task import task
 
 JsonSchema = Annotated[
     str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
+]
+Stop = Annotated[
+    list[Annotated[str, MaxLen(1000)]] | None, Doc("end before this text; may be repeated, up to 64 times"), MaxLen(64)
 ]
 LogProbs = Annotated[
     int | None,
@@ -40,7 +43,7 @@ def text(
         float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
     ] = 0.0,
     repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
-    stop: Annotated[list[str] | None, Doc("end before this text; may be repeated")] = None,
+    stop: Stop = None,
     strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
     json_schema: JsonSchema = None,
     logprobs: LogProbs = None,

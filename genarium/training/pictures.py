@@ -19,7 +19,7 @@ from genarium.data.pictures import cover, read_picture
 from genarium.data.scenes.closeups import closeups
 from genarium.data.scenes.world import Scene, Split, World
 from genarium.errors import BadInput
-from genarium.files import sha256, write_atomically
+from genarium.files import named, sha256, write_atomically
 from genarium.models.thumbnails import spread
 from genarium.progress import emit, note
 
@@ -207,7 +207,7 @@ def source_of(data: str, size: int, *, seed: int, captioned: bool = False) -> So
     """
     if data == "scenes":
         return Scenes(size, snap=size // SNAP_CELLS, seed=seed)
-    folder = Path(data).expanduser()
+    folder = named(data)
     if not folder.exists():
         raise BadInput(f"no pictures called {data!r}; name a folder, or `scenes`, composed ones")
     return Folder(folder, size, seed=seed, captioned=captioned)
