@@ -48,9 +48,9 @@ class Rows:
                 if self._opened is None:
                     self.file.parent.mkdir(parents=True, exist_ok=True)
                     # What a kill left half-written is cut off with the rewrite.
-                    files.write_atomically(self.file, b"".join(line(row) for row in self.done[:-1]))
+                    files.write_atomically(self.file, b"".join(_as_made(row) for row in self.done[:-1]))
                     self._opened = self.file.open("ab")
-                self._opened.write(line(row))
+                self._opened.write(_as_made(row))
                 self._opened.flush()
             except OSError as error:
                 raise StorageError(
@@ -91,6 +91,11 @@ def keeping(digest: str | None) -> Iterator[Rows]:
 def line(row: Row) -> bytes:
     """The row as a line of JSON Lines, its keys sorted: equal rows are equal bytes."""
     return json.dumps(row, ensure_ascii=False, sort_keys=True).encode("utf-8", errors="replace") + b"\n"
+
+
+def _as_made(row: Row) -> bytes:
+    """The row as a line with its keys in the order they were made in: a table's columns are in that order."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n"
 
 
 def _read(file: Path) -> list[Row]:

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genarium.data.tables import read_table
-from genarium.data.text import read
+from genarium.data.delimited import listed
+from genarium.data.tables import AS_IT_LOOKS, How, Table, read_table, require_rows
 from genarium.errors import BadInput
 from genarium.progress import note
 
 
 @dataclass(frozen=True)
 class LabelledText:
+    """`row` is its place in the file it comes from, 0 where it comes from none."""
+
     text: str
     label: str
+    row: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Question:
-    """The answer is `context[start:end]`; there is none where both are 0."""
+    """The answer is `context[start:end]`; there is none where both are 0. `others` are as right as it."""
 
     question: str
     context: str
     start: int = 0
     end: int = 0
+    others: tuple[str, ...] = ()
+    row: int = field(default=0, compare=False)
 
     @property
     def answer(self) -> str:
@@ -44,101 +48,125 @@ class Pair:
     query: str
     passage: str
     label: float
+    row: int = field(default=0, compare=False)
 
 
-def read_rows(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
-    """The file's rows by column name: CSV and JSON Lines by their endings, any other has tabs between its values.
+def read_rows(path: Path, how: How = AS_IT_LOOKS) -> Table:
+    """The file's rows: JSON Lines by its ending, else a table, one with tabs between its columns where none is named.
 
-    Without a header the columns are called 1, 2, … Raises BadInput, also where the file has no rows.
+    Raises BadInput, also where the file has no rows.
     """
-    kind = path.suffix.lower()
-    if kind in (".jsonl", ".ndjson") or (kind == ".csv" and header):
-        rows = read_table(path)
-    else:
-        text = read(path).removeprefix("\ufeff")
-        # Quotes mean something in CSV; between tabs they are part of the text.
-        split = csv.reader(io.StringIO(text)) if kind == ".csv" else (line.split("\t") for line in text.split("\n"))
-        values = [row for row in split if any(value.strip() for value in row)]
-        widest = max(map(len, values), default=0)
-        columns = values.pop(0) if header and values else [str(number) for number in range(1, widest + 1)]
-        rows = [dict(zip(columns, row, strict=False)) for row in values]
-    if not rows:
-        raise BadInput(f"{path} has no rows; name a file with some")
-    return rows
+    return require_rows(read_table(path, how, usual="\t"))
 
 
 def read_labelled(
-    path: Path, *, text: str | None = None, label: str | None = None, header: bool = True
+    path: Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    how: How = AS_IT_LOOKS,
 ) -> list[LabelledText]:
-    """Texts and their labels from CSV, TSV or JSON Lines; columns `text` and `label` unless named. Raises BadInput."""
-    rows = read_rows(path, header=header)
-    text = text or ("text" if header else "1")
-    label = label or ("label" if header else "2")
-    for name, option in ((text, "--text-column"), (label, "--label-column")):
-        _require(rows, name, path, f"name the right one with {option}" + ", or say --no-header" * header)
-    found = [LabelledText(str(row[text]).strip(), str(row[label]).strip()) for row in rows]
+    """Texts and their labels from a table or JSON Lines; columns `text` and `label` unless named. Raises BadInput."""
+    table = read_rows(path, how)
+    text, label = text or ("text" if how.header else "1"), label or ("label" if how.header else "2")
+    or_header = ", or say --no-header" if table.header else ""
+    texts, labels = (
+        table.texts(name, f"name the right one with {option}{or_header}")
+        for name, option in ((text, "--text-column"), (label, "--label-column"))
+    )
+    rows = zip(texts, labels, table.numbers, strict=True)
+    found = [LabelledText(said.strip(), name.strip(), number) for said, name, number in rows]
     kept = [example for example in found if example.text and example.label]
     if not kept:
         raise BadInput(f"{path} has no row with both a {text!r} and a {label!r}; fill some in")
-    if empty := len(found) - len(kept):
-        note(f"{empty} of {len(found)} rows in {path.name} have no text or no label and were left out")
+    if empty := [example.row for example in found if not example.text or not example.label]:
+        which = f"{len(empty)} of {len(found)} rows in {path.name} ({listed(empty)})"
+        note(f"{which} have no text or no label and are left out")
     return kept
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_questions(path: Path, how: How = AS_IT_LOOKS) -> list[Question]:
     """SQuAD's rows as JSON Lines: question, context, answer_start (characters) and text, or SQuAD's `answers`.
 
-    A row without an answer, or an empty one, is a question the context does not answer. Raises BadInput.
+    A row without an answer, or an empty one, is a question the context does not answer. Of several answers the first
+    is learned, and each is right. Raises BadInput.
     """
-    rows = read_rows(path)
-    for name in ("question", "context"):
-        _require(rows, name, path, "rows need question, context, answer_start and text")
+    table = read_rows(path, how)
+    columns = [
+        table.texts(name, "rows need question, context, answer_start and text") for name in ("question", "context")
+    ]
     found = []
-    for number, row in enumerate(rows, 1):
-        answers = row.get("answers") or {}
-        text = row.get("text", next(iter(answers.get("text", [])), "")) or ""
-        start = row.get("answer_start", next(iter(answers.get("answer_start", [])), 0)) or 0
-        question, context = str(row["question"]), str(row["context"])
-        if not text:
-            found.append(Question(question, context))
-            continue
-        if not isinstance(start, int) or context[start : start + len(text)] != text:
-            there = context.find(text)
-            hint = f"it begins at {there}" if there >= 0 else "the context does not hold it"
-            raise BadInput(f"{path}, row {number}: {text!r} is not at answer_start {start}; {hint}")
-        found.append(Question(question, context, start, start + len(text)))
+    for question, context, row, number in zip(*columns, table.dicts(), table.numbers, strict=True):
+        if not question.strip() or not context.strip():
+            raise BadInput(f"{path}, row {number}: has no question or no context; fill it in, or leave the row out")
+        answers = [(text, start) for text, start in _answers(row, table, number) if text]
+        for text, start in answers:
+            if start < 0 or context[start : start + len(text)] != text:
+                there = context.find(text)
+                hint = f"it begins at {there}" if there >= 0 else "the context does not hold it"
+                raise BadInput(f"{path}, row {number}: {text!r} is not at answer_start {start}; {hint}")
+        text, start = answers[0] if answers else ("", 0)
+        others = tuple(dict.fromkeys(other for other, _ in answers if other != text))
+        found.append(Question(question, context, start, start + len(text), others, number))
     if not any(question.answer for question in found):
         raise BadInput(f"{path} has no question with an answer; give some rows answer_start and text")
     return found
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def _answers(row: dict[str, Any], table: Table, number: int) -> list[tuple[str, int]]:
+    """Each answer's text and where it begins, in any of the ways that SQuAD's rows are written. Raises BadInput."""
+    named = row.get("answers")
+    if "text" in row or named is None:
+        found = [(row.get("text") or "", row.get("answer_start") or 0)]
+    elif isinstance(named, dict):
+        found = list(zip(named.get("text") or [], named.get("answer_start") or [], strict=False))
+    else:
+        found = [(one.get("text"), one.get("answer_start")) if isinstance(one, dict) else (one, None) for one in named]
+    whole = []
+    for text, told in found:
+        start = int(told) if isinstance(told, str) and told.strip().isdecimal() else told
+        if not isinstance(text, str) or not isinstance(start, int) or isinstance(start, bool):
+            raise BadInput(
+                f"{table.path}, row {number}: an answer is a text and answer_start a whole number, got {told!r}"
+            )
+        whole.append((table.as_read(text), start))
+    return whole
+
+
+def read_pairs(path: Path, how: How = AS_IT_LOOKS) -> list[Pair]:
     """JSON Lines (or CSV) of query, passage and label 0 or 1; or of query, positive and a list of negatives.
 
     Raises BadInput.
     """
-    rows = read_rows(path)
-    _require(rows, "query", path, "rows need query, passage and label, or query, positive and negatives")
+    table = read_rows(path, how)
+    queries = table.texts("query", "rows need query, passage and label, or query, positive and negatives")
     found = []
-    for number, row in enumerate(rows, 1):
-        query = str(row["query"])
+    for query, row, number in zip(queries, table.dicts(), table.numbers, strict=True):
         if "positive" in row:
             negatives = row.get("negatives", [])
-            if not isinstance(negatives, list):
-                raise BadInput(f"{path}, row {number}: negatives must be a list of texts, got {negatives!r}")
-            found.append(Pair(query, str(row["positive"]), 1.0))
-            found += [Pair(query, str(passage), 0.0) for passage in negatives]
+            passages: list[Any] = [row["positive"], *negatives] if isinstance(negatives, list) else [None]
+            if not all(isinstance(passage, str) for passage in passages):
+                raise BadInput(f"{path}, row {number}: positive must be a text and negatives a list of texts")
+            found += [Pair(query, one, float(place == 0), number) for place, one in enumerate(passages)]
             continue
+        passage = row.get("passage")
         try:
             label = float(row["label"])
-            found.append(Pair(query, str(row["passage"]), label))
         except (KeyError, TypeError, ValueError):
             label = -1.0
-        if not 0 <= label <= 1:
+        if not 0 <= label <= 1 or not isinstance(passage, str):
             raise BadInput(f"{path}, row {number}: needs a passage and a label from 0 to 1, or positive and negatives")
+        found.append(Pair(query, passage, label, number))
+    if silent := [pair.row for pair in found if not pair.query.strip() or not pair.passage.strip()]:
+        raise BadInput(f"{path}, {listed(silent)}: no query or an empty passage; fill it in, or leave the row out")
     if len({pair.label for pair in found}) < 2:
         raise BadInput(f"{path}: every label is {found[0].label:g}; ranking is learned from good and bad passages")
     return found
+
+
+def alike(text: str) -> str:
+    """The same for texts that differ in case, white space and Unicode's ways to write one character (NFKC) alone."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def hold_out(keys: Sequence[str], share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -170,10 +198,3 @@ def draw(labels: Sequence[str], count: int, seed: int) -> list[int]:
             if queue and len(drawn) < count:
                 drawn.append(queue.pop(0))
     return drawn
-
-
-def _require(rows: Sequence[dict[str, Any]], name: str, path: Path, way_out: str) -> None:
-    for number, row in enumerate(rows, 1):
-        if row.get(name) is None:
-            what = f"has no column {name!r}" if name not in rows[0] else f"has nothing under {name!r} in row {number}"
-            raise BadInput(f"{path} {what}; its columns are {', '.join(rows[0])}; {way_out}")

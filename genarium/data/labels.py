@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from genarium.data.tables import PLAIN, column, read_table
+from genarium.data.delimited import listed
+from genarium.data.tables import pick, read_table, require_rows
 from genarium.errors import BadInput
+from genarium.progress import note
 
 
 def read_labels(given: Sequence[str] | None) -> list[str] | None:
@@ -16,6 +18,11 @@ def read_labels(given: Sequence[str] | None) -> list[str] | None:
     labels = [label.strip() for item in given for label in item.split(",")]
     if not all(labels):
         raise BadInput(f"a label is empty in {','.join(given)!r}; put one word or more between the commas")
+    return _choice(labels)
+
+
+def _choice(labels: list[str]) -> list[str]:
+    """The same labels. Raises BadInput where one is there twice or alone."""
     folded = [label.casefold() for label in labels]
     if twice := [label for label in labels if folded.count(label.casefold()) > 1]:
         raise BadInput(f"label {twice[0]!r} is there twice; name each label once")
@@ -31,19 +38,25 @@ def read_examples(
 
     The text is in `text_column`, else in the only other column, else in `text`. Raises BadInput.
     """
-    table = read_table(path)
-    found = column(table, label_column, path)
-    others = [name for name in table[0] if name != label_column]
-    texts = column(table, text_column or (others[0] if len(others) == 1 else PLAIN), path)
-    known = {label.casefold(): label for label in labels or read_labels(sorted(set(found))) or []}
+    table = require_rows(read_table(path))
+    found = [label.strip() for label in table.texts(label_column, "name the one with the labels with label_column")]
+    others = [name for name in table.columns if name != label_column]
+    texts = table.texts(text_column or (others[0] if len(others) == 1 else pick(table, None)))
+    rows = list(zip(texts, found, table.numbers, strict=True))
+    if empty := [number for text, label, number in rows if not text.strip() or not label]:
+        note(f"{path.name}: {listed(empty)} of the examples have no text or no label and are left out")
+        rows = [row for row in rows if row[2] not in set(empty)]
+    if not rows:
+        raise BadInput(f"{path} has no row with both a text and a label; fill some in")
+    known = {label.casefold(): label for label in labels or _choice(sorted({label for _, label, _ in rows}))}
     examples = []
-    for number, (text, label) in enumerate(zip(texts, found, strict=True), 1):
-        if label.strip().casefold() not in known:
+    for text, label, number in rows:
+        if label.casefold() not in known:
             raise BadInput(
-                f"{path}, example {number}: its label {label!r} is none of {', '.join(known.values())}; "
-                "correct it, or name all labels with --labels"
+                f"{path}, row {number}: its label {label!r} is none of {', '.join(known.values())}; "
+                "correct it, or name all labels"
             )
-        examples.append((text, known[label.strip().casefold()]))
+        examples.append((text, known[label.casefold()]))
     if missing := [label for label in known.values() if label not in {given for _, given in examples}]:
         raise BadInput(f"{path} has no example of {missing[0]!r}; give at least one of each label")
     return examples, list(known.values())

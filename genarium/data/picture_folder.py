@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from genarium.data.tables import column, read_table
+from genarium.data.tables import read_table, require_rows
 from genarium.data.text import read
 from genarium.errors import BadInput
 
@@ -55,12 +55,15 @@ def list_pictures(folder: Path) -> list[Listed]:
 
 
 def _read_metadata(file: Path) -> list[tuple[str, str]]:
-    rows = read_table(file)
-    names = column(rows, FILE, file)
-    for name in names:
+    table = require_rows(read_table(file))
+    names = table.texts(FILE)
+    captions = table.texts(CAPTION) if CAPTION in table.columns else [""] * len(names)
+    for name, number in zip(names, table.numbers, strict=True):
+        if not name:
+            raise BadInput(f"{file}, row {number}: no {FILE}; name the picture")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise BadInput(f"{file} names {name!r}, which leads out of its folder; put the pictures beside it")
-    return [(name, " ".join(str(row.get(CAPTION) or "").split())) for name, row in zip(names, rows, strict=True)]
+    return [(name, " ".join(caption.split())) for name, caption in zip(names, captions, strict=True)]
 
 
 def _beside(file: Path) -> str:

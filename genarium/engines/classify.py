@@ -68,7 +68,7 @@ class TrainedHead:
 
 
 def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:
-    """A row a text: `text`, `label`, and `probabilities` by label, to six decimals.
+    """A row a text: `text`, `label`, and `probabilities` by label, to six decimals; of an empty text None and none.
 
     Rows that a stopped run of the same recipe finished are taken over. A chunk is computed whole even where its
     first rows are there, since what shares a batch can change a sum's last digit.
@@ -78,20 +78,33 @@ def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:
     cut_before = classifier.n_cut  # a model stays open from run to run
     for begin in range(done - done % CHUNK, len(texts), CHUNK):
         chunk = texts[begin : begin + CHUNK]
-        probabilities = np.exp(classifier.log_probabilities(chunk))
-        for place, (text, row) in enumerate(zip(chunk, probabilities, strict=True), begin):
+        said = [text for text in chunk if text.strip()]
+        found = iter(np.exp(classifier.log_probabilities(said)) if said else [])
+        for place, text in enumerate(chunk, begin):
+            row = next(found) if text.strip() else None
             if place >= done:
-                shares = dict(zip(classifier.labels, (round(float(p), 6) for p in row), strict=True))
-                label = classifier.labels[int(row.argmax())]
-                kept.add({"text": text, "label": label, "probabilities": shares})
+                kept.add(_row(text, row, classifier.labels))
     if cut := classifier.n_cut - cut_before:
         note(f"{cut} of {len(texts)} texts are longer than {classifier.context} tokens and were read up to there")
     return list(kept.done)
 
 
+def _row(text: str, probabilities: np.ndarray | None, labels: Sequence[str]) -> Row:
+    if probabilities is None:
+        return {"text": text, "label": None, "probabilities": {}}
+    shares = dict(zip(labels, (round(float(p), 6) for p in probabilities), strict=True))
+    return {"text": text, "label": labels[int(probabilities.argmax())], "probabilities": shares}
+
+
+def columns(labels: Sequence[str], found: Sequence[Row]) -> dict[str, list[Any]]:
+    """The rows as columns of a table: the label, and each label's probability in one of its own."""
+    shares = {f"probability_{label}": [row["probabilities"].get(label) for row in found] for label in labels}
+    return {"label": [row["label"] for row in found]} | shares
+
+
 def counts(labels: Sequence[str], found: Sequence[Row]) -> dict[str, int]:
-    """How many texts have each label, none left out."""
-    counted = Counter(row["label"] for row in found)
+    """How many texts have each label, none left out; empty texts have none."""
+    counted = Counter(row["label"] for row in found if row["label"] is not None)
     return {label: counted[label] for label in labels}
 
 
@@ -103,12 +116,14 @@ def summary(counted: dict[str, int]) -> str:
 
 
 def table(found: Sequence[Row], width: int = 100) -> str:
-    """Label, its probability and the text, a line each."""
-    longest = max(len(row["label"]) for row in found)
+    """Label, its probability and the text, a line each; of an empty text neither."""
+    longest = max(len(row["label"] or "") for row in found)
 
     def line(row: dict[str, Any]) -> str:
         text = " ".join(row["text"].split())
         shown = text if len(text) <= width else text[: width - 1] + "…"
+        if row["label"] is None:
+            return f"{'-':<{longest}}  {'-':<5}  (empty)"
         return f"{row['label']:<{longest}}  {row['probabilities'][row['label']]:.3f}  {shown}"
 
     return "\n".join(map(line, found))

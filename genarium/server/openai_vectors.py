@@ -105,12 +105,13 @@ async def moderations(request: Request, asked: ModerationRequest) -> Response:
     made = result[0]
     assert isinstance(made, Records)
     harmless = {label.casefold() for label in desk.settings.harmless}
+    labels = list(made.extra["counts"])
     found = [
         {
-            "flagged": row["label"].casefold() not in harmless,
-            "categories": {label: label == row["label"] for label in row["probabilities"]},
-            "category_scores": row["probabilities"],
-            "category_applied_input_types": {label: ["text"] for label in row["probabilities"]},
+            "flagged": row["label"] is not None and row["label"].casefold() not in harmless,
+            "categories": {label: label == row["label"] for label in labels},
+            "category_scores": row["probabilities"] or dict.fromkeys(labels, 0.0),
+            "category_applied_input_types": {label: ["text"] for label in labels},
         }
         for row in made.rows
     ]

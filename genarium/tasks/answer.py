@@ -11,6 +11,7 @@ from annotated_types import Ge, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Records
+from genarium.data.tables import PLAIN, Delimiter, Encoding, How, NoHeader, read_table, require_rows
 from genarium.errors import BadInput
 from genarium.rows import rows
 from genarium.signature import LONGEST_BOOK
@@ -42,6 +43,9 @@ def answer(
         Path | None,
         Doc("a file of questions: one a line, or CSV or JSON Lines with question, and context where each has its own"),
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     top_k: Annotated[int, Doc("answers to each question, best first"), Interval(ge=1, le=100)] = 1,
     no_answer: Annotated[bool, Doc("let the answer be that there is none")] = False,
     max_answer_len: Annotated[int, Doc("longest answer, in tokens"), Interval(ge=1, le=512)] = 15,
@@ -64,7 +68,7 @@ def answer(
     """
     from genarium.engines.reader import Reading
 
-    asked = _asked(question or [], context, context_file, questions)
+    asked = _asked(question or [], context, context_file, questions, How(delimiter, encoding, header=not no_header))
     kept = rows()
     done = kept.begin(len(asked))
     reader = engines.open_reader(model, dtype=dtype)
@@ -81,9 +85,10 @@ def answer(
     yield _records(kept.done, timed)
 
 
-def _asked(question: Sequence[str], context: str | None, context_file: Path | None, file: Path | None) -> list[Asked]:
+def _asked(
+    question: Sequence[str], context: str | None, context_file: Path | None, file: Path | None, how: How
+) -> list[Asked]:
     """Everything that is asked, the words of the command first. Raises BadInput."""
-    from genarium.data.tables import PLAIN, column, read_table
     from genarium.data.text import read
 
     if context is not None and context_file is not None:
@@ -91,12 +96,17 @@ def _asked(question: Sequence[str], context: str | None, context_file: Path | No
     shared = read(context_file) if context_file is not None else context
     asked = [Asked(one, shared or "") for one in _whole_questions(question)]
     if file is not None:
-        table = read_table(file)
-        name = "question" if not table or PLAIN not in table[0] or "question" in table[0] else PLAIN
+        table = require_rows(read_table(file, how))
+        name = PLAIN if PLAIN in table.columns and "question" not in table.columns else "question"
+        name = "1" if not table.header and table.delimiter else name
+        contexts = table.texts("context") if "context" in table.columns else [""] * len(table.rows)
+        identifiers = table.cells("id") if "id" in table.columns else [None] * len(table.rows)
         asked += [
-            Asked(text, str(row.get("context") or shared or ""), row.get("id"))
-            for text, row in zip(column(table, name, file), table, strict=True)
+            Asked(text, own or shared or "", identifier)
+            for text, own, identifier in zip(table.texts(name), contexts, identifiers, strict=True)
         ]
+    elif how.said:
+        raise BadInput(f"{how.said[0]} says how a file of questions is read; name the file as well")
     if not asked:
         raise BadInput('answer needs a question, as in genarium answer "Who lives there?" --context-file story.txt')
     for number, one in enumerate(asked, 1):

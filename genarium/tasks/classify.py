@@ -11,6 +11,7 @@ from annotated_types import MinLen
 
 from genarium import engines
 from genarium.artefacts import Records
+from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.progress import note
 from genarium.tasks.task import task
 
@@ -24,6 +25,9 @@ def classify(
     ] = None,
     file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of texts")] = None,
     column: Annotated[str | None, Doc("where the file has its texts [default: the only column, or text]")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     few_shot: Annotated[Path | None, Doc("a table of labelled examples to learn from")] = None,
     label_column: Annotated[str, Doc("where the examples have their labels"), MinLen(1)] = "label",
     template: Annotated[
@@ -35,23 +39,34 @@ def classify(
         str, Doc("decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model")
     ] = "starter",
 ) -> Iterator[Records]:
-    """Give every text one of a few labels, with a probability for each, and count them."""
-    from genarium.data.labels import read_examples, read_labels
-    from genarium.data.tables import given
-    from genarium.engines.classify import counts, label_rows, summary, table
+    """Give every text one of a few labels, with a probability for each, and count them.
 
-    asked = given(texts, file, column)
+    -o NAME.csv writes the file's own columns and, behind them, the label and each label's probability. An empty text
+    has neither, and is not counted.
+    """
+    from genarium.data.labels import read_examples, read_labels
+
+    how = How(delimiter, encoding, header=not no_header)
+    asked = given(texts, file, column, how, of_empty="they are given no label, and are not counted")
     named = read_labels(labels)
     examples: list[tuple[str, str]] = []
     if few_shot is not None:
-        examples, named = read_examples(few_shot, column, label_column, named)
+        # The examples' columns have names, whatever those of the file are called.
+        examples, named = read_examples(few_shot, None if no_header else column, label_column, named)
     classifier = engines.open_classifier(model, labels=named, examples=examples, template=template, calibrate=calibrate)
+    from genarium.engines.classify import columns, counts, label_rows, summary, table
+
     note(classifier.way)
-    found = label_rows(classifier, asked)
+    found = label_rows(classifier, asked.texts)
     counted = counts(classifier.labels, found)
+    names, cells = asked.table.with_columns(columns(classifier.labels, found))
     yield Records(
         rows=found,
         summary=summary(counted),
         shown=table(found),
         extra={"counts": counted, "way": classifier.way},
+        columns=names,
+        cells=cells,
+        delimiter=asked.table.delimiter or ",",
+        marked=asked.table.marked,
     )

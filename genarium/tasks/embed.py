@@ -11,6 +11,7 @@ from annotated_types import MinLen
 
 from genarium import engines
 from genarium.artefacts import Plot, Records, Vectors
+from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.errors import BadInput
 from genarium.tasks.task import task
 
@@ -21,6 +22,9 @@ def embed(
     *,
     file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of texts")] = None,
     column: Annotated[str | None, Doc("where the file has its texts [default: the only column, or text]")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     static: Annotated[bool, Doc("also the mean of the embedding table's rows, which no neighbour moves")] = False,
     compare: Annotated[bool, Doc("the first text is a word: show how its vector moves from text to text")] = False,
     model: Annotated[str, Doc("starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id")] = "starter",
@@ -29,9 +33,7 @@ def embed(
 
     With -o NAME.safetensors, NAME.npy or NAME.jsonl they are written in that format.
     """
-    from genarium.data.tables import given
-
-    asked = given(texts, file, column)
+    asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
     encoder = engines.open_encoder(model)
     if not compare:
         vectors = encoder.embed(asked)

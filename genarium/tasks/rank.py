@@ -11,6 +11,7 @@ from annotated_types import Ge, MinLen
 
 from genarium import engines
 from genarium.artefacts import Records
+from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.progress import note
 from genarium.tasks.task import task
 
@@ -24,16 +25,19 @@ def rank(
     *,
     file: Annotated[Path | None, Doc("a .csv, .tsv or .jsonl file, or plain lines, in place of passages")] = None,
     column: Annotated[str | None, Doc("where the file has its passages [default: the only column, or text]")] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    no_header: NoHeader = False,
     top_k: Annotated[int, Doc("keep this many, best first; 0 for all"), Ge(0)] = 0,
     model: Annotated[
         str, Doc("decides the way: a head with one output reads query and passage together, an encoder apart")
     ] = "starter",
 ) -> Iterator[Records]:
     """Put passages in the order in which they answer a query."""
-    from genarium.data.tables import given
+    how = How(delimiter, encoding, header=not no_header)
+    asked = given(passages, file, column, how, what="passages").texts
     from genarium.engines.rank import best, table
 
-    asked = given(passages, file, column, what="passages")
     ranker = engines.open_ranker(model)
     note(ranker.way)
     scores = ranker.scores(query, asked)

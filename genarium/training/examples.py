@@ -21,6 +21,7 @@ from genarium.data.labelled import (
     read_questions,
 )
 from genarium.data.pieces import pieces as cut
+from genarium.data.tables import How
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.training.answer import Answer, Windows
@@ -41,21 +42,21 @@ class Parts:
 
 
 def reader(
-    task: str, *, text: str | None, label: str | None, header: bool, names: Sequence[str]
+    task: str, *, text: str | None, label: str | None, how: How, names: Sequence[str]
 ) -> Callable[[Path], list[Any]]:
     """What reads a file of this task's examples. `names` are `LABEL=NAME`: a label is called NAME from then on."""
     if task != "classify":
         for option, value in (("--text-column", text), ("--label-column", label), ("--name", names or None)):
             if value is not None:
                 raise BadInput(f"{option} is for --task classify; {task} has its columns' names fixed")
-        return read_questions if task == "answer" else read_pairs
+        return partial(read_questions if task == "answer" else read_pairs, how=how)
     called: dict[str, str] = {}
     for entry in names:
         before, equals, after = entry.partition("=")
         if not equals or not before or not after:
             raise BadInput(f"--name must be LABEL=NAME, as in 1=positive, got {entry!r}")
         called[before] = after
-    return partial(_renamed, partial(read_labelled, text=text, label=label, header=header), called)
+    return partial(_renamed, partial(read_labelled, text=text, label=label, how=how), called)
 
 
 def _renamed(read: Callable[[Path], list[LabelledText]], called: dict[str, str], path: Path) -> list[LabelledText]:

@@ -39,6 +39,12 @@ def finetune(
     out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     text_column: Annotated[str | None, Doc("classify: the column with the texts [default: text]")] = None,
     label_column: Annotated[str | None, Doc("classify: the column with the labels [default: label]")] = None,
+    delimiter: Annotated[
+        str | None, Doc("what is between columns: comma, semicolon, tab, pipe or a character [default: found out]")
+    ] = None,
+    encoding: Annotated[
+        str | None, Doc("the files' encoding, as in cp1252 or gb18030 [default: by their mark, or UTF-8]")
+    ] = None,
     no_header: Annotated[bool, Doc("the first line is a row already; columns are called 1, 2, …")] = False,
     name: Annotated[
         list[str] | None, Doc("call a label of the data something else, as in 1=positive; may be repeated")
@@ -80,6 +86,7 @@ def finetune(
 
     from genarium.checkpoints import tokenizer
     from genarium.checkpoints.find import find
+    from genarium.data.tables import How
     from genarium.devices import pick_device
     from genarium.training import examples as parts_of
     from genarium.training import report, start
@@ -94,7 +101,8 @@ def finetune(
         if given and task != "classify":
             raise BadInput(f"{option} is for --task classify; leave it out")
     emit("reading", preview=data.name)
-    read = parts_of.reader(task, text=text_column, label=label_column, header=not no_header, names=name or ())
+    how = How(delimiter, encoding, header=not no_header)
+    read = parts_of.reader(task, text=text_column, label=label_column, how=how, names=name or ())
     parts = parts_of.split(
         read,
         data,

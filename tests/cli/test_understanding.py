@@ -23,13 +23,15 @@ def test_a_file_is_classified_into_a_file_and_counted(genarium: Callable[..., An
         "classify", "--file", rows, "--column", "review", "--labels", "fox,hill", "--model", tiny, "-o", out
     )
     assert done.returncode == 0
-    assert "1 of 3 texts are empty (row 3)" in done.stderr
+    assert "1 of 3 texts are empty (row 4); they are given no label" in done.stderr
     assert "a generative model whose next words are scored over the labels alone" in done.stderr
     with out.open(newline="") as opened:
         found = list(csv.DictReader(opened))
-    assert [row["text"] for row in found] == ["The fox, really", "moon", ""]
-    assert {row["label"] for row in found} <= {"fox", "hill"}
-    assert json.loads(found[0]["probabilities"]).keys() == {"fox", "hill"}
+    assert list(found[0]) == ["id", "review", "label", "probability_fox", "probability_hill"]
+    assert [(row["id"], row["review"]) for row in found] == [("1", "The fox, really"), ("2", "moon"), ("3", "")]
+    assert {row["label"] for row in found[:2]} <= {"fox", "hill"}
+    assert all(float(row["probability_fox"]) + float(row["probability_hill"]) == pytest.approx(1) for row in found[:2])
+    assert list(found[2].values())[2:] == ["", "", ""]
     last = done.stdout.splitlines()[-1]
     counted = {label: [row["label"] for row in found].count(label) for label in ("fox", "hill")}
     assert last.endswith(f"{counted['fox']} fox and {counted['hill']} hill.")

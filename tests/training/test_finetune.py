@@ -23,6 +23,7 @@ from torch.distributions import Categorical, kl_divergence
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import folder as folders
 from genarium.data.labelled import Question, draw, hold_out, read_labelled, read_pairs, read_questions
+from genarium.data.tables import AS_IT_LOOKS, How
 from genarium.errors import BadInput
 from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, TextClassifier
 from genarium.training import start, state
@@ -132,7 +133,7 @@ def test_it_learns_to_classify_and_the_folder_says_the_same(
 def test_more_examples_are_learned_and_leave_what_is_watched_as_it_was(tmp_path: Path) -> None:
     data = reviews(tmp_path / "data.jsonl", 60, {"bad": BAD, "good": GOOD})
     held = reviews(tmp_path / "held.jsonl", 20, {"bad": BAD, "good": GOOD})
-    read = reader("classify", text=None, label=None, header=True, names=())
+    read = reader("classify", text=None, label=None, how=AS_IT_LOOKS, names=())
     asked: dict[str, Any] = {"validation": 0.2, "validation_data": None, "holdout": held, "examples": None, "seed": 0}
     plain = split(read, data, also=None, **asked)
     more = tmp_path / "more.jsonl"
@@ -151,7 +152,7 @@ def test_pieces_are_cut_from_what_is_learned_and_never_are_what_is_watched(tmp_p
     data, watched = tmp_path / "data.jsonl", tmp_path / "watched.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     watched.write_text(json.dumps({"text": "reply to claim it.", "label": "spam"}) + "\n")
-    read = reader("classify", text=None, label=None, header=True, names=())
+    read = reader("classify", text=None, label=None, how=AS_IT_LOOKS, names=())
     asked: dict[str, Any] = {"also": None, "validation": 0.0, "validation_data": watched, "holdout": None, "seed": 0}
     plain, more = (split(read, data, **asked, examples=12, pieces=most) for most in (0, 3))
     assert more.train[:12] == plain.train
@@ -328,10 +329,13 @@ def test_tables_without_a_header_are_read_by_number(tmp_path: Path) -> None:
     plain.write_text('ham\tshe said "go\nspam\tWIN now, "free"\n')
     tabs.write_text('"Go" she said\t1\nno\t0\n')
     commas.write_text('"a, b",x\nc,y\n')
-    found = [(e.text, e.label) for e in read_labelled(plain, text="2", label="1", header=False)]
+    found = [(e.text, e.label) for e in read_labelled(plain, text="2", label="1", how=How(header=False))]
     assert found == [('she said "go', "ham"), ('WIN now, "free"', "spam")]
-    assert [(e.text, e.label) for e in read_labelled(tabs, header=False)] == [('"Go" she said', "1"), ("no", "0")]
-    assert [(e.text, e.label) for e in read_labelled(commas, header=False)] == [("a, b", "x"), ("c", "y")]
+    assert [(e.text, e.label) for e in read_labelled(tabs, how=How(header=False))] == [
+        ('"Go" she said', "1"),
+        ("no", "0"),
+    ]
+    assert [(e.text, e.label) for e in read_labelled(commas, how=How(header=False))] == [("a, b", "x"), ("c", "y")]
 
 
 def test_questions_and_pairs_are_read_in_both_spellings(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ function numbers(list) {
 
 function tally(rows) {
   const counts = new Map();
-  for (const { label } of rows) counts.set(label, (counts.get(label) ?? 0) + 1);
+  for (const { label } of rows) if (label !== null) counts.set(label, (counts.get(label) ?? 0) + 1);
   const lines = [...counts].sort(([, a], [, b]) => b - a).map(([label, count]) =>
     el("div", { class: "pair" }, el("span", {}, String(label)), el("span", {}, gauge(count / rows.length), ` ${count}`)),
   );
