@@ -59,7 +59,7 @@ INSTALL = "not UTF-8; to guess its encoding: pip install 'genarium[documents]'"
 
 @dataclass(frozen=True)
 class Decoded:
-    """`encoding` is Python's name; `guessed` where nothing said so; `lost` bytes could not be decoded and are U+FFFD."""
+    """`encoding` is Python's name; `guessed` where nothing said so; `lost` bytes couldn't be decoded and are U+FFFD."""
 
     text: str
     encoding: str
