@@ -72,7 +72,7 @@ def remember(encoder: NativeEncoder) -> None:
     """Make each chunk's vectors once: the texts to test on are the same in every draw."""
     compute, made = encoder.embed_layers, {}
 
-    def embed_layers(texts: list[str], layers: list[int], *, tell: bool = True) -> np.ndarray:
+    def embed_layers(texts: list[str], layers: list[int], *, tell: bool = True) -> list[np.ndarray]:
         key = (tuple(texts), tuple(layers))
         if key not in made:
             made[key] = compute(texts, layers, tell=tell)

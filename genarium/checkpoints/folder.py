@@ -236,6 +236,8 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
     "vocab.json",
     "merges.txt",
     "generation_config.json",

@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint folder: `tokenizer.json`, or GPT-2's older `vocab.json` and `merges.txt`."""
+"""The tokenizer of a checkpoint folder: `tokenizer.json`, or older vocabulary files (BERT's, RoBERTa's, GPT-2's)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from genarium.checkpoints import adapter
+from genarium.checkpoints import adapter, tokenizer_files
 from genarium.checkpoints.find import base_of
 from genarium.checkpoints.folder import read_config
 from genarium.errors import BadCheckpoint
@@ -16,13 +16,18 @@ from genarium.errors import BadCheckpoint
 
 def load(path: Path) -> Tokenizer:
     """An adapter without a tokenizer has its base's. Raises BadCheckpoint where there is none or it can't be read."""
+    path = folder_of(path)
     try:
         if (path / "tokenizer.json").exists():
             tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
             # A saved tokenizer may carry the padding and cutting of its last use; lengths are the engine's matter.
             tokenizer.no_padding()
             tokenizer.no_truncation()
+            tokenizer_files.adjust(tokenizer, path, _read(path / "config.json"))
             return tokenizer
+        if (made := tokenizer_files.build(path, _read(path / "config.json"))) is not None:
+            tokenizer_files.adjust(made, path, _read(path / "config.json"))
+            return made
         if (path / "vocab.json").exists() and (path / "merges.txt").exists():
             model = models.BPE.from_file(str(path / "vocab.json"), str(path / "merges.txt"))
             tokenizer = Tokenizer(model)
@@ -32,13 +37,20 @@ def load(path: Path) -> Tokenizer:
             if tokenizer.token_to_id(end) is not None:
                 tokenizer.add_special_tokens([AddedToken(end, normalized=False)])
             return tokenizer
+    except BadCheckpoint:
+        raise
     except Exception as error:  # the library raises bare Exception
         raise BadCheckpoint(f"{path}: the tokenizer can't be read ({error}); download the folder again") from None
-    if adapter.is_adapter(path):
-        return load(base_of(path))
     raise BadCheckpoint(
-        f"{path} has no tokenizer.json (nor vocab.json with merges.txt); copy the model's tokenizer files there"
+        f"{path} has no tokenizer.json (nor vocabulary files of a kind known here); copy the model's tokenizer files "
+        "there"
     )
+
+
+def folder_of(path: Path) -> Path:
+    """The folder whose tokenizer, and tokenizer_config.json, are those of the checkpoint in `path`."""
+    own = any((path / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json"))
+    return base_of(path) if adapter.is_adapter(path) and not own else path
 
 
 def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:

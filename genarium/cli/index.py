@@ -50,7 +50,7 @@ def index(
 def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> None:
     from genarium.checkpoints.find import find
     from genarium.progress import listening
-    from genarium.retrieval.asking import embedder
+    from genarium.retrieval.asking import embedder, vectors_digest
     from genarium.retrieval.build import build
 
     found = find(reference, default="encoder")
@@ -64,7 +64,7 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
             folder,
             embed,
             encoder=found.reference,
-            encoder_digest=found.digest,
+            encoder_digest=vectors_digest(found),
             name=name,
         )
     if as_json:

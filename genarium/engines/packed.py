@@ -109,8 +109,8 @@ class PackedEncoder:
         if max(lengths) > encoder.config.context_length:
             raise IndexError(f"{max(lengths)} positions exceed the context of {encoder.config.context_length}")
         tokens = torch.tensor([token for row in rows for token in row], device=device)
-        positions = torch.cat([torch.arange(length, device=device) for length in lengths])
-        x = encoder.embedding(tokens) + encoder.position_embedding(positions + encoder.config.first_position)
+        positions = torch.cat([encoder.positions(text) for text in tokens.split(lengths)])
+        x = encoder.embedding(tokens) + encoder.position_embedding(positions)
         if encoder.config.n_types:
             kinds = (
                 torch.tensor([t for row in types for t in row], device=device) if types else torch.zeros_like(tokens)

@@ -24,14 +24,18 @@ class Ranker(Protocol):
 
 
 class BiEncoder:
-    """The cosine of query's and passage's vectors (Reimers and Gurevych 2019, arXiv:1908.10084)."""
+    """The cosine of query's and passage's vectors (Reimers and Gurevych 2019, arXiv:1908.10084), or their dot product
+    where the folder says that its lengths count; with the folder's prompts for either.
+    """
 
     def __init__(self, encoder: NativeEncoder):
         self.encoder = encoder
-        self.way = "bi-encoder: the score is the cosine of the query's and the passage's vectors"
+        self.unit = encoder.sentence.similarity == "cosine"
+        measure = "cosine" if self.unit else "dot product"
+        self.way = f"bi-encoder: the score is the {measure} of the query's and the passage's vectors"
 
     def scores(self, query: str, passages: Sequence[str]) -> np.ndarray:
-        vectors = self.encoder.embed([query, *passages]).astype(np.float64)
+        vectors = self.encoder.embed_search(query, passages, unit=self.unit).astype(np.float64)
         return vectors[1:] @ vectors[0]
 
 

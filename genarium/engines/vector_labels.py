@@ -76,7 +76,8 @@ def few_shot(
     last = len(encoder.model.blocks)
     layers = [last, max(1, last // 2)]
     described = describe(encoder, labels, template).astype(np.float64)
-    described = np.concatenate([described, np.zeros_like(described)], axis=1)  # half-way up, nothing is described
+    unknown = np.zeros((len(labels), encoder.pooled_width))  # half-way up, nothing is described
+    described = np.concatenate([described, unknown], axis=1)
     x = _vectors(encoder, [text for text, _ in examples], layers)
     y = np.array([labels.index(label) for _, label in examples])
     temperature, scale = _best_settings(x, y, described)
@@ -99,7 +100,7 @@ def describe(encoder: NativeEncoder, labels: Sequence[str], template: str | None
 
 def _vectors(encoder: NativeEncoder, texts: Sequence[str], layers: Sequence[int]) -> np.ndarray:
     """The texts' vectors behind each of `layers`, end to end, (len(texts), len(layers) · C) float64."""
-    return encoder.embed_layers(texts, layers, tell=False).astype(np.float64).reshape(len(texts), -1)
+    return np.concatenate(encoder.embed_layers(texts, layers, tell=False), axis=1).astype(np.float64)
 
 
 def fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -103,6 +103,7 @@ def compare_word(encoder: NativeEncoder, word: str, texts: Sequence[str]) -> Com
     contextual, static = [], []
     for text in texts:
         [encoding] = encoder.tokenize([text])
+        text = encoder.prepared(text)  # which places are counted in  # noqa: PLW2901
         found = find_word(word, text)
         if not found:
             raise BadInput(

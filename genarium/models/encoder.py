@@ -137,7 +137,7 @@ class Encoder(nn.Module):
         if T > self.config.context_length:
             raise IndexError(f"{T} positions exceed the context of {self.config.context_length}")
         columns = torch.arange(T, device=tokens.device)
-        x = self.embedding(tokens) + self.position_embedding(columns + self.config.first_position)
+        x = self.embedding(tokens) + self.position_embedding(self.positions(tokens))
         if self.config.n_types:
             x = x + self.type_embedding(torch.zeros_like(tokens) if types is None else types)
         mask = None if lengths is None else (columns < lengths[:, None])[:, None, None, :]
@@ -145,6 +145,18 @@ class Encoder(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         return x
+
+    def positions(self, tokens: Tensor) -> Tensor:
+        """The rows of the position table that tokens (..., T) are at.
+
+        RoBERTa (`first_position` > 0) counts tokens other than its padding token; that one, also where a text has it
+        written out, is at its own number (transformers' `create_position_ids_from_input_ids`).
+        """
+        first = self.config.first_position
+        if not first:
+            return torch.arange(tokens.shape[-1], device=tokens.device)
+        counted = (tokens != first - 1).long()
+        return counted.cumsum(dim=-1) * counted + first - 1
 
     def pooled(self, hidden: Tensor) -> Tensor:
         """BERT's summary of a text, (B, C), from its hidden states (B, T, C): tanh of a layer over the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genarium import engines
-from genarium.checkpoints.find import find
+from genarium.checkpoints.find import Found, find
+from genarium.checkpoints.sentence_transformers import is_mean
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.retrieval import generate
@@ -35,9 +37,16 @@ def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
 
     from genarium.engines.packed import PackedEncoder, native_bfloat16
 
+    path = find(reference, default="encoder").path
     encoder = engines.open_encoder(reference)
-    if encoder.device != "cpu" or not native_bfloat16():
-        return encoder.embed
+    assert path is not None
+    if encoder.sentence.similarity != "cosine":
+        raise BadInput(
+            f"{reference} compares vectors by their dot product, in which their lengths count, and an index by the "
+            "cosine; index with another encoder"
+        )
+    if encoder.device != "cpu" or not native_bfloat16() or not is_mean(path):
+        return encoder.embed_passages
     packed = PackedEncoder(encoder.model, torch.bfloat16)
 
     @torch.inference_mode()
@@ -52,10 +61,19 @@ def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
     return embed
 
 
+def vectors_digest(found: Found) -> str:
+    """What decides an encoder's vectors: its files, and that they are read otherwise than at first where they say more
+    than the mean, so that an index of then is made anew.
+    """
+    if found.path is None or is_mean(found.path):
+        return found.digest
+    return hashlib.sha256(f"{found.digest}  as its modules say\n".encode()).hexdigest()
+
+
 def encoder_of(index: Index) -> NativeEncoder:
     """The encoder that made the index's vectors. Raises BadInput where it is another one now."""
     meta = index.meta()
-    if find(meta["encoder"], default="encoder").digest != meta["encoder_digest"]:
+    if vectors_digest(find(meta["encoder"], default="encoder")) != meta["encoder_digest"]:
         raise BadInput(
             f"the encoder {meta['encoder']} is another one now than when {index.name} was made; "
             f"make the index anew: genarium index {meta['folder']}"
@@ -83,7 +101,7 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     if found.path is not None and NativeEncoder.opens(read_config(found.path)):
         if has_reader(found.path):
             return lambda question, hits: generate.read(question, hits, spans_of(model))
-        return lambda question, hits: generate.extract(question, hits, encoder.embed)
+        return lambda question, hits: generate.extract(question, hits, _paired(encoder))
     engine = engines.open_text(model)
 
     def complete(prompt: str) -> str:
@@ -99,6 +117,11 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
         return kept
 
     return write
+
+
+def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
+    """The vectors of a query and, behind it, of texts."""
+    return lambda texts: encoder.embed_search(texts[0], texts[1:])
 
 
 def spans_of(reference: str) -> Read:

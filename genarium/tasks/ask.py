@@ -77,7 +77,7 @@ def ask(
     with Index(index or "") as opened:
         encoder = encoder_of(opened)
         known = vectors(opened.name, opened.digest())
-        vector = encoder.embed([question])[0]
+        vector = encoder.embed_search(question)[0]
         found = retrieve(opened, known, question, vector)
         if ranker is None:
             hits = opened.hits(found[:top_k])

@@ -13,6 +13,7 @@ from genarium import engines
 from genarium.artefacts import Plot, Records, Vectors
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.errors import BadInput
+from genarium.progress import note
 from genarium.tasks.task import task
 
 
@@ -29,14 +30,22 @@ def embed(
     compare: Annotated[bool, Doc("the first text is a word: show how its vector moves from text to text")] = False,
     model: Annotated[str, Doc("starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id")] = "starter",
 ) -> Iterator[Vectors | Records | Plot]:
-    """Texts as vectors of length 1, near each other where the meaning is.
+    """Texts as vectors of length 1, near each other where the meaning is; made as the model's folder says.
 
     With -o NAME.safetensors, NAME.npy or NAME.jsonl they are written in that format.
     """
     asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
     encoder = engines.open_encoder(model)
     if not compare:
-        vectors = encoder.embed(asked)
+        unit = encoder.sentence.similarity == "cosine"
+        if not unit:
+            note(f"{model} compares vectors by dot product, in which their lengths count: they are left as they are")
+        if encoder.sentence.unused:
+            note(
+                f"{model} has prompts that rank, index and ask put before texts and embed does not, unless you write "
+                f"them there: {encoder.sentence.unused}"
+            )
+        vectors = encoder.embed(asked, unit=unit)
         yield Vectors(texts=asked, embeddings=vectors, static=encoder.embed_static(asked) if static else None)
         return
     from genarium.artefacts.word_plot import plot_word
