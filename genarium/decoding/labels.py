@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genarium.models.gpt import GPT, KeyValueCache
+from genarium.models.rotary import LongScaling
 
 
 @torch.inference_mode()
@@ -37,6 +38,8 @@ def log_likelihoods(
     longest = max(len(continuation) for continuation in continuations)
     # At least the last token of every prompt is left, since its logits are what begins a continuation.
     shared = min(_common_prefix(prompts), min(map(len, prompts)) - 1)
+    if isinstance(model.config.rope_scaling, LongScaling):  # a beginning is read otherwise where the whole is long
+        shared = 0
     prefix = KeyValueCache(model.config, 1, shared, dtype=dtype, device=device)
     if shared:
         model(torch.tensor([prompts[0][:shared]], device=device), cache=prefix, last_only=True)

@@ -1,9 +1,10 @@
-"""A decoder-only Transformer: from its config, a GPT-2, a Llama, a Qwen2 or a Qwen3.
+"""A decoder-only Transformer: from its config, a GPT-2, a Llama, a Mistral, a Qwen2 or a Qwen3.
 
 GPT-2 (Radford et al. 2019): learned positions, LayerNorm, GELU, biases everywhere, tied head.
 Llama (Touvron et al. 2023, arXiv:2302.13971; Llama 3: arXiv:2407.21783): rotary positions, RMSNorm,
 SwiGLU, grouped-query attention, no biases. Qwen2 (arXiv:2407.10671) adds biases on q, k and v;
-Qwen3 (arXiv:2505.09388) drops them and normalises q and k per head.
+Qwen3 (arXiv:2505.09388) drops them and normalises q and k per head. Mistral (arXiv:2310.06825) looks back over a
+window only.
 
 Shapes below: B batch, T new tokens, S tokens attended to (cached + new), H query heads,
 K key-value heads, D head width, C model width, V vocabulary.
@@ -22,16 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues, attend
+from genarium.models.rotary import LongScaling, Scaling, ends_of, rotary_table, rotate
 
-
-@dataclass(frozen=True)
-class Llama3Scaling:
-    """Stretches rotary wavelengths for long contexts (Llama 3.1, `rope_type: llama3`)."""
-
-    factor: float = 8.0
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_max_position_embeddings: int = 8192
+FIRST_POSITIONS = 4096
+"""How many rotary positions are computed at once; more when a text needs them."""
 
 
 @dataclass(frozen=True)
@@ -50,41 +45,16 @@ class GPTConfig:
     norm_eps: float = 1e-5
     positions: Literal["learned", "rotary"] = "learned"
     rope_theta: float = 10_000.0
-    rope_scaling: Llama3Scaling | None = None
-    mlp: Literal["gelu", "gelu_tanh", "swiglu"] = "gelu_tanh"
+    rope_scaling: Scaling | None = None
+    sliding_window: int | None = None  # tokens that are attended to, the own one included; None: all before it
+    full_layers: tuple[int, ...] = ()  # those that attend to all in spite of a sliding_window
+    mlp: Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu", "geglu_tanh", "reglu"] = "gelu_tanh"
     qkv_bias: bool = True
     out_bias: bool = True
     mlp_bias: bool = True
     qk_norm: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0  # on what each layer adds to the residual stream, in training
-
-
-def rotary_table(config: GPTConfig, length: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each (length, D) (Su et al. 2021, arXiv:2104.09864, eq. 34)."""
-    D = config.head_dim
-    inv_freq = 1.0 / (config.rope_theta ** (torch.arange(0, D, 2, dtype=torch.int64).float() / D))
-    if (s := config.rope_scaling) is not None:
-        wavelength = 2 * math.pi / inv_freq
-        low = s.original_max_position_embeddings / s.low_freq_factor
-        high = s.original_max_position_embeddings / s.high_freq_factor
-        smooth = (s.original_max_position_embeddings / wavelength - s.low_freq_factor) / (
-            s.high_freq_factor - s.low_freq_factor
-        )
-        between = (1 - smooth) * inv_freq / s.factor + smooth * inv_freq
-        scaled = torch.where(wavelength > low, inv_freq / s.factor, inv_freq)
-        is_between = ~(wavelength < high) & ~(wavelength > low)
-        inv_freq = torch.where(is_between, between, scaled)
-    angles = torch.outer(torch.arange(length).float(), inv_freq)
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn (B, H, T, D) by position; `cos`, `sin` are (B or 1, 1, T, D)."""
-    half = x.shape[-1] // 2
-    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    return x * cos + turned * sin
 
 
 class RMSNorm(nn.Module):
@@ -140,30 +110,41 @@ class Attention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(B, T, self.widths[0]))
 
 
-class GELUMLP(nn.Module):
-    """Two layers, a GELU between (Hendrycks and Gimpel 2016, arXiv:1606.08415): exact, or by tanh as in GPT-2."""
+def activate(x: Tensor, name: str) -> Tensor:
+    """GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415), exact or by tanh as in GPT-2; ReLU; SiLU."""
+    if name == "relu":
+        return F.relu(x)
+    return F.silu(x) if name == "silu" else F.gelu(x, approximate="tanh" if name == "gelu_tanh" else "none")
+
+
+class MLP(nn.Module):
+    """Two layers, an activation between."""
 
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.up = nn.Linear(config.d_model, config.d_ff, bias=config.mlp_bias)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
-        self.approximate = "tanh" if config.mlp == "gelu_tanh" else "none"
+        self.activation: str = config.mlp
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate=self.approximate))
+        return self.down(activate(self.up(x), self.activation))
 
 
-class SwiGLUMLP(nn.Module):
-    """Gated layer, silu(gate) * up (Shazeer 2020, arXiv:2002.05202); gate and up are one matrix."""
+GATES = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu"}
+
+
+class GatedMLP(nn.Module):
+    """activation(gate) * up (Shazeer 2020, arXiv:2002.05202); gate and up are one matrix."""
 
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.gate_up = nn.Linear(config.d_model, 2 * config.d_ff, bias=config.mlp_bias)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
+        self.activation = GATES[config.mlp]
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        return self.down(activate(gate, self.activation) * up)
 
 
 def make_norm(config: GPTConfig) -> nn.Module:
@@ -180,7 +161,7 @@ class Block(nn.Module):
         self.attention_norm = make_norm(config)
         self.attention = Attention(config, layer)
         self.mlp_norm = make_norm(config)
-        self.mlp = SwiGLUMLP(config) if config.mlp == "swiglu" else GELUMLP(config)
+        self.mlp = GatedMLP(config) if config.mlp in GATES else MLP(config)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -207,9 +188,12 @@ class GPT(nn.Module):
         if config.positions == "learned":
             self.position_embedding = nn.Embedding(config.context_length, config.d_model)
         else:
-            cos, sin = rotary_table(config, config.context_length)
+            cos, sin = self.rotary_of(min(config.context_length, FIRST_POSITIONS))
             self.register_buffer("rotary_cos", cos, persistent=False)
             self.register_buffer("rotary_sin", sin, persistent=False)
+        # Two masks at most: of those that attend to all, and of those with a window.
+        window = config.sliding_window is not None
+        self.windowed = [window and i not in config.full_layers for i in range(config.n_layers)]
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.n_layers))
         self.final_norm = make_norm(config)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
@@ -257,21 +241,54 @@ class GPT(nn.Module):
             if lengths is None
             else self._each_alone(lengths, tokens.device)
         )
+        near = self._within_window(mask, past, T, tokens.device) if any(self.windowed) else mask
         x = self.embedding(tokens)
         rotary = None
         if self.config.positions == "learned":
             x = x + self.position_embedding(positions)
         else:
-            cos, sin = self.rotary_cos[positions].to(x.dtype), self.rotary_sin[positions].to(x.dtype)
-            rotary = (cos.unsqueeze(1), sin.unsqueeze(1))
+            rotary = self._rotary(positions, lengths, longest, x.dtype)
         x = self.dropout(x)
-        for block in self.blocks:
-            x = block(x, rotary, mask, cache)
+        for block, windowed in zip(self.blocks, self.windowed, strict=True):
+            x = block(x, rotary, near if windowed else mask, cache)
         if cache is not None:
             cache.length = past + T
         if last_only:
             x = x[:, -1:] if lengths is None else x[:, [end - 1 for end in accumulate(lengths)]]
         return self.head(self.final_norm(x))
+
+    def rotary_of(self, length: int) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the first `length` positions."""
+        return rotary_table(self.config.head_dim, self.config.rope_theta, self.config.rope_scaling, length)
+
+    def _rotary(
+        self, positions: Tensor, lengths: Sequence[int] | None, longest: int, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of these positions, each (B or 1, 1, T, D)."""
+        have = self.rotary_cos.shape[1]
+        if longest > have:
+            cos, sin = self.rotary_of(min(self.config.context_length, max(longest, 2 * have)))
+            # The one whose length is looked at comes last: another thread may be here.
+            self.rotary_sin = sin.to(positions.device)
+            self.rotary_cos = cos.to(positions.device)
+        if isinstance(scaling := self.config.rope_scaling, LongScaling):
+            is_long = (ends_of(positions, lengths) > scaling.original_max_position_embeddings).long()
+            cos, sin = self.rotary_cos[is_long, positions], self.rotary_sin[is_long, positions]
+        else:
+            cos, sin = self.rotary_cos[0][positions], self.rotary_sin[0][positions]
+        return cos.to(dtype).unsqueeze(1), sin.to(dtype).unsqueeze(1)
+
+    def _within_window(self, mask: Tensor | None, past: int, T: int, device: torch.device) -> Tensor | None:
+        """The mask (B or 1, 1, T, S) without what lies further back than the window; None: all before it."""
+        window = self.config.sliding_window
+        if window is None or past + T <= window:
+            return mask
+        columns = torch.arange(past, past + T, device=device)
+        places = torch.arange(past + T, device=device)
+        near = places[None, :] > columns[:, None] - window
+        if mask is None:
+            near = near & (places[None, :] <= columns[:, None])
+        return near[None, None] if mask is None else mask & near
 
     @staticmethod
     def _each_alone(lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

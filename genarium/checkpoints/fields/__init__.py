@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -155,7 +156,10 @@ class Fields(BaseModel):
             way_out = WAY_OUT.get(name, "choose another checkpoint, or run it with transformers")
             allowed = first["ctx"]["expected"]
             return f"config.json has {name} {value}, and only {allowed} is run here; {way_out}"
-        said = first["msg"][:1].lower() + first["msg"][1:]
+        if first["type"] == "extra_forbidden":
+            return f"config.json has {name} {value}, which is not known here; run it with the code it came with"
+        said = first["msg"].removeprefix("Value error, ")
+        said = said[:1].lower() + said[1:]
         return f"config.json has {name} {value}: {said}; put it right, or download the folder again"
 
     @classmethod
@@ -183,9 +187,20 @@ class Fields(BaseModel):
 def _effect(annotation: Any, metadata: Iterable[Any]) -> str:
     if any(isinstance(mark, _Without) for mark in metadata):
         return "no number"
+    allowed = _allowed(annotation)
+    return "read" if allowed is None else "only " + ", ".join(_json(value) for value in allowed)
+
+
+def _allowed(annotation: Any) -> list[Any] | None:
+    """The values of a Literal, or of a union of Literals and None; None for any other type."""
+    if annotation is None or annotation is type(None):
+        return [None]
     if get_origin(annotation) is Literal:
-        return "only " + ", ".join(_json(value) for value in get_args(annotation))
-    return "read"
+        return list(get_args(annotation))
+    if get_origin(annotation) not in (Union, UnionType):
+        return None
+    parts = [_allowed(part) for part in get_args(annotation)]
+    return None if any(part is None for part in parts) else [value for part in parts for value in part or ()]
 
 
 def _json(value: Any) -> str:

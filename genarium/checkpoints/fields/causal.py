@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Share, Size, TokenId, TokenIds, Unneeded
+from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Size, TokenId, TokenIds, Unneeded
+from genarium.checkpoints.fields.rope import Base, Original, Rope, Whole
 
 
 class GPT2(Fields, published="GPT2Config"):
@@ -24,11 +25,11 @@ class GPT2(Fields, published="GPT2Config"):
     n_layer: Layers = 12
     n_head: Size = 12
     n_inner: Size | None = None
-    activation_function: Literal["gelu_new", "gelu_pytorch_tanh", "gelu"] = "gelu_new"
+    activation_function: Literal["gelu_new", "gelu_pytorch_tanh", "gelu", "relu"] = "gelu_new"
     layer_norm_epsilon: Positive = 1e-5
     tie_word_embeddings: Flag = True
-    scale_attn_weights: Literal[True] = True
-    scale_attn_by_inverse_layer_idx: Literal[False] = False
+    scale_attn_weights: Flag = True
+    scale_attn_by_inverse_layer_idx: Flag = False
     reorder_and_upcast_attn: Unneeded = False
     add_cross_attention: Literal[False] = False
     bos_token_id: TokenId | None = 50256
@@ -60,14 +61,14 @@ class Rotary(Fields):
     num_attention_heads: Size = 32
     num_key_value_heads: Size | None = None
     head_dim: Size | None = None
-    hidden_act: Literal["silu"] = "silu"
+    hidden_act: Literal["silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu"] = "silu"
     rms_norm_eps: Positive = 1e-6
     tie_word_embeddings: Flag = False
-    rope_parameters: dict[str, Any] | None = None
-    rope_scaling: dict[str, Any] | None = None
-    rope_theta: Positive | None = None
-    partial_rotary_factor: Share | None = None
-    original_max_position_embeddings: Size | None = None
+    rope_parameters: Rope | None = None
+    rope_scaling: Rope | None = None
+    rope_theta: Base | None = None
+    partial_rotary_factor: Whole = None
+    original_max_position_embeddings: Original | None = None
     bos_token_id: TokenId | None = None
     eos_token_id: TokenIds = None
     pad_token_id: Unneeded = None
@@ -87,7 +88,7 @@ class Llama(Rotary, published="LlamaConfig"):
 class Mistral(Rotary, published="MistralConfig"):
     max_position_embeddings: Size = 4096 * 32
     intermediate_size: Size = 14336
-    num_key_value_heads: Size | None = 8
+    num_key_value_heads: Size = 8
     sliding_window: Size | None = 4096
     bos_token_id: TokenId | None = 1
     eos_token_id: TokenIds = 2
