@@ -16,6 +16,8 @@ from genarium.checkpoints.folder import read_json
 from genarium.errors import BadCheckpoint
 
 INDEX = "model_index.json"
+VARIANTS = (None, "bf16", "fp16")
+"""The precisions that are read, the first that is there."""
 MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")
 CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
@@ -37,13 +39,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """`kind` is the pipeline's class; `parts` are those with weights by name, `absent` those that may be missing."""
+    """`kind` is the pipeline's class; `parts` are those with weights by name, `absent` those that may be missing.
+
+    `classes` are library and class of every part, `values` what model_index.json says beside its parts.
+    """
 
     path: Path
     kind: str
     parts: dict[str, Part] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    classes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 def is_pipeline(path: Path) -> bool:
@@ -60,7 +67,7 @@ def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
     kind = index.get("_class_name")
     if not isinstance(kind, str):
         raise BadCheckpoint(f"{path} brings code of its own ({kind}), which is not run here")
-    named = {name: value for name, value in index.items() if isinstance(value, list) and value[:1] not in ([], [None])}
+    named, values = _parts_of(index, path)
     absent = tuple(name for name in named if name in MAY_BE_MISSING and not (path / name).is_dir())
     wanted = [name for name in named if name not in absent]
     missing = [name for name in wanted if not (path / name).is_dir() or not any((path / name).iterdir())]
@@ -72,27 +79,53 @@ def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
     for name in wanted:
         config = next((path / name / file for file in CONFIGS if (path / name / file).is_file()), None)
         configs[name] = read_json(config) if config is not None else {}
-        if (path / name / "config.json").is_file():
+        if quantised := configs[name].get("quantization_config"):
+            method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+            raise BadCheckpoint(
+                f"{path}: {name} is quantised ({method or 'quantization_config'}), and image models are run in full or "
+                "half precision here; name the folder that it was made from"
+            )
+        if (path / name / "config.json").is_file() and not name.rstrip("_0123456789").endswith("tokenizer"):
             parts[name] = _part(path / name, configs[name], state_dicts=state_dicts)
         elif name.startswith(("unet", "transformer", "vae", "text_encoder")):
             raise BadCheckpoint(f"{path}: {name} has no config.json; download the folder again")
-    return Pipeline(path, kind, parts, configs, absent)
+    classes = {name: named[name] for name in wanted}
+    return Pipeline(path, kind, parts, configs, absent, classes, values)
+
+
+def _parts_of(index: dict[str, Any], path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
+    """Library and class of every part that is not left out (`[null, null]`), and the values beside them."""
+    named: dict[str, tuple[str, str]] = {}
+    values: dict[str, Any] = {}
+    for name, value in index.items():
+        if name.startswith("_"):
+            continue
+        if not isinstance(value, list):
+            values[name] = value
+        elif value[:1] not in ([], [None]):
+            if len(value) != 2 or not all(isinstance(one, str) for one in value) or Path(name).name != name:
+                raise BadCheckpoint(f"{path}: {INDEX} says of {name} {value!r}, which is no library and class")
+            named[name] = (value[0], value[1])
+    return named, values
 
 
 def _part(path: Path, config: dict[str, Any], *, state_dicts: bool) -> Part:
-    found = sorted(path.glob("*.safetensors"))
-    plain = [file for file in found if _variant(file) is None]
-    # Some folders hold the weights both with and without the averages of training.
-    variants = sorted({v for file in found if (v := _variant(file)) and v != "non_ema"})
-    if plain:
-        return Part(config, plain, None)
-    if variants:
-        return Part(config, [file for file in found if _variant(file) == variants[0]], variants[0])
+    weights = "model" if "architectures" in config or "model_type" in config else "diffusion_pytorch_model"
+    found: dict[str | None, list[Path]] = {}
+    for file in sorted(path.glob(f"{weights}*.safetensors")):
+        found.setdefault(_variant(file), []).append(file)
+    for variant in VARIANTS:
+        if variant in found:
+            return Part(config, found[variant], variant)
+    if others := sorted(str(variant) for variant in found):
+        raise BadCheckpoint(
+            f"{path} holds the variant {', '.join(others)} alone, and read are the plain weights, bf16 and fp16; "
+            "download those"
+        )
     if state_dicts and (pickled := sorted(path.glob("*.bin"))):
         return Part(config, pickled, None)
-    weights = "model.safetensors" if "architectures" in config else "diffusion_pytorch_model.safetensors"
-    folder.refuse_pickles(path, weights)
-    raise BadCheckpoint(f"{path} has no weights (*.safetensors); download the folder again")
+    folder.refuse_pickles(path, f"{weights}.safetensors")
+    raise BadCheckpoint(f"{path} has no weights ({weights}.safetensors); download the folder again")
 
 
 def _variant(file: Path) -> str | None:

@@ -70,8 +70,11 @@ class Limits:
     """What a model can do. `size` is what it was trained on; sizes are multiples of `multiple`, unless it is `fixed`.
 
     `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
-    `samplers` those it runs with, the usual one first. `negative`, `init` and `mask` say whether it takes them;
-    `strength` is the usual one. `temperature`, `top_k` and `truncation` are the usual ones of a model that takes them.
+    `samplers` those it runs with, the usual one first. `text` says whether it draws from words alone, `init` and `mask`
+    whether it takes them (a mask comes with an image to start from), `strength` how far it usually leaves that image
+    (None: its words say). `negative` says whether it takes a negative prompt: it is compared at a guidance above
+    `negative_above` alone, and with `guidance_beside_negative` guidance is read beside one alone. `temperature`,
+    `top_k` and `truncation` are the usual ones of a model that takes them.
     `explain` says whether its places look at words, so that there is something to explain.
     """
 
@@ -81,10 +84,13 @@ class Limits:
     steps: int | None = None
     guidance: float | None = None
     samplers: tuple[str, ...] = ()
+    text: bool = True
     negative: bool = False
+    negative_above: float = 1.0
+    guidance_beside_negative: bool = False
     init: bool = False
     mask: bool = False
-    strength: float = 0.75
+    strength: float | None = 0.75
     temperature: float | None = None
     top_k: int | None = None
     truncation: float | None = None
@@ -113,8 +119,7 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
     """
     limits, name = engine.limits, engine.name
     _refuse_what_it_lacks(request, limits, name)
-    if request.mask is not None and request.init is None:
-        raise BadInput("--mask says which part of a picture is painted anew; give that picture with --init")
+    _require_what_it_starts_from(request, limits, name)
     if request.mask is not None and request.init is not None and request.mask.size != request.init.size:
         raise BadInput(
             f"the mask is {_written(request.mask.size)} and the picture {_written(request.init.size)} pixels; "
@@ -126,7 +131,7 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
         request,
         size=size,
         steps=request.steps or limits.steps,
-        guidance=limits.guidance if request.guidance is None else request.guidance,
+        guidance=_guidance(request, limits, name),
         sampler=request.sampler or next(iter(limits.samplers), None),
         temperature=limits.temperature if request.temperature is None else request.temperature,
         top_k=request.top_k or limits.top_k,
@@ -137,13 +142,13 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
     )
     if settled.strength is not None and settled.steps is not None and settled.steps * settled.strength < 1:
         raise BadInput(
-            f"strength {settled.strength:g} of {settled.steps} steps is less than one step; raise --strength or --steps"
+            f"strength {settled.strength:g} of {settled.steps} steps is less than one step; raise strength or steps"
         )
     needed, there = engine.memory(settled), available_memory()
     if needed > there:
         raise BadInput(
             f"a picture of {_written(size)} by {name} takes about {needed / 2**30:.1f} GiB of memory and "
-            f"{there / 2**30:.1f} GiB are free; choose a smaller --size or a smaller model"
+            f"{there / 2**30:.1f} GiB are free; choose a smaller size or a smaller model"
         )
     return settled
 
@@ -179,24 +184,52 @@ NOTHING_TO_EXPLAIN = (
 
 
 def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:
+    starts = limits.init or limits.mask
     lacks = (
-        ("--steps", request.steps is not None and limits.steps is None, "takes no steps"),
-        ("--guidance", request.guidance is not None and limits.guidance is None, "has no guidance"),
-        ("--negative-prompt", bool(request.negative_prompt) and not limits.negative, "takes no negative prompt"),
-        ("--init", request.init is not None and not limits.init, "can't start from a picture"),
-        ("--mask", request.mask is not None and not limits.mask, "can't paint a part of a picture anew"),
-        ("--sampler", request.sampler is not None and not limits.samplers, "has no samplers"),
-        ("--temperature", request.temperature is not None and limits.temperature is None, "has no temperature"),
-        ("--top-k", request.top_k is not None and limits.top_k is None, "has no top-k"),
-        ("--truncation", request.truncation is not None and limits.truncation is None, "has no truncation"),
-        ("--explain", request.explain and not limits.explain, NOTHING_TO_EXPLAIN),
-        ("--strength", request.strength is not None and request.init is None, "needs --init to change by a strength"),
+        ("steps", request.steps is not None and limits.steps is None, "takes no steps"),
+        ("guidance", request.guidance is not None and limits.guidance is None, "has no guidance"),
+        ("negative prompt", bool(request.negative_prompt) and not limits.negative, "takes no negative prompt"),
+        ("init", request.init is not None and not starts, "can't start from a picture"),
+        ("mask", request.mask is not None and not limits.mask, "can't paint a part of a picture anew"),
+        ("sampler", request.sampler is not None and not limits.samplers, "has no samplers"),
+        ("temperature", request.temperature is not None and limits.temperature is None, "has no temperature"),
+        ("top k", request.top_k is not None and limits.top_k is None, "has no top-k"),
+        ("truncation", request.truncation is not None and limits.truncation is None, "has no truncation"),
+        ("explain", request.explain and not limits.explain, NOTHING_TO_EXPLAIN),
+        ("strength", request.strength is not None and limits.strength is None, "is told by its prompt how far to go"),
+        ("strength", request.strength is not None and request.init is None, "needs init to change by a strength"),
     )
     for option, lacking, why in lacks:
         if lacking:
             raise BadInput(f"{name} {why}; leave out {option}")
     if request.sampler is not None and request.sampler not in limits.samplers:
         raise BadInput(f"{name} runs with the samplers {', '.join(limits.samplers)}; got {request.sampler}")
+
+
+def _require_what_it_starts_from(request: ImageRequest, limits: Limits, name: str) -> None:
+    if request.mask is None and not limits.init and limits.mask and not limits.text:
+        raise BadInput(f"{name} only paints parts of a picture anew; give one with init and mask")
+    if request.mask is not None and request.init is None:
+        raise BadInput("a mask says which part of a picture is painted anew; give that picture as init")
+    if request.init is None and not limits.text:
+        raise BadInput(f"{name} starts from a picture, which its prompt changes; give one as init")
+    if request.init is not None and request.mask is None and not limits.init:
+        raise BadInput(f"{name} can't start from a picture without a mask; give a mask, or leave out init")
+
+
+def _guidance(request: ImageRequest, limits: Limits, name: str) -> float | None:
+    """The scale that is read, the model's own where none is asked for."""
+    guidance = limits.guidance if request.guidance is None else request.guidance
+    if limits.guidance_beside_negative and not request.negative_prompt:
+        if request.guidance is not None:
+            raise BadInput(f"{name} reads guidance beside a negative prompt alone; give one, or leave out guidance")
+        return None
+    if request.negative_prompt and guidance is not None and guidance <= limits.negative_above:
+        raise BadInput(
+            f"at guidance {guidance:g} {name} reads no negative prompt; choose a guidance above "
+            f"{limits.negative_above:g}, or leave out the negative prompt"
+        )
+    return guidance
 
 
 def _usual_size(request: ImageRequest, limits: Limits) -> Size:

@@ -111,7 +111,8 @@ class LatentImage:
                 with torch.inference_mode():
                     plan = planner.write(states[:1], real[:1], source)
                 asked, not_asked = (*asked, plan), (*not_asked, torch.zeros_like(plan))
-            denoise = guided(denoiser, asked, not_asked, float(guidance or 0))
+            # At 1 and below nothing is compared (0 would be a picture of the negative prompt).
+            denoise = guided(denoiser, asked, not_asked, max(1.0, float(guidance or 0)))
             looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
             watched = _watched(denoise, denoiser, looked) if request.explain else denoise
             with torch.inference_mode():

@@ -19,7 +19,11 @@ from torch import Tensor
 from genarium.checkpoints.folder import read_json
 from genarium.checkpoints.pipeline import INDEX, is_pipeline
 from genarium.checkpoints.state_dict import read_state
-from genarium.engines.diffusers import DiffusersImage, Plan, compute_in, require_finite
+from genarium.engines.diffusers.configs import denoiser_of, pixels_a_latent, usual_size
+from genarium.engines.diffusers.families import Family
+from genarium.engines.diffusers.folder_image import FolderImage
+from genarium.engines.diffusers.loading import compute_in, require_finite
+from genarium.engines.diffusers.memory import Plan
 from genarium.engines.image import ImageRequest, Limits
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
@@ -33,7 +37,7 @@ PAINTING = 12  # widest feature maps that the decoder holds at once, by estimate
 LOGITS = 6  # (codes, places) blocks of a step's probabilities at once, by estimate
 
 
-class VQDiffusionImage(DiffusersImage):
+class VQDiffusionImage(FolderImage):
     """Makes pictures with a VQ-Diffusion folder. The denoiser alone computes in bfloat16, where the CPU multiplies it.
 
     Raises BadCheckpoint.
@@ -53,8 +57,8 @@ class VQDiffusionImage(DiffusersImage):
     @cached_property
     def limits(self) -> Limits:
         return Limits(
-            size=self._usual_size(),
-            multiple=self._scale,
+            size=usual_size(self.folder, Family(KIND)),
+            multiple=pixels_a_latent(self.folder),
             fixed=True,
             steps=min(STEPS, self._most_steps),
             guidance=GUIDANCE,
@@ -64,16 +68,16 @@ class VQDiffusionImage(DiffusersImage):
     @property
     def _most_steps(self) -> int:
         """The steps of its training: the network knows no others."""
-        return int(self._denoiser.get("num_embeds_ada_norm") or STEPS)
+        return int(denoiser_of(self.folder).get("num_embeds_ada_norm") or STEPS)
 
     def _plan(self, request: ImageRequest) -> Plan:
         steps = request.steps or self.limits.steps or STEPS
         if steps > self._most_steps:
             raise BadInput(f"{self.name} takes at most {self._most_steps} steps, got {steps}")
         vqvae, (width, height) = self.folder.configs["vqvae"], self.limits.size
-        places = width * height // self._scale**2
+        places = width * height // pixels_a_latent(self.folder) ** 2
         painting = PAINTING * 4 * int(vqvae["block_out_channels"][0]) * width * height
-        work = painting + LOGITS * 8 * 2 * int(self._denoiser["num_vector_embeds"]) * places
+        work = painting + LOGITS * 8 * 2 * int(denoiser_of(self.folder)["num_vector_embeds"]) * places
         return Plan(tiled=False, stream=False, bytes=work + (0 if self._loaded is not None else self._weights))
 
     def _part_dtype(self, name: str, count: int) -> torch.dtype:

@@ -14,8 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genarium.engines import diffusers as engine_module
-from genarium.engines.diffusers import DiffusersImage
+from genarium.engines.diffusers import DiffusersImage, memory
 from genarium.engines.image import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
@@ -125,7 +124,7 @@ def test_layers_from_disk_change_no_byte(folder: Path, monkeypatch: pytest.Monke
     engine = DiffusersImage(folder, device="cpu")
     request = settle(ImageRequest(PROMPT, (1,), steps=3), engine)
     short = engine.memory(request) - 1
-    monkeypatch.setattr(engine_module, "available_memory", lambda: short)
+    monkeypatch.setattr(memory, "available_memory", lambda: short)
     found: list[Any] = []
     notes = notes_of(lambda: found.extend(engine.generate(request)))
     assert any("read from disk" in one for one in notes)
@@ -136,7 +135,7 @@ def test_layers_from_disk_change_no_byte(folder: Path, monkeypatch: pytest.Monke
 def test_a_picture_larger_than_memory_is_decoded_in_tiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = DiffusersImage(folder, device="cpu")
     [whole] = paint(engine, size=(128, 128))
-    monkeypatch.setattr(engine_module, "total_memory", lambda: 1_000_000)
+    monkeypatch.setattr(memory, "total_memory", lambda: 1_000_000)
     tiled: list[np.ndarray] = []
     notes = notes_of(lambda: tiled.extend(paint(engine, size=(128, 128))))
     assert any("decoded in tiles" in one for one in notes)
@@ -160,7 +159,7 @@ def test_a_picture_to_start_from_and_a_mask(folder: Path) -> None:
 
 def test_a_denoiser_for_inpainting_asks_for_a_mask(tmp_path: Path) -> None:
     engine = DiffusersImage(stable_diffusion(tmp_path / "inpaint", in_channels=9))
-    with pytest.raises(BadInput, match="--init and --mask"):
+    with pytest.raises(BadInput, match="give one with init and mask"):
         paint(engine)
     start, mask = Image.new("RGB", (64, 64), "red"), Image.new("L", (64, 64), 255)
     [painted] = paint(engine, init=start, mask=mask)
@@ -199,14 +198,14 @@ def test_without_its_safety_checker_a_folder_still_paints(copied: Path) -> None:
     [
         ({"size": (130, 64)}, "width must be a multiple of 8, got 130; try 128 or 136"),
         ({"size": (64, 4)}, "height must be a multiple of 8, got 4; try 8"),
-        ({"size": (100_000, 100_000)}, "GiB are free; choose a smaller --size"),
+        ({"size": (100_000, 100_000)}, "GiB are free; choose a smaller size"),
         ({"sampler": "own"}, "runs with the samplers dpm"),
-        ({"mask": Image.new("L", (64, 64))}, "give that picture with --init"),
+        ({"mask": Image.new("L", (64, 64))}, "give that picture as init"),
         (
             {"mask": Image.new("L", (64, 64)), "init": Image.new("RGB", (64, 72))},
             "the mask is 64x64 and the picture 64x72 pixels",
         ),
-        ({"strength": 0.5}, "needs --init"),
+        ({"strength": 0.5}, "needs init"),
         ({"strength": 0.1, "init": Image.new("RGB", (64, 64))}, "less than one step"),
     ],
 )
