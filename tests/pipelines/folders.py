@@ -13,9 +13,7 @@ def _instruct(folder: Path) -> Path:
     from diffusers import EulerAncestralDiscreteScheduler
 
     scheduler = EulerAncestralDiscreteScheduler(**BETAS)
-    return noise.stable_diffusion(
-        folder, "StableDiffusionInstructPix2PixPipeline", scheduler=scheduler, in_channels=8
-    )
+    return noise.stable_diffusion(folder, "StableDiffusionInstructPix2PixPipeline", scheduler=scheduler, in_channels=8)
 
 
 FOLDERS: dict[str, Callable[[Path], Path]] = {
