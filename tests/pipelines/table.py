@@ -160,7 +160,7 @@ def line(name: str, cells: dict[str, Any]) -> str:
     return f"| {' | '.join(cells_of_row)} |"
 
 
-HEAD = """| folder | its class | from words | from init | inside a mask | samplers | sizes | guidance | negative prompt |
+HEAD = """| folder | its class | words | init | mask | samplers | sizes | guidance | negative prompt |
 |---|---|---|---|---|---|---|---|---|"""
 
 

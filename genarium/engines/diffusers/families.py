@@ -36,9 +36,9 @@ class Family:
 
     `guidance` is how a scale is read: "compared" with the negative prompt, above `compares_above`; "embedded", told to
     the network; "beside" compares only where a negative prompt is given (the pipeline's `true_cfg_scale`). `strength`
-    says whether an image to start from is changed by a strength, `masks_by_channels` that a mask takes a U-Net of its own
-    (of nine channels). `heun` whether flow matching may take that sampler,
-    `step_takes` what the pipeline gives each sampler's step. `options` is what every call is given.
+    says whether an image to start from is changed by a strength, `masks_by_channels` that a mask takes a U-Net of
+    its own, of nine channels. `heun` whether flow matching may take that sampler, `step_takes` what the pipeline gives
+    each sampler's step. `options` is what every call is given.
     """
 
     name: str
