@@ -25,7 +25,7 @@ SHOWN = 10
 def index(
     folder: str | None, name: str | None, list_them: bool, remove: str | None, encoder: str, as_json: bool
 ) -> None:
-    """Index a folder of documents to ask: text, Markdown, HTML, PDF, Word, CSV and source code.
+    """Index a folder of documents to ask: text, Markdown, HTML, PDF, Word, Excel, CSV and source code.
 
     Given again, it reads only what is new or changed, and forgets what is gone. Stopped, it goes on where it was.
     """
@@ -86,6 +86,10 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
         click.echo(printable(f"  skipped {path}: {why}"))
     if len(report.skipped) > SHOWN:
         click.echo(f"  and {len(report.skipped) - SHOWN} more; --json lists them all")
+    for path, what in list(report.notes.items())[:SHOWN]:
+        click.echo(f"note: {path}: {what}", err=True)
+    if len(report.notes) > SHOWN:
+        click.echo(f"note: and {len(report.notes) - SHOWN} more files; --json lists them all", err=True)
     click.echo(f'ask it: genarium ask "…" --index {report.name}', err=True)
 
 
@@ -118,8 +122,9 @@ def _described(name: str) -> dict[str, Any]:
             "updated": meta.get("updated", "not finished"),
             "files": sum(not file.problem for file in kept.values()),
             "skipped": {file.path: file.problem for file in kept.values() if file.problem},
+            "notes": {file.path: file.notes for file in kept.values() if file.notes},
             "passages": opened.count(),
             "bytes": sum(file.stat().st_size for file in opened.file.parent.glob("index.sqlite*")),
-            "state": state(Path(meta["folder"]), kept),
+            "state": state(Path(meta["folder"]), kept) if opened.is_current() else "made by an earlier version",
             "sha256": opened.digest(),
         }

@@ -71,7 +71,8 @@ def vectors_digest(found: Found) -> str:
 
 
 def encoder_of(index: Index) -> NativeEncoder:
-    """The encoder that made the index's vectors. Raises BadInput where it is another one now."""
+    """The encoder that made the index's vectors. Raises BadInput where it or the format is another one now."""
+    index.require_current()
     meta = index.meta()
     if vectors_digest(find(meta["encoder"], default="encoder")) != meta["encoder_digest"]:
         raise BadInput(

@@ -27,7 +27,9 @@ NEVER = frozenset(("__pycache__", "node_modules"))
 
 @dataclass
 class Report:
-    """What an indexing did, by path relative to the folder. `skipped` maps each to the reason."""
+    """What an indexing did, by path relative to the folder. `skipped` maps each to the reason, `notes` to what of it
+    could not be read.
+    """
 
     name: str
     folder: str
@@ -36,6 +38,7 @@ class Report:
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     files: int = 0
     passages: int = 0
     new_passages: int = 0
@@ -157,6 +160,8 @@ def _update(index: Index, folder: Path, found: list[tuple[str, os.stat_result]],
             else:
                 waiting.append(read)
                 known = None
+        if read.file.notes:
+            report.notes[path] = read.file.notes.replace("\n", "; ")
         if read.file.problem:
             report.skipped[path] = read.file.problem
         else:
@@ -204,20 +209,23 @@ def _read(file: Path, path: str, status: os.stat_result) -> _Read:
     """The file in passages, or without any and the reason. Its size and time are from before it was opened, so that
     what changes behind them is seen the next time.
     """
-    digest, found, problem = "", [], ""
+    digest, found, problem, notes = "", [], "", ""
     try:
         content = documents.load(file)
         digest = hashlib.sha256(content).hexdigest()
-        found = list(passages(documents.parse(path, content)))
+        document = documents.parse(path, content)
+        found, notes = list(passages(document)), "\n".join(document.notes)
     except documents.Unreadable as error:
         problem = str(error)
-    return _Read(Kept(path, status.st_size, status.st_mtime_ns, digest, problem), found)
+    return _Read(Kept(path, status.st_size, status.st_mtime_ns, digest, problem, notes), found)
 
 
 def _keep(index: Index, waiting: list[_Read], embed: Embed, report: Report) -> None:
     """Embed what waits, all together, and commit it."""
     texts = [
-        f"{about}\n{passage.text}" for read in waiting for about, passage in zip(read.context, read.found, strict=True)
+        f"{about}\n{passage.searched}"
+        for read in waiting
+        for about, passage in zip(read.context, read.found, strict=True)
     ]
     with progress.listening(None):  # the bar counts files; a passage that is cut is cut for its vector only
         vectors = embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)

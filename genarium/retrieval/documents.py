@@ -1,21 +1,19 @@
 """Files as text: what they say, where their sections begin and where their pages do.
 
 For plain text, Markdown and source code the text is the file's own, so that character ranges are the file's (line
-ends counted as one). For HTML, PDF, Word and CSV it is what a reader sees, without the markup.
+ends counted as one). For HTML, PDF, Word and tables it is what a reader sees, without the markup. Rows of tables are
+kept apart: each is quoted whole, and read with the headings of its columns.
 """
 
 from __future__ import annotations
 
 import ast
 import bisect
-import csv
-import io
-import itertools
 import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genarium import files
@@ -45,12 +43,25 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Row:
+    """`text[start:end]` is a row of a table; `reading` is what it says with the headings of its columns."""
+
+    start: int
+    end: int
+    reading: str
+
+
+@dataclass(frozen=True)
 class Document:
-    """`sections` and `pages` are in order; `pages` holds where each page begins, and is empty where there are none."""
+    """`sections`, `pages` and `rows` are in order; `pages` holds where each page begins, and is empty where there are
+    none. `notes` say what of the file is not in the text.
+    """
 
     text: str
     sections: list[Section] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def page(self, place: int) -> int | None:
         """The page, from 1, that the character at `place` stands on."""
@@ -84,7 +95,10 @@ def load(path: Path) -> bytes:
 
 def parse(name: str, content: bytes) -> Document:
     """The document in these bytes; the ending of `name` says how to read them. Raises Unreadable."""
-    document = _reader(Path(name).suffix.lower())(content)
+    try:
+        document = _read(Path(name).suffix.lower(), content)
+    except RecursionError:
+        raise Unreadable("nested too deep to be read") from None
     if len(document.text) > MAX_TEXT:
         raise Unreadable(f"more than {MAX_TEXT // 10**6} million characters of text; split it")
     if not document.text.strip():
@@ -92,30 +106,37 @@ def parse(name: str, content: bytes) -> Document:
     return document
 
 
-def _reader(suffix: str) -> Callable[[bytes], Document]:
-    if suffix in (".pdf", ".docx", ".html", ".htm", ".xhtml"):
-        from genarium.retrieval import formats
+def _read(suffix: str, content: bytes) -> Document:
+    from genarium.retrieval.formats import binary
 
-        return {".pdf": formats.pdf, ".docx": formats.docx}.get(suffix, formats.html)
-    own: dict[str, Callable[[str], Document]] = {
-        ".md": markdown,
-        ".markdown": markdown,
-        ".csv": lambda text: table(text, ","),
-        ".tsv": lambda text: table(text, "\t"),
-        ".py": python,
-        ".pyi": python,
-    }
-    read = own.get(suffix, source if suffix in SOURCE else plain)
-    return lambda content: read(decode(content))
+    if (reader := binary(suffix, content)) is not None:
+        return reader(content)
+    decoded = decode(content)
+    document = _reader(suffix)(decoded.text.replace("\r\n", "\n").replace("\r", "\n"))
+    return replace(document, notes=[*decoded.notes, *document.notes])
 
 
-def decode(content: bytes) -> str:
-    """Bytes as text, line ends as \\n. Raises Unreadable if binary."""
+def _reader(suffix: str) -> Callable[[str], Document]:
+    """How text is read: each keeps it as it stands, but for tables."""
+    if suffix in (".md", ".markdown"):
+        from genarium.retrieval.formats.markdown import markdown
+
+        return markdown
+    if suffix in (".csv", ".tsv", ".tab", ".psv"):
+        from genarium.retrieval.formats.csv_table import table
+
+        return lambda text: table(text, "\t" if suffix in (".tsv", ".tab") else None)
+    if suffix in (".py", ".pyi"):
+        return python
+    return source if suffix in SOURCE else plain
+
+
+def decode(content: bytes) -> encodings.Decoded:
+    """Bytes as text. Raises Unreadable if binary."""
     try:
-        text = encodings.decode(content).text
+        return encodings.decode(content)
     except BadInput as error:
         raise Unreadable(str(error)) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 # CHAPTER and a number behind an empty line, or a line of capitals between two: how plain books head their chapters.
@@ -134,29 +155,13 @@ def plain(text: str) -> Document:
     return Document(text, [Section(start, heading) for start, heading in headings])
 
 
-def markdown(text: str) -> Document:
-    """Markdown: a section a heading, each under those of a higher level."""
-    from markdown_it import MarkdownIt
-
-    starts = _line_starts(text)
-    above: list[str] = [""] * HEADING_LEVELS
-    sections = []
-    tokens = MarkdownIt("commonmark").parse(text)
-    for opened, inline in itertools.pairwise(tokens):
-        if opened.type == "heading_open" and opened.map is not None:
-            level = int(opened.tag[1])
-            above[level - 1 :] = [" ".join(inline.content.split()), *[""] * (HEADING_LEVELS - level)]
-            sections.append(Section(starts[opened.map[0]], joined(above)))
-    return Document(text, sections)
-
-
 def python(text: str) -> Document:
     """Python: a section a class and a function, headed `Class.method`."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source(text)  # another Python's, or a piece of one
-    starts = _line_starts(text)
+    starts = line_starts(text)
     sections: list[Section] = []
 
     def visit(body: list[ast.stmt], outer: str) -> None:
@@ -179,25 +184,12 @@ def source(text: str) -> Document:
     return Document(text, [Section(m.start(1), m[1].strip()[:80]) for m in BLOCK.finditer(text)])
 
 
-def table(text: str, separator: str) -> Document:
-    """CSV with a header: a paragraph a row, `name: value` in each line."""
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(map(str.strip, row))]
-    except csv.Error:
-        return plain(text)
-    header, *rest = rows or [[]]
-    written = [
-        "\n".join(f"{name.strip()}: {value.strip()}" for name, value in zip(header, row, strict=False) if value.strip())
-        for row in rest
-    ]
-    return Document("\n\n".join(written) or text)
-
-
 def joined(headings: list[str]) -> str:
     """A heading with those above it."""
     return " › ".join(heading for heading in headings if heading)
 
 
-def _line_starts(text: str) -> list[int]:
+def line_starts(text: str) -> list[int]:
+    """Where each line begins."""
     # Lines as Markdown and Python count them: str.splitlines knows more line ends.
     return [0, *(match.end() for match in re.finditer("\n", text))]

@@ -6,6 +6,7 @@ of its sentences that name a passage in which they can be found again. Neither a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genarium.data.sentences import sentences
+from genarium.retrieval.normalize import normalized
 from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
@@ -24,6 +26,8 @@ SAME = 0.50
 """The least cosine of a written sentence with one of the passage it cites."""
 WORD = 0.02
 """What each word of the question adds to the cosine of a sentence that has it."""
+RARE = 0.15
+"""What a row of a table gains by each word of the question that hardly another row has."""
 CLOSE = 0.05
 """A second sentence stands in an extracted answer if its score is no further behind the first's."""
 NO_ANSWER = "The documents do not say."
@@ -40,15 +44,28 @@ class Span:
 
 @dataclass(frozen=True)
 class Quote:
-    """What a sentence of the answer stands on: characters `start` to `end` of the passage's text."""
+    """What a sentence of the answer stands on: characters `start` to `end` of the passage's text. `reading` is what a
+    row of a table says with its headings.
+    """
 
     hit: Hit
     start: int
     end: int
+    reading: str = ""
 
     @property
     def text(self) -> str:
         return self.hit.text[self.start : self.end]
+
+    @property
+    def searched(self) -> str:
+        """The text as models read it."""
+        return normalized(self.reading or self.text)
+
+    @property
+    def shown(self) -> str:
+        """The text as a sentence of an answer."""
+        return self.reading or self.text
 
 
 @dataclass(frozen=True)
@@ -67,31 +84,65 @@ def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) 
     quotes = _sentences_of(hits)
     if not quotes:
         return []
-    vectors = embed([question, *(quote.text for quote in quotes)])
-    asked = set(keywords(question))
-    closeness = vectors[1:] @ vectors[0] + WORD * np.array([len(asked & set(keywords(q.text))) for q in quotes])
+    vectors = embed([normalized(question), *(quote.searched for quote in quotes)])
+    closeness = vectors[1:] @ vectors[0] + _in_common(question, quotes)
     order = np.argsort(-closeness, kind="stable")
     chosen = [place for place in order[:most] if closeness[place] >= closeness[order[0]] - CLOSE]
-    return [Sentence(quotes[place].text, [quotes[place]]) for place in chosen]
+    return [Sentence(quotes[place].shown, [quotes[place]]) for place in chosen]
+
+
+def _in_common(question: str, quotes: Sequence[Quote]) -> np.ndarray:
+    """What each quote gains by the words that it shares with the question (N,).
+
+    A row of a table gains by those that few rows have: every row says "plot" and "holder", one says "9".
+    """
+    asked = set(keywords(question))
+    shared = [asked & set(keywords(quote.searched)) for quote in quotes]
+    rows = [words for words, quote in zip(shared, quotes, strict=True) if quote.reading]
+    often = {word: sum(word in words for words in rows) for word in asked}
+    gains = []
+    for words, quote in zip(shared, quotes, strict=True):
+        rare = [word for word in words if 1 <= often[word] <= max(1, len(rows) // 4)] if quote.reading else []
+        gains.append(WORD * len(words) + RARE * len(rare))
+    return np.array(gains)
 
 
 def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:
     """The sentence that holds the words a reader takes for the answer; none where it finds none likelier."""
-    spans = reader(question, [hit.text for hit in hits])
+    units = [_units(hit) for hit in hits]
+    texts, places = zip(*map(_laid_out, units), strict=True) if hits else ((), ())
+    spans = reader(question, list(texts))
     best = max(range(len(spans)), key=lambda place: spans[place].score, default=None)
     if best is None or spans[best].score <= 0:
         return []
-    hit, span = hits[best], spans[best]
-    inside = [(start, end) for start, end in sentences(hit.text) if start < span.end and span.start < end]
+    span = spans[best]
+    inside = [
+        quote
+        for quote, (start, end) in zip(units[best], places[best], strict=True)
+        if start < span.end and span.start < end
+    ]
     if not inside:
         return []
-    quote = Quote(hit, inside[0][0], inside[-1][1])
+    if any(quote.reading for quote in inside):
+        return [Sentence(quote.shown, [quote]) for quote in inside]
+    quote = Quote(hits[best], inside[0].start, inside[-1].end)
     return [Sentence(quote.text, [quote])]
+
+
+def _laid_out(units: Sequence[Quote]) -> tuple[str, list[tuple[int, int]]]:
+    """What a reader is given of a passage, what stands between the units as it is, and where each unit is in it."""
+    text, places, place = "", list[tuple[int, int]](), 0
+    for unit in units:
+        text += unit.hit.text[place : unit.start]
+        places.append((len(text), len(text) + len(unit.searched)))
+        text += unit.searched
+        place = unit.end
+    return text, places
 
 
 def prompt(question: str, hits: Sequence[Hit]) -> str:
     """What a language model is asked."""
-    passages = "\n\n".join(f"[{number}] {hit.context}\n{hit.text}" for number, hit in enumerate(hits, 1))
+    passages = "\n\n".join(f"[{number}] {hit.context}\n{hit.searched}" for number, hit in enumerate(hits, 1))
     return (
         "Answer the question from the passages below and from nothing else. Behind every sentence put the number of "
         f'the passage that says it, as in [1]. If the passages do not answer it, write only: "{NO_ANSWER}"\n\n'
@@ -132,13 +183,14 @@ def _cited(written: str) -> list[tuple[str, list[int]]]:
 
 
 def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
+    text = normalized(text)
     numbers = re.findall(r"\d+(?:[.,]\d+)*", text)
-    if any(all(number not in hit.text for hit in hits) for number in numbers):
+    if any(all(number not in hit.searched for hit in hits) for number in numbers):
         return []
     quotes = _sentences_of(hits)
     if not quotes:
         return []
-    vectors = embed([text, *(quote.text for quote in quotes)])
+    vectors = embed([text, *(quote.searched for quote in quotes)])
     closeness = vectors[1:] @ vectors[0]
     best: dict[int, tuple[float, Quote]] = {}
     for quote, close in zip(quotes, closeness, strict=True):
@@ -148,12 +200,24 @@ def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
 
 
 def _sentences_of(hits: Sequence[Hit]) -> list[Quote]:
-    """Every sentence of the passages once, though neighbouring passages share some."""
+    """Every sentence and row of the passages once, though neighbouring passages share some."""
     seen: set[tuple[str, int]] = set()
     quotes = []
-    for hit in hits:
-        for start, end in sentences(hit.text):
-            if (hit.file, hit.start + start) not in seen and re.search(r"\w", hit.text[start:end]):
-                seen.add((hit.file, hit.start + start))
-                quotes.append(Quote(hit, start, end))
+    for quote in itertools.chain.from_iterable(map(_units, hits)):
+        place = (quote.hit.file, quote.hit.start + quote.start)
+        if place not in seen and re.search(r"\w", quote.text):
+            seen.add(place)
+            quotes.append(quote)
+    return quotes
+
+
+def _units(hit: Hit) -> list[Quote]:
+    """What can be quoted of a passage, in order: rows of tables, and the sentences around them."""
+    quotes, place = list[Quote](), 0
+    for row in [*hit.rows, None]:
+        end = len(hit.text) if row is None else row.start
+        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end])]
+        if row is not None:
+            quotes.append(Quote(hit, row.start, row.end, row.reading))
+            place = row.end
     return quotes

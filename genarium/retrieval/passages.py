@@ -4,47 +4,84 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from genarium.retrieval.documents import Document
+from genarium.retrieval.documents import Document, Row
+from genarium.retrieval.normalize import normalized
 
 SIZE, OVERLAP, LEAST = 800, 120, 200
 """Characters: the longest passage, about what the encoder reads at once (256 tokens); the most that two share;
 and below which a section does not stand alone."""
 
-# From strong to weak. A passage ends behind the last match of the strongest kind found in its second half.
+# From strong to weak. A passage ends after the last match of the strongest kind found in its second half.
 ENDS = (re.compile(r"\n[ \t]*\n\s*"), re.compile(r"[.!?:;][\"'”’)\]]*\s+"), re.compile(r"\n"), re.compile(r"\s+"))
 SENTENCE = ENDS[1]
 
 
 @dataclass(frozen=True)
 class Passage:
-    """`document.text[start:end]` is `text`. `page` counts from 1; None where the file has no pages."""
+    """`document.text[start:end]` is `text`. `page` counts from 1; None where the file has no pages. `rows` are the
+    rows of tables that lie whole in it, their places counted from its beginning.
+    """
 
     start: int
     end: int
     text: str
     heading: str = ""
     page: int | None = None
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def searched(self) -> str:
+        """What is searched and read by models: rows with their headings, no sign that hides a word."""
+        return searched(self.text, self.rows)
+
+
+def searched(text: str, rows: Sequence[Row]) -> str:
+    """A passage's text with its rows as they read, normalized."""
+    pieces, place = [], 0
+    for row in rows:
+        pieces += [text[place : row.start], row.reading]
+        place = row.end
+    return normalized("".join([*pieces, text[place:]]))
 
 
 def passages(document: Document, *, size: int = SIZE, overlap: int = OVERLAP, least: int = LEAST) -> Iterator[Passage]:
     """The document's passages in order: together they hold every character but white space, none begins or ends
     with white space, and none is longer than `size`. Neighbours inside a section share up to `overlap` characters
-    of whole sentences.
+    of whole sentences. A row of a table is cut only where it is longer than a passage.
     """
     text = document.text
     sections = [section.start for section in document.sections]
+    rows, ends = document.rows, [row.end for row in document.rows]
+    whole = _without_ends(text, rows)
     start = 0
     while start < len(text):
-        end, next_start = _end(text, start, sections, size, overlap, least)
+        end, next_start = _end(whole, start, sections, size, overlap, least)
+        cut = bisect.bisect_right(ends, end)
+        if end < len(text) and cut < len(rows) and start < rows[cut].start < end:
+            end = next_start = rows[cut].start
+        elif cut < len(rows) and rows[cut].start < end < rows[cut].end:
+            end, next_start = _end(text, start, sections, size, overlap, least)
         piece = text[start:end]
         first = start + len(piece) - len(piece.lstrip())
         if shown := piece.strip():
             heading, page = document.heading(first), document.page(first)
-            yield Passage(first, first + len(shown), shown, heading, page)
+            last = first + len(shown)
+            inside = rows[bisect.bisect_left(ends, first) : bisect.bisect_right(ends, last)]
+            here = [Row(r.start - first, r.end - first, r.reading) for r in inside if r.start >= first]
+            yield Passage(first, last, shown, heading, page, here)
         start = next_start
+
+
+def _without_ends(text: str, rows: Sequence[Row]) -> str:
+    """The text with each row as one long word, so that a passage ends between rows."""
+    pieces, place = [], 0
+    for row in rows:
+        pieces += [text[place : row.start], "x" * (row.end - row.start)]
+        place = row.end
+    return "".join([*pieces, text[place:]])
 
 
 def _end(text: str, start: int, sections: list[int], size: int, overlap: int, least: int) -> tuple[int, int]:

@@ -14,6 +14,6 @@ Score = Callable[[str, Sequence[str]], Iterable[float]]
 
 def rank(question: str, hits: Sequence[Hit], score: Score) -> list[Hit]:
     """`hits` by their scores, best first; those of equal score stay in the order they came in."""
-    scores = list(score(question, [hit.text for hit in hits]))
+    scores = list(score(question, [hit.searched for hit in hits]))
     order = sorted(range(len(hits)), key=lambda place: (-scores[place], place))
     return [hits[place] for place in order]

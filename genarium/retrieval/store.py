@@ -10,12 +10,13 @@ transaction, so that after a kill it is there whole or not at all. docs/asking.m
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +24,64 @@ import numpy as np
 
 from genarium import files
 from genarium.errors import BadInput, StorageError
-from genarium.retrieval.passages import Passage
+from genarium.retrieval.documents import Row
+from genarium.retrieval.passages import Passage, searched
 
-FORMAT = 1
+FORMAT = 2
 """Raised when readers or passages change, so that an index made by earlier ones is made anew."""
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
+META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+CONTENTS = (
+    """CREATE TABLE files (
     id      INTEGER PRIMARY KEY,
     path    TEXT NOT NULL UNIQUE,
     size    INTEGER NOT NULL,
     mtime   INTEGER NOT NULL,
     sha256  TEXT NOT NULL,
     problem TEXT NOT NULL,
+    notes   TEXT NOT NULL,
     vectors BLOB NOT NULL
-);
-CREATE TABLE passages (
+)""",
+    """CREATE TABLE passages (
     id      INTEGER PRIMARY KEY,
     file    INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
     start   INTEGER NOT NULL,
     end     INTEGER NOT NULL,
     page    INTEGER,
     context TEXT NOT NULL,
-    text    TEXT NOT NULL
-);
-CREATE INDEX passages_by_file ON passages (file);
-CREATE VIRTUAL TABLE words USING fts5 (
-    context, text, content = 'passages', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
-);
-CREATE TRIGGER passage_in AFTER INSERT ON passages BEGIN
-    INSERT INTO words (rowid, context, text) VALUES (new.id, new.context, new.text);
-END;
-CREATE TRIGGER passage_out AFTER DELETE ON passages BEGIN
-    INSERT INTO words (words, rowid, context, text) VALUES ('delete', old.id, old.context, old.text);
-END;
-"""
+    text    TEXT NOT NULL,
+    rows    TEXT,  -- JSON: where each row of a table is in the text, and how it reads
+    read    TEXT   -- the text as it is searched, where that is another
+)""",
+    "CREATE INDEX passages_by_file ON passages (file)",
+    "CREATE VIEW searched AS SELECT id, context, coalesce(read, text) AS text FROM passages",
+    """CREATE VIRTUAL TABLE words USING fts5 (
+    context, text, content = 'searched', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
+)""",
+    """CREATE TRIGGER passage_in AFTER INSERT ON passages BEGIN
+    INSERT INTO words (rowid, context, text) VALUES (new.id, new.context, coalesce(new.read, new.text));
+END""",
+    """CREATE TRIGGER passage_out AFTER DELETE ON passages BEGIN
+    INSERT INTO words (words, rowid, context, text)
+        VALUES ('delete', old.id, old.context, coalesce(old.read, old.text));
+END""",
+)
+# What an index of any format may hold, in an order in which it can be dropped.
+DROPPED = ("TRIGGER passage_in", "TRIGGER passage_out", "TABLE words", "VIEW searched", "TABLE passages", "TABLE files")
 NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A file as it was indexed. `problem` says why it was left out, and is empty where it was not."""
+    """A file as it was indexed. `problem` says why it was left out, and is empty where it was not; `notes` what of
+    it could not be read, a line each.
+    """
 
     path: str
     size: int
     mtime: int
     sha256: str
     problem: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,12 @@ class Hit:
     page: int | None
     context: str
     text: str
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def searched(self) -> str:
+        """The text as models read it: rows of tables with their headings, no sign that hides a word."""
+        return searched(self.text, self.rows)
 
 
 def folder() -> Path:
@@ -153,7 +171,10 @@ def create(name: str, meta: Mapping[str, str]) -> None:
         connection = sqlite3.connect(new, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            connection.execute("BEGIN")
+            for statement in (META, *CONTENTS):
+                connection.execute(statement)
+            connection.execute("COMMIT")
             connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         finally:
             connection.close()
@@ -224,20 +245,33 @@ class Index:
 
     def files(self) -> dict[str, Kept]:
         """Every file by its path, those left out too."""
-        rows = self.connection.execute("SELECT path, size, mtime, sha256, problem FROM files ORDER BY path")
+        notes = "notes" if self.is_current() else "''"
+        rows = self.connection.execute(f"SELECT path, size, mtime, sha256, problem, {notes} FROM files ORDER BY path")
         return {row[0]: Kept(*row) for row in rows}
 
     def put(self, file: Kept, found: Sequence[Passage], context: Sequence[str], vectors: np.ndarray) -> None:
         """Keep a file and its passages in place of what was there. Inside `transaction`."""
         self.drop(file.path)
         blob = vectors.astype(np.float16).tobytes()
-        row = (file.path, file.size, file.mtime, file.sha256, file.problem, blob)
+        row = (file.path, file.size, file.mtime, file.sha256, file.problem, file.notes, blob)
         number = self.connection.execute(
-            "INSERT INTO files (path, size, mtime, sha256, problem, vectors) VALUES (?, ?, ?, ?, ?, ?)", row
+            "INSERT INTO files (path, size, mtime, sha256, problem, notes, vectors) VALUES (?, ?, ?, ?, ?, ?, ?)", row
         ).lastrowid
         self.connection.executemany(
-            "INSERT INTO passages (file, start, end, page, context, text) VALUES (?, ?, ?, ?, ?, ?)",
-            [(number, p.start, p.end, p.page, about, p.text) for p, about in zip(found, context, strict=True)],
+            "INSERT INTO passages (file, start, end, page, context, text, rows, read) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    number,
+                    p.start,
+                    p.end,
+                    p.page,
+                    about,
+                    p.text,
+                    _packed(p),
+                    p.searched if p.searched != p.text else None,
+                )
+                for p, about in zip(found, context, strict=True)
+            ],
         )
 
     def touch(self, file: Kept) -> None:
@@ -250,8 +284,23 @@ class Index:
         self.connection.execute("DELETE FROM files WHERE path = ?", (path,))
 
     def clear(self) -> None:
-        """Forget every file, as when the encoder is another."""
-        self.connection.execute("DELETE FROM files")
+        """Forget every file, as when the encoder or the format is another. Inside `transaction`."""
+        for what in DROPPED:
+            kind, _, name = what.partition(" ")
+            self.connection.execute(f"DROP {kind} IF EXISTS {name}")
+        for statement in CONTENTS:
+            self.connection.execute(statement)
+
+    def require_current(self) -> None:
+        """Raises BadInput where the index was made by an earlier version."""
+        if not self.is_current():
+            raise BadInput(
+                f"the index {self.name} was made by an earlier version; index its folder again: "
+                f"genarium index {self.meta()['folder']}"
+            )
+
+    def is_current(self) -> bool:
+        return self.meta().get("format") == str(FORMAT)
 
     def count(self) -> int:
         """Passages."""
@@ -286,17 +335,18 @@ class Index:
         return np.array(numbers, dtype=np.int64), matrix.reshape(len(numbers), -1)
 
     def hits(self, numbers: Sequence[int]) -> list[Hit]:
-        """These passages, in this order."""
+        """These passages, in this order. Raises BadInput where the index was made by an earlier version."""
+        self.require_current()
         marks = ", ".join("?" * len(numbers))
         rows: dict[int, Any] = {
             row[0]: row
             for row in self.connection.execute(
-                "SELECT passages.id, path, start, end, page, context, text FROM passages JOIN files "
+                "SELECT passages.id, path, start, end, page, context, text, rows FROM passages JOIN files "
                 f"ON files.id = passages.file WHERE passages.id IN ({marks})",
                 list(numbers),
             )
         }
-        return [Hit(*rows[number]) for number in numbers if number in rows]
+        return [_hit(rows[number]) for number in numbers if number in rows]
 
     def around(self, file: str, start: int, end: int, beside: int) -> list[Hit]:
         """The passages of a file that characters [start, end) lie in, and so many beside them; in order."""
@@ -311,6 +361,23 @@ class Index:
             return []
         first, last = max(0, inside[0] - beside), inside[-1] + beside
         return self.hits([number for number, _ in rows[first : last + 1]])
+
+
+def _packed(passage: Passage) -> str | None:
+    """A passage's rows as JSON: start, end and, where it is another than the text there, how it reads."""
+    rows = [
+        [row.start, row.end] + [row.reading] * (row.reading != passage.text[row.start : row.end])
+        for row in passage.rows
+    ]
+    return json.dumps(rows, ensure_ascii=False) if rows else None
+
+
+def _hit(row: Sequence[Any]) -> Hit:
+    number, path, start, end, page, context, text, packed = row
+    rows = [
+        Row(one[0], one[1], one[2] if len(one) > 2 else text[one[0] : one[1]]) for one in json.loads(packed or "[]")
+    ]
+    return Hit(number, path, start, end, page, context, text, rows)
 
 
 def named(asked: str | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from genarium.retrieval.normalize import normalized
+
 # Words that stand in nearly every passage. Searching for them finds nothing and costs most of the time.
 COMMON = frozenset(
     "a about after all also am an and any are as at be because been before being but by can could did do does doing "
@@ -16,5 +18,5 @@ COMMON = frozenset(
 
 def keywords(question: str) -> list[str]:
     """The words of a question worth searching for; all of them where each is a common one."""
-    words = list(dict.fromkeys(re.findall(r"\w+", question.lower())))
+    words = list(dict.fromkeys(re.findall(r"\w+", normalized(question).lower())))
     return [word for word in words if word not in COMMON] or words
