@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ SAME = 0.50
 WORD = 0.02
 """What each word of the question adds to the cosine of a sentence that has it."""
 RARE = 0.15
-"""What a row of a table gains by each word of the question that hardly another row has."""
+"""What a row of a table gains by a word of the question that hardly another row has."""
 CLOSE = 0.05
 """A second sentence stands in an extracted answer if its score is no further behind the first's."""
 NO_ANSWER = "The documents do not say."
@@ -97,14 +98,33 @@ def _in_common(question: str, quotes: Sequence[Quote]) -> np.ndarray:
     A row of a table gains by those that few rows have: every row says "plot" and "holder", one says "9".
     """
     asked = set(keywords(question))
-    shared = [asked & set(keywords(quote.searched)) for quote in quotes]
-    rows = [words for words, quote in zip(shared, quotes, strict=True) if quote.reading]
-    often = {word: sum(word in words for words in rows) for word in asked}
-    gains = []
-    for words, quote in zip(shared, quotes, strict=True):
-        rare = [word for word in words if 1 <= often[word] <= max(1, len(rows) // 4)] if quote.reading else []
-        gains.append(WORD * len(words) + RARE * len(rare))
-    return np.array(gains)
+    shared = np.array([len(asked & set(keywords(quote.searched))) for quote in quotes])
+    meant = [id(quote) for quote in meant_rows(question, quotes)]
+    return WORD * shared + RARE * np.array([id(quote) in meant for quote in quotes])
+
+
+def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
+    """The rows of tables that share most of the question's words which hardly a row has; none where none does.
+
+    A number in the question is one of these: a row without it is another row.
+    """
+    asked = set(keywords(question))
+    rows = [(quote, asked & set(keywords(quote.searched))) for quote in quotes if quote.reading]
+    often = Counter(word for _, words in rows for word in words)
+    rare = {word for word in asked if word.isdigit() or 0 < often[word] <= max(1, len(rows) // 4)}
+    numbers = {word for word in rare if word.isdigit()}
+    fitting = [(quote, len(words & rare)) for quote, words in rows if words & rare and words & numbers == numbers]
+    most = max((count for _, count in fitting), default=0)
+    return [quote for quote, count in fitting if count == most]
+
+
+def row_support(question: str, vector: np.ndarray, hits: Sequence[Hit], embed: Embed) -> float:
+    """The cosine with the question's `vector` (C,) of the closest row that is meant; -1 where there is none.
+
+    A passage of many rows comes close to no question, though one of its rows answers it.
+    """
+    rows = meant_rows(question, _sentences_of(hits))
+    return float((embed([row.searched for row in rows]) @ vector).max()) if rows else -1.0
 
 
 def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:

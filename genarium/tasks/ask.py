@@ -68,7 +68,7 @@ def ask(
     Make an index first: genarium index DIR.
     """
     from genarium.retrieval.asking import encoder_of, generator, ranker_of
-    from genarium.retrieval.generate import NO_ANSWER
+    from genarium.retrieval.generate import NO_ANSWER, row_support
     from genarium.retrieval.rank import DEPTH, rank
     from genarium.retrieval.retrieve import retrieve, vectors
     from genarium.retrieval.store import Index
@@ -85,6 +85,8 @@ def ask(
             hits = rank(question, opened.hits(found[:DEPTH]), ranker_of(ranker))[:top_k]
         nearest = known.nearest(vector, 1)
     closest = nearest[0][1] if nearest else -1.0
+    if closest < min_support:
+        closest = max(closest, row_support(question, vector, hits, encoder.embed))
     retrieved = time.perf_counter() - began
     sentences: list[Sentence] = []
     if closest >= min_support:
