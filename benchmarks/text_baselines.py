@@ -137,21 +137,20 @@ def main() -> None:
     parts = text.split(text.find(str(options.books)), validation=recipe["validation"], holdout=recipe["holdout"])
     end = tokenizer.separator(options.checkpoint, made)
     train = text.encode(made, parts.train, end)
-    held = {name: text.encode(made, [book], end) for name, book in zip(recipe["holdout"], parts.holdout, strict=True)}
+    held = {name: text.Measured.of(made, [book], end) for name, book in parts.holdout.items()}
 
     def report(who: str, figures: dict[str, float]) -> None:
         print(json.dumps({"model": who} | figures), flush=True)
 
     def bits_per_byte(network: nn.Module) -> dict[str, float]:
-        found = {name: likelihood(network, made, t, context=context, stride=context // 2) for name, t in held.items()}
+        found = {name: likelihood(network, t, context=context, stride=context // 2) for name, t in held.items()}
         return {name: figures["bits_per_byte"] for name, figures in found.items()}
 
     if options.only in (None, "ngram"):
         ngram = KneserNey(train.numpy(), 5, made.get_vocab_size())
         figures = {}
-        for name, tokens in held.items():
-            size = len(made.decode(tokens[1:].tolist()).encode())
-            figures[name] = float(-np.log2(ngram.probabilities(tokens.numpy())).sum() / size)
+        for name, book in held.items():
+            figures[name] = float(-np.log2(ngram.probabilities(book.tokens.numpy())).sum() / book.n_bytes)
         report("5-gram, modified Kneser-Ney", figures)
     if options.only in (None, "gpt"):
         report(f"GPT, {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M", bits_per_byte(model))
@@ -162,7 +161,7 @@ def main() -> None:
             lstm,
             made,
             train,
-            text.encode(made, parts.validation, end),
+            text.Measured.of(made, parts.validation, end),
             context=context,
             batch_size=recipe["identity"]["windows"]["batch_size"],
             seed=0,

@@ -13,7 +13,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import Tensor
 
 from genarium import files
+from genarium.data.labelled import alike
 from genarium.errors import BadInput
+from genarium.progress import note
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "<|unknown|>"
@@ -58,29 +60,47 @@ def read(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Split:
-    """Documents to learn from, to watch (never learned from) and held out altogether, by name."""
+    """Documents to learn from, to watch (never learned from) and held out altogether, those with their names."""
 
     train: list[str]
     validation: list[str]
-    holdout: list[str]
+    holdout: dict[str, str]
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """What the files are called: their names, or where they are below the folder of all where a name is there twice."""
+    root = os.path.commonpath([path.parent for path in paths])
+    names = [path.name for path in paths]
+    return [
+        n if names.count(n) == 1 else path.relative_to(root).as_posix() for n, path in zip(names, paths, strict=True)
+    ]
 
 
 def split(paths: Sequence[Path], *, validation: float, holdout: Sequence[str] = ()) -> Split:
-    """The last `validation` share of each document is for watching; files named in `holdout` stay out altogether."""
-    unknown = set(holdout) - {path.name for path in paths}
+    """The last `validation` share of each document is for watching; files named in `holdout` stay out altogether.
+
+    A name that several files have holds all of them out. Raises BadInput.
+    """
+    named = dict(zip(names_of(paths), paths, strict=True))
+    unknown = set(holdout) - {path.name for path in paths} - named.keys()
     if unknown:
-        raise BadInput(
-            f"no file {', '.join(sorted(unknown))} to hold out; the files are {', '.join(p.name for p in paths)}"
+        raise BadInput(f"no file {', '.join(sorted(unknown))} to hold out; the files are {', '.join(named)}")
+    if returns := [name for name, path in named.items() if b"\r" in path.read_bytes()]:
+        note(
+            f"line ends of {', '.join(returns[:5])}{', …' * (len(returns) > 5)} are read as \\n, not \\r\\n as they are"
         )
-    train, watched = [], []
-    for path in paths:
-        if path.name in holdout:
-            continue
+    train, watched, held = list[str](), list[str](), dict[str, str]()
+    for name, path in named.items():
         text = read(path)
+        if name in holdout or path.name in holdout:
+            held[name] = text
+            continue
         cut = int(len(text) * (1 - validation))
         train.append(text[:cut])
         watched.append(text[cut:])
-    return Split(train, watched, [read(path) for path in paths if path.name in holdout])
+    if empty := [name for name, text in held.items() if not text]:
+        raise BadInput(f"{empty[0]} is empty, so nothing can be measured on it; hold out another file")
+    return Split(train, watched, held)
 
 
 def char_tokenizer(texts: Sequence[str]) -> Tokenizer:
@@ -113,6 +133,66 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Tensor:
     """All documents as one row of token ids, the token `end` behind each."""
     rows = [np.array([*e.ids, end], dtype=np.int32) for e in tokenizer.encode_batch(list(texts))]
     return torch.from_numpy(np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Texts that a model's likelihood is measured on: their tokens, the first of which is not predicted, and how many
+    bytes of UTF-8 the others stand for."""
+
+    tokens: Tensor
+    n_bytes: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Measured:
+        """Empty texts are left out: their end alone is nothing to predict."""
+        texts = [text for text in texts if text]
+        if not texts:
+            return cls(torch.zeros(0, dtype=torch.int32), 0)
+        # Of what a tokenizer does not know it can't tell how many bytes it was, so they are counted in the text.
+        begin = texts[0][:10_000]
+        offsets = tokenizer.encode(begin).offsets
+        first = len(begin[: offsets[0][1]].encode()) if offsets else 0
+        return cls(encode(tokenizer, texts, end), sum(len(text.encode()) for text in texts) - first)
+
+
+def say_changes(tokenizer: Tokenizer, texts: Sequence[str], name: str) -> None:
+    """Say what the tokenizer makes of the texts before it reads them, and what of them it does not know."""
+    normalizer, unknown = tokenizer.normalizer, getattr(tokenizer.model, "unk_token", None)
+    changed = [(text, normalizer.normalize_str(text)) for text in texts] if normalizer is not None else []
+    for text, read_as in changed:
+        if text != read_as:
+            at = next((n for n, pair in enumerate(zip(text, read_as, strict=False)) if pair[0] != pair[1]), 0)
+            parts = (" ".join(one[max(0, at - 10) : at + 10].split()) for one in (text, read_as))
+            how = " to ".join(map(repr, parts))
+            note(f"the tokenizer changes {name} before it reads it ({how}): its figures are of that")
+            break
+    place = tokenizer.token_to_id(unknown) if unknown is not None else None
+    if place is None or isinstance(tokenizer.decoder, decoders.ByteLevel):  # bytes are all known
+        return
+    found, total = dict[str, int](), sum(map(len, texts))
+    for text, encoding in zip(texts, tokenizer.encode_batch(list(texts)), strict=True):
+        for token, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True):
+            if token == place:
+                found[text[start:stop]] = found.get(text[start:stop], 0) + stop - start
+    if found:
+        shown = ", ".join(map(repr, sorted(found, key=lambda one: -found[one])[:5])) + (", …" if len(found) > 5 else "")
+        note(
+            f"{sum(found.values()):,} of {total:,} characters of {name} are unknown to the tokenizer ({shown}): it "
+            "reads them all as one, so bits per byte leave out what would tell them apart"
+        )
+
+
+LONG_LINE = 32
+"""Characters from which on a line is hardly there twice by chance."""
+
+
+def known_lines(learned: Sequence[str], measured: str) -> tuple[int, int]:
+    """How many of the long lines of a text are in what is learned too, and how many there are."""
+    long = [line for line in map(alike, measured.split("\n")) if len(line) >= LONG_LINE]
+    wanted = set(long)
+    there = {line for text in learned for line in map(alike, text.split("\n")) if line in wanted}
+    return sum(line in there for line in long), len(long)
 
 
 class Windows:

@@ -13,31 +13,61 @@ import torch.nn.functional as F
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
 
+from genarium.data.delimited import listed
 from genarium.data.labelled import Question
+from genarium.errors import BadInput
 from genarium.models.encoder import SpanReader
-from genarium.training.inputs import Batches, Inputs, outputs
+from genarium.progress import note
+from genarium.training.inputs import Batches, Inputs, digest_of, outputs
 
 MAX_ANSWER_TOKENS = 30
+LEAST_ROOM = 8
+"""Tokens of the context that a window has at least: a longer question is left out."""
 
 
 class Windows:
     """Question and context in windows of `max_length` tokens, each `stride` tokens into the one before.
 
-    `spans` are the first and last token of the answer in each window; 0, 0 (the first token) where it is not there.
+    `questions` are those that leave room for their contexts; which ones don't is said. A long question leaves less room
+    than `stride`: its windows overlap by half. `spans` are the first and last token of the answer in each window; 0, 0
+    (the first token) where it is not there. Raises BadInput where no question is left.
     """
 
     def __init__(self, tokenizer: Tokenizer, questions: Sequence[Question], max_length: int, stride: int):
-        tokenizer.enable_truncation(max_length, stride=stride, strategy="only_second")
+        self.questions, rooms = _fitting(tokenizer, questions, max_length)
         self.encodings: list[Encoding] = []
         self.owners: list[int] = []
         self.spans: list[tuple[int, int]] = []
-        pairs = [(question.question, question.context) for question in questions]
-        for owner, first in enumerate(tokenizer.encode_batch(pairs)):
-            for encoding in (first, *first.overflowing):
+        strides = [stride if stride < room else room // 2 for room in rooms]
+        found: dict[int, Encoding] = {}
+        for one in set(strides):
+            tokenizer.enable_truncation(max_length, stride=one, strategy="only_second")
+            places = [place for place, needed in enumerate(strides) if needed == one]
+            pairs = [(self.questions[place].question, self.questions[place].context) for place in places]
+            found |= dict(zip(places, tokenizer.encode_batch(pairs), strict=True))
+        for owner, question in enumerate(self.questions):
+            for encoding in (found[owner], *found[owner].overflowing):
                 self.encodings.append(encoding)
                 self.owners.append(owner)
-                self.spans.append(_span(encoding, questions[owner]))
+                self.spans.append(_span(encoding, question))
         self.inputs = Inputs.of(self.encodings)
+
+
+def _fitting(tokenizer: Tokenizer, questions: Sequence[Question], max_length: int) -> tuple[list[Question], list[int]]:
+    """The questions that fit into `max_length` tokens with something of their contexts, and the room each leaves."""
+    tokenizer.no_truncation()
+    asked = tokenizer.encode_batch([question.question for question in questions], add_special_tokens=False)
+    whole = max_length - tokenizer.num_special_tokens_to_add(True)
+    rooms = [whole - len(encoding) for encoding in asked]
+    kept = [place for place, room in enumerate(rooms) if room >= LEAST_ROOM]
+    if len(kept) < len(questions):
+        rows = sorted({questions[place].row for place in set(range(len(questions))) - set(kept)})
+        which = f"{len(questions) - len(kept)} of {len(questions)} questions"
+        room = f"leave less than {LEAST_ROOM} of the {max_length} tokens that are read at once to their contexts"
+        if not kept:
+            raise BadInput(f"{which} {room}; shorten them, or raise --max-length")
+        note(f"{which} ({listed(rows)}) {room}, and are left out; shorten them, or raise --max-length")
+    return [questions[place] for place in kept], [rooms[place] for place in kept]
 
 
 def _span(encoding: Encoding, question: Question) -> tuple[int, int]:
@@ -66,10 +96,13 @@ class Answer:
         self.train_windows = train[1]
         self.watched, self.watched_windows = watched
         self.batches = Batches(self.train_windows.inputs.lengths, batch_size, seed)
+        self.n_examples = len(self.train_windows.questions)
         self.identity: dict[str, Any] = identity | {
             "data": {
                 "inputs": self.train_windows.inputs.digest(),
+                "targets": digest_of(self.train_windows.spans),
                 "watched": self.watched_windows.inputs.digest(),
+                "watched_targets": digest_of([(one.context, one.answer, one.others) for one in self.watched]),
             },
             "batch_size": batch_size,
         }
@@ -88,7 +121,10 @@ class Answer:
         return self.measure(self.watched, self.watched_windows)
 
     def measure(self, questions: Sequence[Question], windows: Windows) -> dict[str, float]:
-        """Loss a window, `exact_match` and `f1` over words as SQuAD counts them (Rajpurkar et al. 2016, 2018)."""
+        """Loss a window, `exact_match` and `f1` over words as SQuAD counts them (Rajpurkar et al. 2016, 2018).
+
+        Of several right answers the one that is nearest counts.
+        """
         if not questions:
             return {}
         loss = 0.0
@@ -102,11 +138,11 @@ class Answer:
                 score, answer = best_span(real, encoding, questions[owner].context)
                 if owner not in best or score > best[owner][0]:
                     best[owner] = (score, answer)
-        pairs = [(best[owner][1], question.answer) for owner, question in enumerate(questions)]
+        pairs = [(best[owner][1], (one.answer, *one.others)) for owner, one in enumerate(questions)]
         return {
             "loss": loss / len(windows.inputs),
-            "exact_match": sum(normalised(a) == normalised(b) for a, b in pairs) / len(pairs),
-            "f1": sum(overlap(a, b) for a, b in pairs) / len(pairs),
+            "exact_match": sum(normalised(a) in map(normalised, right) for a, right in pairs) / len(pairs),
+            "f1": sum(max(overlap(a, b) for b in right) for a, right in pairs) / len(pairs),
         }
 
     def preview(self, step: int) -> str:

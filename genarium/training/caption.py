@@ -118,6 +118,7 @@ def train_match(
     source = captions.Scenes(seed + 1)  # other scenes than the captioner's
     objective = Match(model, tokenizer, source, batch_size=batch_size, seed=seed, frozen=frozen, grounding=grounding)
     objective.identity["init_from"] = files.sha256(Path(init_from) / "model.safetensors")
+    objective.identity["tokenizer"] = files.sha256(Path(init_from) / "tokenizer.json")
     title, unit = "Matching scenes and captions", "nats a caption"
     return _fitted(objective, model, tokenizer, settings, folder, "match", title=title, unit=unit)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genarium.data.labelled import LabelledText, Pair
 from genarium.models.encoder import TextClassifier
-from genarium.training.inputs import Batches, Inputs, outputs
+from genarium.training.inputs import Batches, Inputs, digest_of, outputs
 
 
 class Classify:
@@ -40,8 +40,15 @@ class Classify:
         self.targets = [self.labels.index(example.label) for example in train[0]]
         self.watched, self.watched_inputs = watched
         self.batches = Batches(self.inputs.lengths, batch_size, seed)
+        self.n_examples = len(self.inputs)
         self.identity: dict[str, Any] = identity | {
-            "data": {"inputs": self.inputs.digest(), "labels": self.labels, "watched": self.watched_inputs.digest()},
+            "data": {
+                "inputs": self.inputs.digest(),
+                "labels": self.labels,
+                "targets": digest_of(self.targets),
+                "watched": self.watched_inputs.digest(),
+                "watched_targets": digest_of([example.label for example in self.watched]),
+            },
             "batch_size": batch_size,
         }
         if consistency:
@@ -112,8 +119,14 @@ class Rank:
         self.targets = [pair.label for pair in train[0]]
         self.watched, self.watched_inputs = watched
         self.batches = Batches(self.inputs.lengths, batch_size, seed)
+        self.n_examples = len(self.inputs)
         self.identity: dict[str, Any] = identity | {
-            "data": {"inputs": self.inputs.digest(), "watched": self.watched_inputs.digest()},
+            "data": {
+                "inputs": self.inputs.digest(),
+                "targets": digest_of(self.targets),
+                "watched": self.watched_inputs.digest(),
+                "watched_targets": digest_of([(pair.query, pair.label) for pair in self.watched]),
+            },
             "batch_size": batch_size,
         }
 
@@ -129,7 +142,10 @@ class Rank:
         return self.measure(self.watched, self.watched_inputs)
 
     def measure(self, pairs: Sequence[Pair], inputs: Inputs) -> dict[str, float]:
-        """Loss, accuracy and `mrr`: 1 / the first good passage's place, the mean over queries that have both kinds."""
+        """Loss, accuracy and `mrr`: 1 / the first good passage's place, the mean over queries that have both kinds.
+
+        Of passages with equal scores the bad ones come first: the order they were written in says nothing.
+        """
         if not pairs:
             return {}
         scores = self._scores(inputs)
@@ -143,7 +159,7 @@ class Rank:
             queries.setdefault(pair.query, []).append(place)
         reciprocal = []
         for places in queries.values():
-            order = sorted(places, key=lambda place: -float(scores[place]))
+            order = sorted(places, key=lambda place: (-float(scores[place]), pairs[place].label > 0.5))
             good = [rank for rank, place in enumerate(order, 1) if pairs[place].label > 0.5]
             if good and len(good) < len(places):
                 reciprocal.append(1 / good[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
 
+from genarium import files
 from genarium.errors import BadInput
 from genarium.progress import emit
 
@@ -96,6 +98,7 @@ def train_diffusion(
     from genarium.checkpoints import planner as planners
     from genarium.checkpoints import text_to_image as layout
     from genarium.checkpoints.find import find
+    from genarium.checkpoints.folder import WEIGHTS
     from genarium.devices import pick_device
     from genarium.models.thumbnails import Thumbnails
     from genarium.training import start
@@ -165,6 +168,12 @@ def train_diffusion(
         objective = DrawPlans(model, plans, prompts, source, **asked)
     begun = find(init_from, default="image").digest if init_from is not None else None
     objective.identity |= {"text_encoder": reads, "init_from": begun}
+    if pictures is not None:
+        assert autoencoder is not None
+        weights = files.sha256(Path(autoencoder) / latent_diffusion.WEIGHTS)
+        objective.identity["autoencoder"] = asdict(pictures.config) | {"sha256": weights}
+    if plans_from is not None:
+        objective.identity["planner"] = files.sha256(plans_from / WEIGHTS)
     title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
     return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
 

@@ -14,6 +14,7 @@ from genarium.data.labelled import (
     LabelledText,
     Pair,
     Question,
+    alike,
     draw,
     hold_out,
     read_labelled,
@@ -78,9 +79,10 @@ def split(
     examples: int | None,
     seed: int,
 ) -> Parts:
-    """The parts of a run. Equal texts, contexts or queries are on one side, those of `also` are never watched.
+    """The parts of a run. Texts, contexts or queries that are alike (`labelled.alike`) are on one side.
 
-    `examples` are drawn before `pieces` are cut from them.
+    What is watched or held out is left out of what is learned, which a note says; `also` is never watched. `examples`
+    are drawn before `pieces` are cut from them.
 
     Raises BadInput.
     """
@@ -90,13 +92,18 @@ def split(
     else:
         learned, kept_out = hold_out([_key(example) for example in found], validation, seed)
         train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
+        if validation and not watched:
+            note(f"nothing is watched: {validation:g} of {len(found)} rows is less than one")
     kept_apart = {_key(example) for example in (*watched, *held)}
+    train = _without(kept_apart, train, data)
+    if not train:
+        raise BadInput(f"every row of {data} is measured as well, so nothing is left to learn; measure other rows")
     if also is not None:
-        train = [*train, *(example for example in read(also) if _key(example) not in kept_apart)]
+        train = [*train, *_without(kept_apart, read(also), also)]
     if examples is not None:
         train = [train[place] for place in draw([str(getattr(e, "label", "")) for e in train], examples, seed)]
     if pieces:
-        parts = [piece for piece in cut(train, pieces, seed) if piece.text not in kept_apart]
+        parts = [piece for piece in cut(train, pieces, seed) if _key(piece) not in kept_apart]
         if not parts:
             note("there are no pieces to learn from: the texts of one label are all too short to be cut")
         train = [*train, *parts]
@@ -104,12 +111,24 @@ def split(
 
 
 def _key(example: LabelledText | Question | Pair) -> str:
+    """What must not be known beforehand, the same for all that are alike in it."""
     match example:
         case LabelledText():
-            return example.text
+            return alike(example.text)
         case Question():
-            return example.context
-    return example.query
+            return alike(example.context)
+    return alike(example.query)
+
+
+def _without(kept_apart: set[str], examples: Sequence[Any], file: Path) -> list[Any]:
+    """The examples that are not measured. Says how many are."""
+    kept = [example for example in examples if _key(example) not in kept_apart]
+    if left_out := len(examples) - len(kept):
+        note(
+            f"{left_out} of {len(examples)} examples to learn from in {file.name} are watched or held out as well, and "
+            "are left out of what is learned"
+        )
+    return kept
 
 
 def labels_of(parts: Parts, data: Path) -> list[str]:
@@ -120,6 +139,13 @@ def labels_of(parts: Parts, data: Path) -> list[str]:
     if unknown := {example.label for example in (*parts.watched, *parts.held)} - set(labels):
         missing = sorted(unknown)[0]
         raise BadInput(f"no example to learn from has the label {missing!r}; add some to {data}, or keep less out")
+    said: dict[str, set[str]] = {}
+    for example in parts.train:
+        said.setdefault(alike(example.text), set()).add(example.label)
+    if torn := [text for text, given in said.items() if len(given) > 1]:
+        note(f"{len(torn)} texts to learn from have more than one label, as {torn[0][:60]!r}; only one can be right")
+    if len(labels) > max(10, len(parts.train) // 2):
+        note(f"there are {len(labels)} labels for {len(parts.train)} rows, most seen once: is it the right column?")
     return labels
 
 
@@ -134,7 +160,8 @@ def objective(
                 return examples, Inputs.encode(tokenizer, [example.text for example in examples], max_length)
             case "rank":
                 return examples, Inputs.encode(tokenizer, [(e.query, e.passage) for e in examples], max_length)
-        return examples, Windows(tokenizer, examples, max_length, min(STRIDE, max_length // 3))
+        windows = Windows(tokenizer, examples, max_length, min(STRIDE, max_length // 3))
+        return windows.questions, windows
 
     train, watched = encode(parts.train), encode(parts.watched)
     made: Answer | Classify | Rank

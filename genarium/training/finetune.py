@@ -88,6 +88,7 @@ def finetune(
     from genarium.checkpoints.find import find
     from genarium.data.tables import How
     from genarium.devices import pick_device
+    from genarium.models.encoder import TextClassifier
     from genarium.training import examples as parts_of
     from genarium.training import report, start
     from genarium.training.adapters import average
@@ -101,6 +102,9 @@ def finetune(
         if given and task != "classify":
             raise BadInput(f"{option} is for --task classify; leave it out")
     emit("reading", preview=data.name)
+    # Before they are read: who changes a file while this learns from it has not changed what is learned.
+    named = {"data": data, "also": also, "validation_data": validation_data, "holdout": holdout}
+    digests = {option: files.sha256(file) for option, file in named.items() if file is not None}
     how = How(delimiter, encoding, header=not no_header)
     read = parts_of.reader(task, text=text_column, label=label_column, how=how, names=name or ())
     parts = parts_of.split(
@@ -149,6 +153,7 @@ def finetune(
                 "way": way,
                 "base": found.digest,
                 "network": asdict(model.config),
+                "head": asdict(model.head) if isinstance(model, TextClassifier) else None,
                 "adapters": adapters if way == "lora" else None,
             },
         )
@@ -183,8 +188,7 @@ def finetune(
         replace(settings, seed=seed),
         figures,
         **{"from": found.reference},
-        data={"file": data.name, "sha256": files.sha256(data), "rows": len(parts.train)}
-        | ({"also": files.sha256(also)} if also else {}),
+        data={"file": data.name, "sha256": digests.pop("data"), "rows": objective.n_examples} | digests,
         options={key: value for key, value in asked.items() if value is not None and key != "out"},
         trained_weights=trained,
     )

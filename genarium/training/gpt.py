@@ -12,7 +12,7 @@ from annotated_types import Ge, Interval, Le
 
 from genarium import files
 from genarium.errors import BadInput
-from genarium.progress import emit
+from genarium.progress import emit, note
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -70,6 +70,7 @@ def train_gpt(
     from genarium.training.presets import PRESETS
 
     paths = text.find(data)
+    digests = {name: files.sha256(path) for name, path in zip(text.names_of(paths), paths, strict=True)}
     parts = text.split(paths, validation=validation, holdout=holdout or ())
     if not any(parts.train):
         raise BadInput(f"{data} holds no text; name a file with some")
@@ -115,11 +116,13 @@ def train_gpt(
     model = GPT(config).to(settings.device)
     if before is not None:
         model.load_state_dict(before.state_dict())
+    text.say_changes(made, [*parts.train, *parts.validation], "the text")
+    _say_known(parts)
     objective = NextToken(
         model,
         made,
         text.encode(made, parts.train, end),
-        text.encode(made, parts.validation, end),
+        text.Measured.of(made, parts.validation, end),
         context=window,
         batch_size=batch_size or rows,
         seed=seed,
@@ -130,15 +133,11 @@ def train_gpt(
     log = fit(objective, settings, folder)
     figures: dict[str, Any] = {k: v for k, v in log[-1].items() if k in ("loss", "bits_per_byte", "seconds")}
     objective.model.eval()
-    for name, document in zip(holdout or (), parts.holdout, strict=True):
+    for name, document in parts.holdout.items():
         emit("measuring", preview=name)
-        found = likelihood(
-            objective.model,
-            made,
-            text.encode(made, [document], end),
-            context=window,
-            stride=max(1, window // 2),
-        )
+        text.say_changes(made, [document], name)
+        measured = text.Measured.of(made, [document], end)
+        found = likelihood(objective.model, measured, context=window, stride=max(1, window // 2))
         figures[f"bits_per_byte on {name}"] = found["bits_per_byte"]
     layout.save(model, folder, extra={"bos_token_id": end, "eos_token_id": end})
     if begun is not None and begun.path is not None:
@@ -152,12 +151,25 @@ def train_gpt(
         settings,
         figures,
         **({"init_from": {"reference": begun.reference, "digest": begun.digest}} if begun is not None else {}),
-        files=[path.name for path in paths],
-        holdout=list(holdout or ()),
+        files=text.names_of(paths),
+        sha256=digests,
+        holdout=list(parts.holdout),
         validation=validation,
     )
     report.plot_losses(log, folder / "loss.png", title=f"GPT {preset} on {Path(data).stem}")
     return figures | {"folder": str(folder)}
+
+
+def _say_known(parts: Split) -> None:
+    """Say where much of what is measured is learned as well, as it is of a file that is there twice."""
+    from genarium.data import text
+
+    for name, document in {"what is watched": "\n".join(parts.validation), **parts.holdout}.items():
+        known, lines = text.known_lines(parts.train, document)
+        if known > lines / 100:
+            note(
+                f"{known:,} of {lines:,} long lines of {name} are in what is learned as well; its figures gain by that"
+            )
 
 
 def _new_tokenizer(kind: str, vocab_size: int, parts: Split) -> tuple[Tokenizer, int]:

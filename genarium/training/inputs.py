@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +56,11 @@ class Inputs:
     def digest(self) -> str:
         """sha256 of every token, hexadecimal."""
         return hashlib.sha256(repr((self.ids, self.types)).encode()).hexdigest()
+
+
+def digest_of(*parts: Any) -> str:
+    """sha256 of what is learned or measured beside the tokens, hexadecimal. Parts are JSON values."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
 
 
 class Batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import signal
 import threading
 import time
@@ -99,17 +100,14 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
                     loss = loss_of(*(part.to(settings.device) for part in batch))
                 (loss / settings.grad_accumulation).backward()
                 total += loss.detach()
-            nn.utils.clip_grad_norm_(parameters, settings.grad_clip)
+            norm = float(nn.utils.clip_grad_norm_(parameters, settings.grad_clip))
+            value = float(total) / settings.grad_accumulation
+            if not math.isfinite(value) or not math.isfinite(norm):
+                raise GenariumError(_not_a_number(step, folder))  # before the weights are none, too
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             mean.update(step)
-            value = float(total) / settings.grad_accumulation
-            if not math.isfinite(value):
-                raise GenariumError(
-                    f"the loss is not a number at step {step}; start again with a smaller --learning-rate "
-                    f"(the last good checkpoint is in {folder})"
-                )
             running.append(value)
             emit("training", step + 1, settings.steps, preview=f"loss {value:.3f}")
             last = step + 1 == settings.steps
@@ -198,6 +196,15 @@ def _evaluate(objective: Objective, step: int, running: list[float], rate: float
     return entry
 
 
+def _not_a_number(step: int, folder: Path) -> str:
+    kept = state.read_facts(folder)
+    where = f"the last good checkpoint is step {kept['step']} in {folder}" if kept else "no checkpoint was kept yet"
+    return (
+        f"the loss or its gradient is not a finite number at step {step + 1}; start again with a smaller "
+        f"--learning-rate and another --out ({where})"
+    )
+
+
 def _write_log(folder: Path, log: list[dict[str, Any]]) -> None:
     lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in log)
     write_atomically(folder / "log.jsonl", lines.encode())
@@ -209,7 +216,7 @@ def _require_same_run(before: dict[str, Any], now: dict[str, Any], folder: Path)
     if not changed:
         return
     inner = [
-        f"{key} was {before[name].get(key)!r}, now {now[name].get(key)!r}"
+        _difference(key, before[name].get(key), now[name].get(key))
         for name in changed
         if isinstance(before.get(name), dict) and isinstance(now.get(name), dict)
         for key in sorted(before[name] | now[name])
@@ -217,5 +224,13 @@ def _require_same_run(before: dict[str, Any], now: dict[str, Any], folder: Path)
     ]
     raise BadInput(
         f"{folder} holds another run ({'; '.join(inner) or ', '.join(changed) + ' differ'}); "
-        "continue it with the options it began with, or choose another --out"
+        "continue it with the options and the data it began with, or choose another --out"
     )
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    """What changed; of digests only that they did."""
+    name = key.replace("_", " ")
+    if any(isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) for value in (before, now)):
+        return f"{name} differ"
+    return f"{name} was {before!r}, now {now!r}"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from genarium.data.text import Windows
+from genarium.data.text import Measured, Windows
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 
@@ -26,7 +26,7 @@ class NextToken:
         model: nn.Module,
         tokenizer: Tokenizer,
         train: Tensor,
-        validation: Tensor,
+        validation: Measured,
         *,
         context: int,
         batch_size: int,
@@ -36,11 +36,14 @@ class NextToken:
         self.model, self.tokenizer, self.validation, self.prompt = model, tokenizer, validation, prompt
         self.context, self.seed = context, seed
         self.windows = Windows(train, context, batch_size, seed)
-        digest = hashlib.sha256(train.numpy().tobytes() + validation.numpy().tobytes()).hexdigest()
+        digest = hashlib.sha256(train.numpy().tobytes() + validation.tokens.numpy().tobytes()).hexdigest()
+        words = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()  # of other texts the tokens can be the same
         config: Any = model.config
         self.identity: dict[str, Any] = {
             "data": digest,
             "network": asdict(config) if is_dataclass(config) and not isinstance(config, type) else {},
+            "tokenizer": {"sha256": words},
+            "watched": {"tokens": len(validation.tokens), "bytes": validation.n_bytes},
             "windows": {"context": context, "batch_size": batch_size},
         }
 
@@ -52,9 +55,9 @@ class NextToken:
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
     def evaluate(self) -> dict[str, float]:
-        if len(self.validation) < 2:
+        if len(self.validation.tokens) < 2:
             return {}
-        return likelihood(self.model, self.tokenizer, self.validation, context=self.context)
+        return likelihood(self.model, self.validation, context=self.context)
 
     def preview(self, step: int) -> str:
         ids = self.tokenizer.encode(self.prompt).ids or [0]
@@ -69,21 +72,20 @@ class NextToken:
 @torch.inference_mode()
 def likelihood(
     model: Callable[[Tensor], Tensor] | nn.Module,
-    tokenizer: Tokenizer,
-    tokens: Tensor,
+    measured: Measured,
     *,
     context: int,
     stride: int | None = None,
     batch_tokens: int = 8192,
 ) -> dict[str, float]:
-    """Mean negative log-likelihood of `tokens` (N,): `loss` in nats a token, `bits_per_byte` of the UTF-8 text.
+    """Mean negative log-likelihood of a text's tokens: `loss` in nats a token, `bits_per_byte` of its UTF-8.
 
     Windows of `context` tokens begin every `stride` (default: `context`); each token counts once, with as much
     before it as its first window gives. The first token of all is not predicted.
     """
     stride = stride or context
     device = next(model.parameters()).device if isinstance(model, nn.Module) else torch.device("cpu")
-    tokens = tokens.long()
+    tokens = measured.tokens.long()
     starts = [0]
     while starts[-1] + context < len(tokens) - 1:
         starts.append(starts[-1] + stride)
@@ -101,5 +103,4 @@ def likelihood(
             part = losses[row, fresh : len(rows[row]) - 1]
             nats += float(part.double().sum())
             counted += len(part)
-    size = len(tokenizer.decode(tokens[1:].tolist()).encode())
-    return {"loss": nats / counted, "bits_per_byte": nats / math.log(2) / max(1, size)}
+    return {"loss": nats / counted, "bits_per_byte": nats / math.log(2) / max(1, measured.n_bytes)}

@@ -102,11 +102,18 @@ class Folder:
         self.listed, self.arrays = kept, arrays
         by_hash = sorted(range(len(kept)), key=lambda place: _share(kept[place].name))
         n_held_out = max(1, sum(_share(picture.name) < HELD_OUT for picture in kept))
-        self.held_out, self.shown = by_hash[:n_held_out], sorted(by_hash[n_held_out:])
+        contents = [sha256(picture.file) for picture in kept]
+        self.held_out = by_hash[:n_held_out]
+        known = {contents[place] for place in self.held_out}
+        self.shown = sorted(place for place in by_hash[n_held_out:] if contents[place] not in known)
+        copies = [kept[place].name for place in by_hash[n_held_out:] if contents[place] in known]
+        _say_left_out(sorted(copies), len(kept), "are copies of pictures held out")
+        if not self.shown:
+            raise BadInput(f"{folder} has no picture to learn from beside those held out; add other pictures")
         self.epoch, self.order = -1, np.arange(0)
         content = hashlib.sha256()
-        for picture in kept:
-            content.update(json.dumps([picture.name, picture.caption, sha256(picture.file)]).encode())
+        for picture, digest in zip(kept, contents, strict=True):
+            content.update(json.dumps([picture.name, picture.caption, digest]).encode())
         self.identity: dict[str, Any] = {
             "folder": {
                 "size": size,

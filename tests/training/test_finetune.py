@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 from torch.distributions import Categorical, kl_divergence
 
 from genarium.checkpoints import encoder as layout
@@ -25,38 +25,14 @@ from genarium.checkpoints import folder as folders
 from genarium.data.labelled import Question, draw, hold_out, read_labelled, read_pairs, read_questions
 from genarium.data.tables import AS_IT_LOOKS, How
 from genarium.errors import BadInput
-from genarium.models.encoder import Encoder, EncoderConfig, HeadConfig, TextClassifier
+from genarium.models.encoder import HeadConfig, TextClassifier
 from genarium.training import start, state
 from genarium.training.answer import Windows, best_span, normalised, overlap
 from genarium.training.classify import divergence
 from genarium.training.examples import reader, split
 from genarium.training.finetune import finetune
 from genarium.training.inputs import Batches
-
-GOOD, BAD, SO_SO = ["lovely", "great", "fine"], ["awful", "poor", "dull"], ["plain", "usual", "middling"]
-THINGS = ["film", "book", "song", "play", "tale", "dance"]
-COLOURS = ["red", "blue", "green", "black"]
-OTHERS = ["the", "is", "a", "it", "was", "what", "colour", "has", "where"]
-
-
-def make_base(folder: Path, model: Any = None) -> Path:
-    """A small random encoder (or `model`) with a tokenizer of the few words used here."""
-    config = EncoderConfig(vocab_size=64, context_length=64, n_layers=2, n_heads=2, d_model=32, d_ff=64, dropout=0.0)
-    torch.manual_seed(0)
-    made = Encoder(config) if model is None else model(config)
-    for name, parameter in made.named_parameters():
-        if parameter.dim() == 2:
-            torch.nn.init.normal_(parameter, std=1.0 if "embedding" in name else 0.2)
-    layout.save(made, folder)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, *SO_SO, *THINGS, *COLOURS, *OTHERS]
-    tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+from tests.small_encoder import BAD, COLOURS, GOOD, SO_SO, THINGS, make_base
 
 
 @pytest.fixture(scope="module")

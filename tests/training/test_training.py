@@ -180,7 +180,8 @@ def test_accumulated_batches_make_the_update_of_one_large_batch(story: Path, tmp
 def test_likelihood_is_that_of_a_direct_computation(story: Path, tmp_path: Path) -> None:
     train_gpt(**options(story, tmp_path, steps=4))
     model, made = gpt.load(tmp_path), tokenizer.load(tmp_path)
-    tokens = text.encode(made, [STORY], made.token_to_id(text.END_OF_TEXT))
+    measured = text.Measured.of(made, [STORY], made.token_to_id(text.END_OF_TEXT))
+    tokens = measured.tokens
     context, stride = 32, 8
     nats, size = 0.0, 0
     for target in range(1, len(tokens)):
@@ -189,7 +190,7 @@ def test_likelihood_is_that_of_a_direct_computation(story: Path, tmp_path: Path)
         logits = model(tokens[start:target].long().unsqueeze(0))[0, -1]
         nats -= float(logits.log_softmax(-1)[tokens[target]])
         size += 1
-    found = likelihood(model, made, tokens, context=context, stride=stride)
+    found = likelihood(model, measured, context=context, stride=stride)
     assert found["loss"] == pytest.approx(nats / size, rel=1e-5)
     assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / len(STORY[1:].encode()), rel=1e-5)
 
