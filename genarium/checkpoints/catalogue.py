@@ -20,7 +20,8 @@ FOLDER = Path(__file__).parent.parent / "starters"
 class Starter:
     """A shipped model. `files` maps each file's name to its sha256; `module` is the package it comes in, if not this.
 
-    Such a package is only looked into, never imported.
+    Such a package is only looked into, never imported. `language` is the one it was made for; `multilingual` names a
+    model that does the same for others, where one runs here.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Starter:
     files: dict[str, str]
     module: str = ""
     install: str = ""
+    language: str = ""
+    multilingual: str = ""
 
     @property
     def path(self) -> Path:

@@ -12,6 +12,7 @@ from annotated_types import Ge, Interval, MaxLen, MinLen
 from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import PLAIN, Delimiter, Encoding, How, NoHeader, read_table, require_rows
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.rows import rows
 from genarium.signature import LONGEST_BOOK
@@ -69,6 +70,7 @@ def answer(
     from genarium.engines.reader import Reading
 
     asked = _asked(question or [], context, context_file, questions, How(delimiter, encoding, header=not no_header))
+    tell_of_other_languages(model, "answer", list(dict.fromkeys(text for one in asked for text in one[:2])))
     kept = rows()
     done = kept.begin(len(asked))
     reader = engines.open_reader(model, dtype=dtype)

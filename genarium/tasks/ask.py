@@ -10,6 +10,7 @@ from annotated_doc import Doc
 from annotated_types import Interval, MinLen
 
 from genarium.artefacts import Answer, Citation
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
@@ -75,6 +76,7 @@ def ask(
 
     began = time.perf_counter()
     with Index(index or "") as opened:
+        tell_of_other_languages(opened.meta()["encoder"], "encoder", [question])
         encoder = encoder_of(opened)
         known = vectors(opened.name, opened.digest())
         vector = encoder.embed_search(question)[0]

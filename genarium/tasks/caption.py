@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval, MinLen
 
 from genarium import engines
 from genarium.artefacts import Records
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
@@ -78,6 +79,7 @@ def caption(
     from genarium.data.photos import find
     from genarium.engines.caption import CaptionRequest
 
+    tell_of_other_languages(model, "caption", [prompt] if prompt else [])
     asked = find(photos, private=allow_private)
     engine = engines.open_caption(model, dtype=dtype)
     if engine.name == "starter/caption":

@@ -12,6 +12,7 @@ from annotated_types import MinLen
 from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
 from genarium.tasks.task import task
 
@@ -48,6 +49,7 @@ def classify(
 
     how = How(delimiter, encoding, header=not no_header)
     asked = given(texts, file, column, how, of_empty="they are given no label, and are not counted")
+    tell_of_other_languages(model, "encoder", asked.texts)
     named = read_labels(labels)
     examples: list[tuple[str, str]] = []
     if few_shot is not None:

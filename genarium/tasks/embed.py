@@ -12,6 +12,7 @@ from annotated_types import MinLen
 from genarium import engines
 from genarium.artefacts import Plot, Records, Vectors
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.tasks.task import task
@@ -35,6 +36,7 @@ def embed(
     With -o NAME.safetensors, NAME.npy or NAME.jsonl they are written in that format.
     """
     asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
+    tell_of_other_languages(model, "encoder", asked)
     encoder = engines.open_encoder(model)
     if not compare:
         unit = encoder.sentence.similarity == "cosine"

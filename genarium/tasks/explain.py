@@ -13,6 +13,7 @@ from genarium import engines
 from genarium.artefacts import Heat
 from genarium.artefacts.heat import WordHeat
 from genarium.artefacts.heat_drawing import SLIMMEST
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.signature import Verbatim
@@ -75,6 +76,7 @@ def explain(
 
     from genarium.data import photos
 
+    tell_of_other_languages(model, "match", [*([caption] if caption is not None else []), *(against or ())])
     picture = photos.find([photo], private=allow_private)[0].read()
     if max(picture.size) > SLIMMEST * min(picture.size):
         note(f"{picture.width}x{picture.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")

@@ -12,6 +12,7 @@ from annotated_types import Ge, MinLen
 from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
 from genarium.tasks.task import task
 
@@ -36,6 +37,7 @@ def rank(
     """Put passages in the order in which they answer a query."""
     how = How(delimiter, encoding, header=not no_header)
     asked = given(passages, file, column, how, what="passages").texts
+    tell_of_other_languages(model, "encoder", [query, *asked])
     from genarium.engines.rank import best, table
 
     ranker = engines.open_ranker(model)

@@ -11,6 +11,7 @@ from annotated_types import Ge, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Summary
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
@@ -56,6 +57,7 @@ def summarize(
     whole = text if text is not None else read(file or Path())
     if not whole.strip():
         raise BadInput(f"{file} has no text in it; name a file with some")
+    tell_of_other_languages(model, "encoder", [whole])
     request = SummaryRequest(
         sentences=sentences,
         ratio=ratio,

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Interval, MaxLen, MinLen
 
 from genarium import engines
 from genarium.artefacts import Text
+from genarium.engines.languages import tell_of_other_languages
 from genarium.recipe import MAX_SEED
 from genarium.tasks.task import task
 
@@ -56,6 +57,7 @@ def text(
     """Go on with a text."""
     from genarium.engines.text import TextRequest
 
+    tell_of_other_languages(model, "text", [prompt])
     engine = engines.open_text(model, dtype=dtype)
     request = TextRequest(
         n=n,

@@ -1,0 +1,29 @@
+"""Saying first that a starter was made for another language than it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genarium.checkpoints import catalogue
+from genarium.progress import note
+
+
+def tell_of_other_languages(reference: str, default: str, texts: Sequence[str]) -> None:
+    """A note where a starter that was made for English is given texts in other languages.
+
+    `reference` is a model's, `default` the starter that `starter` means. Other models are left to their cards.
+    """
+    name = default if reference == "starter" else reference.removeprefix("starter/")
+    starter = catalogue.starters().get(name) if reference.startswith("starter") else None
+    if starter is None or starter.language != "English":
+        return
+    from genarium.data.languages import foreign
+
+    found = [language for text in texts if (language := foreign(text)) is not None]
+    if not found:
+        return
+    named = sorted(set(found), key=lambda language: -found.count(language))
+    seems = f"{named[0]}{f' or {named[1]}' if len(named) == 2 else ', and others' if len(named) > 2 else ''}"
+    which = "this looks" if len(texts) == 1 else f"{len(found)} of {len(texts)} texts look"
+    elsewhere = f"; {starter.multilingual} knows other languages" if starter.multilingual else "; put it into English"
+    note(f"starter/{name} was made for English, and {which} like {seems}: what comes of it means little{elsewhere}")
