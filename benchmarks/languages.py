@@ -2,8 +2,8 @@
 
     python benchmarks/languages.py DATA [--rows 20000]
 
-DATA holds `sst2`, `sms-spam`, `multi30k`, `tatoeba-en-zh`, `books` and `tinyshakespeare`, as in the project's data. Rows
-are a sample of at most so many of each. `asked` is the share for which the identifier was asked at all.
+DATA holds `sst2`, `sms-spam`, `multi30k`, `tatoeba-en-zh`, `books` and `tinyshakespeare`, as in the project's data;
+at most so many rows of each are drawn. `asked` is the share for which the identifier was asked at all.
 """
 
 from __future__ import annotations
