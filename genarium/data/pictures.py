@@ -8,8 +8,9 @@ memory holds.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 100_000_000
 """About 10,000 x 10,000: beyond any camera a person holds, and 300 MB as RGB."""
+DARK = 50
+"""A picture of which no value reaches this part of white is said to be nearly black."""
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+"""TIFF's tags."""
 
 
 def read_picture(file: Path, *, name: str | None = None) -> Image:
@@ -104,7 +109,7 @@ def _upright(file: Path, name: str) -> Image:
         raise BadInput(f"{name} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
         raise BadInput(f"{name} is damaged or cut short ({error}); save or download it again") from None
-    return _eight_bits(ImageOps.exif_transpose(opened))
+    return _eight_bits(ImageOps.exif_transpose(opened), dict(getattr(opened, "tag_v2", {})), name)
 
 
 def _converted(opened: Image, mode: str, name: str) -> Image:
@@ -122,19 +127,40 @@ def _require_sane(opened: Image, name: str) -> None:
         )
 
 
-def _eight_bits(opened: Image) -> Image:
-    """16-bit grey and float pictures scaled down to 8: Pillow's own conversion would cut off all above 255."""
+def _eight_bits(opened: Image, tags: Mapping[int, Any], name: str) -> Image:
+    """Grey of more than 8 bits scaled down to 8 by what its file calls white, whatever its own brightest value is."""
     import numpy as np
     from PIL import Image
 
     if not opened.mode.startswith(("I", "F")):
         return opened
-    values = np.asarray(opened).astype(np.float64)
-    if opened.mode == "F":
-        values *= 255 if values.max(initial=0) <= 1 else 1
-    elif values.max(initial=0) > 255:
-        values /= 257  # 65535 / 255
-    return Image.fromarray(np.clip(np.round(values), 0, 255).astype(np.uint8))
+    values = np.nan_to_num(np.asarray(opened).astype(np.float64), posinf=0, neginf=0)
+    clear = opened.info.get("transparency")
+    brightest = float(values.max(initial=0))
+    white = _white(opened.mode, tags, brightest, name)
+    if brightest < white / DARK:
+        note(f"{name} is nearly black: its brightest value is {brightest:g} of {white:g}")
+    grey = np.clip(np.round(values / white * 255), 0, 255).astype(np.uint8)
+    if opened.mode != "F" and tags.get(PHOTOMETRIC) == 0:  # TIFF whose least value is white
+        grey = 255 - grey
+    if isinstance(clear, int):
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
+    return Image.fromarray(grey)
+
+
+def _white(mode: str, tags: Mapping[int, Any], brightest: float, name: str) -> float:
+    """The value that is white. Numbers of 32 bits and fractions beyond 1 do not say it: then a note does."""
+    bits, signed = (tags.get(BITS) or (16,))[0], (tags.get(SAMPLE_FORMAT) or (1,))[0] == 2
+    if mode == "F":
+        if brightest <= 1:
+            return 1
+    elif bits < 32:
+        return float(2 ** (bits - signed) - 1)
+    white = next(white for white in (255, 65535, 2**31 - 1, float("inf")) if brightest <= white)
+    white = brightest if white == float("inf") else white
+    note(f"{name} does not say which of its values is white; {white:g} is taken for it")
+    return white
 
 
 def _has_alpha(opened: Image) -> bool:

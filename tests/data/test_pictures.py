@@ -57,6 +57,36 @@ def test_sixteen_bits_become_eight_without_cutting_off_the_bright(tmp_path: Path
     assert np.array_equal(np.asarray(read_picture(file))[..., 0].ravel(), np.arange(256))
 
 
+def test_a_dark_picture_of_sixteen_bits_stays_dark_and_that_is_said(tmp_path: Path) -> None:
+    file = saved(tmp_path, Image.fromarray(np.arange(219, dtype=np.uint16).reshape(3, 73)), "dark.png")
+    said: list[str] = []
+    with listening(lambda event: said.append(event.preview)):
+        assert np.asarray(read_picture(file)).max() == 1
+    assert said == [f"{file} is nearly black: its brightest value is 218 of 65535"]
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.array([[0, 32768, 65535]], np.uint16), {}),
+        (np.array([[65535, 32767, 0]], np.uint16), {"tiffinfo": {262: 0}}),  # the least value is white
+        (np.array([[0, 0.5, 1]], np.float32), {}),
+        (np.array([[0, 128, 255]], np.float32), {}),
+        (np.array([[0, 32768, 65535]], np.int32), {}),
+    ],
+)
+def test_grey_of_any_depth_is_as_bright_as_its_file_says(
+    tmp_path: Path, values: np.ndarray, options: dict[str, dict[int, int]]
+) -> None:
+    file = saved(tmp_path, Image.fromarray(values), "deep.tiff", **options)
+    assert np.asarray(read_picture(file))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_what_is_clear_in_sixteen_bits_lies_on_white(tmp_path: Path) -> None:
+    file = saved(tmp_path, Image.fromarray(np.array([[0, 65535, 7]], np.uint16)), "clear.png", transparency=7)
+    assert np.asarray(read_picture(file))[0, :, 0].tolist() == [0, 255, 255]
+
+
 def test_what_is_clear_lies_on_white_and_is_a_mask(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (4, 4), (*RED, 0))
     picture.putpixel((0, 0), (*RED, 255))
