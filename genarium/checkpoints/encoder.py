@@ -6,6 +6,7 @@ The published names and shapes are those of transformers' `BertModel`, `DistilBe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from genarium.checkpoints import adapter
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.fields.encoder import BY_TYPE, DistilBert, Roberta
 from genarium.checkpoints.find import base_of
+from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import Activation, Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
@@ -24,10 +27,16 @@ M = TypeVar("M", bound=nn.Module)
 MODEL_TYPES = ("bert", "distilbert", "roberta")
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
 }
+HEADS = (
+    r"(cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|classifier|pre_classifier|qa_outputs|pooler)\..*"
+)
+"""Tensors of the heads that published networks may have beside the one that is run."""
 CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
 HEAD_NAMES = {Encoder: "Model", TextClassifier: "ForSequenceClassification", SpanReader: "ForQuestionAnswering"}
 
@@ -47,7 +56,7 @@ def load_classifier(path: Path, *, dtype: torch.dtype = torch.float32, device: s
     """A `…ForSequenceClassification` folder. Raises BadCheckpoint, also where it has no such head."""
     raw, stored = _read(path)
     kind = raw["model_type"]
-    if not any(name.startswith("classifier.") for name in stored):
+    if CLASSIFIER.get(kind, {}).get("out", "classifier") + ".weight" not in stored:
         raise BadCheckpoint(f"{path} has no classification head; name a checkpoint fine-tuned to classify")
     head = HeadConfig(
         n_outputs=len(labels(raw)),
@@ -104,11 +113,50 @@ def save(
 
 
 def labels(raw: Mapping[str, Any]) -> list[str]:
-    """The label names of a classification checkpoint, in the order of its outputs."""
+    """The label names of a classification checkpoint, in the order of its outputs.
+
+    Raises BadCheckpoint where `id2label` names them by anything but the numbers of the outputs.
+    """
     named = raw.get("id2label")
     if isinstance(named, dict) and named:
+        if {str(key) for key in named} != {str(number) for number in range(len(named))}:
+            raise BadCheckpoint(
+                f"config.json numbers its labels {', '.join(map(str, named))}, and outputs are numbered 0 to "
+                f"{len(named) - 1}; put id2label right"
+            )
         return [str(named[key]) for key in sorted(named, key=int)]
-    return [f"LABEL_{i}" for i in range(raw.get("num_labels", 2))]
+    return [f"LABEL_{i}" for i in range(raw.get("num_labels") or 2)]
+
+
+def described(path: Path) -> dict[str, Any]:
+    """The folder's `config.json` with the labels of its own head.
+
+    An adapter that brings a head does not have its base's labels: those of its own `config.json` count, and where it
+    has none, or another number, they are numbered (LABEL_0, …), as another program's adapters leave them unnamed.
+    """
+    raw = folders.read_config(path)
+    if not adapter.is_adapter(path):
+        return raw
+    n_outputs = adapter_outputs(path, raw["model_type"])
+    own = (path / "config.json").is_file() and raw.get("id2label")
+    if n_outputs is None or (own and len(labels(raw)) == n_outputs):
+        return raw
+    return {k: v for k, v in raw.items() if k not in ("id2label", "label2id")} | {"num_labels": n_outputs}
+
+
+def adapter_outputs(path: Path, kind: str) -> int | None:
+    """How many outputs the classification head has that an adapter brings; None where it brings none."""
+    from safetensors import SafetensorError, safe_open
+
+    out = CLASSIFIER.get(kind, CLASSIFIER["bert"])["out"] + ".weight"
+    try:
+        with safe_open(path / adapter.WEIGHTS, "pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 - not a dict
+                if name.removeprefix(adapter.PREFIX).replace("modules_to_save.default.", "") == out:
+                    return int(opened.get_slice(name).get_shape()[0])
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BadCheckpoint(f"{path / adapter.WEIGHTS} is damaged or missing ({error}); download it again") from None
+    return None
 
 
 def label_names(names: Sequence[str]) -> dict[str, Any]:
@@ -120,7 +168,8 @@ def label_names(names: Sequence[str]) -> dict[str, Any]:
 
 
 def has_classifier(path: Path) -> bool:
-    return any(name.startswith("classifier.") for name in _read(path)[1])
+    raw, stored = _read(path)
+    return CLASSIFIER.get(raw["model_type"], CLASSIFIER["bert"])["out"] + ".weight" in stored
 
 
 def has_reader(path: Path) -> bool:
@@ -134,41 +183,41 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
         raise BadCheckpoint(
             f"{where}: model_type {kind!r} is not one the native encoder can be; it can be {', '.join(MODEL_TYPES)}"
         )
-    activation = raw.get("activation" if kind == "distilbert" else "hidden_act", "gelu")
-    if activation not in ACTIVATIONS:
-        raise BadCheckpoint(f"{where}: the native encoder does not know the activation {activation!r}")
-    if raw.get("position_embedding_type", "absolute") != "absolute":
-        raise BadCheckpoint(f"{where}: the native encoder knows absolute positions only")
-    try:
-        if kind == "distilbert":
-            return EncoderConfig(
-                vocab_size=raw["vocab_size"],
-                context_length=raw["max_position_embeddings"],
-                n_types=0,
-                n_layers=raw["n_layers"],
-                n_heads=raw["n_heads"],
-                d_model=raw["dim"],
-                d_ff=raw["hidden_dim"],
-                activation=ACTIVATIONS[activation],
-                dropout=raw.get("dropout", 0.1),
-                pooler=False,
-            )
-        first = raw.get("pad_token_id", 1) + 1 if kind == "roberta" else 0
-        return EncoderConfig(
-            vocab_size=raw["vocab_size"],
-            context_length=raw["max_position_embeddings"] - first,
-            n_types=raw["type_vocab_size"],
-            first_position=first,
-            n_layers=raw["num_hidden_layers"],
-            n_heads=raw["num_attention_heads"],
-            d_model=raw["hidden_size"],
-            d_ff=raw["intermediate_size"],
-            norm_eps=raw.get("layer_norm_eps", 1e-12),
-            activation=ACTIVATIONS[activation],
-            dropout=raw.get("hidden_dropout_prob", 0.1),
+    fields = BY_TYPE[kind].read(raw, where)
+    if isinstance(fields, DistilBert):
+        config = EncoderConfig(
+            vocab_size=fields.vocab_size,
+            context_length=fields.max_position_embeddings,
+            n_types=0,
+            n_layers=fields.n_layers,
+            n_heads=fields.n_heads,
+            d_model=fields.dim,
+            d_ff=fields.hidden_dim,
+            activation=ACTIVATIONS[fields.activation],
+            dropout=fields.dropout,
+            pooler=False,
         )
-    except KeyError as missing:
-        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
+    else:
+        first = fields.pad_token_id + 1 if isinstance(fields, Roberta) else 0
+        config = EncoderConfig(
+            vocab_size=fields.vocab_size,
+            context_length=fields.max_position_embeddings - first,
+            n_types=fields.type_vocab_size,
+            first_position=first,
+            n_layers=fields.num_hidden_layers,
+            n_heads=fields.num_attention_heads,
+            d_model=fields.hidden_size,
+            d_ff=fields.intermediate_size,
+            norm_eps=fields.layer_norm_eps,
+            activation=ACTIVATIONS[fields.hidden_act],
+            dropout=fields.hidden_dropout_prob,
+        )
+    if config.d_model % config.n_heads or config.context_length < 1:
+        raise BadCheckpoint(
+            f"{where}: config.json has width {config.d_model}, {config.n_heads} heads and {config.context_length} "
+            "positions, which is no network; download the folder again"
+        )
+    return config
 
 
 def write_config(config: EncoderConfig, layout: str) -> dict[str, Any]:
@@ -246,33 +295,31 @@ def published_names(name: str, layout: str) -> list[str]:
     return [f"{TOP.get(module) or CLASSIFIER[layout].get(module)}.{leaf}"]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], Stored]:
     """Config and tensors, by their names without the model's prefix; the first BERTs' gamma and beta renamed.
 
     An adapter folder is read as its base with the adapter merged.
     """
-    raw = folders.read_config(path)
+    raw = described(path)
     prefix = f"{raw['model_type']}."
     if adapter.is_adapter(path):
-        stored = adapter.merged(path, _read(base_of(path))[1], prefix)
-        out = stored.get(CLASSIFIER[raw["model_type"]]["out"] + ".weight")
-        if out is not None and len(out) != len(labels(raw)):  # another program's adapter does not name its labels
-            raw = {k: v for k, v in raw.items() if k not in ("id2label", "label2id")} | {"num_labels": len(out)}
-        return raw, stored
-    old = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-    stored = {}
-    for name, tensor in folders.read_tensors(path).items():
-        plain = name.removeprefix(prefix)
-        for before, after in old.items():
-            plain = plain.replace(before, after)
-        stored[plain] = tensor
-    return raw, stored
+        return raw, Stored(adapter.merged(path, _read(base_of(path))[1], prefix))
+
+    def plain(name: str) -> str:
+        return re.sub(r"LayerNorm\.(gamma|beta)$", _of_norm, name.removeprefix(prefix))
+
+    return raw, folders.read_tensors(path).renamed(plain, path)
 
 
-def _filled(model: M, stored: Mapping[str, Tensor], layout: str, path: Path, dtype: torch.dtype, device: str) -> M:
+def _of_norm(name: re.Match[str]) -> str:
+    return "LayerNorm.weight" if name[1] == "gamma" else "LayerNorm.bias"
+
+
+def _filled(model: M, stored: Stored, layout: str, path: Path, dtype: torch.dtype, device: str) -> M:
     def fetch(name: str) -> Tensor:
         parts = [folders.require(stored, part, path) for part in published_names(name, layout)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     folders.fill(model, fetch, path, dtype, device)
+    stored.refuse_left_over(path, [HEADS])
     return model.requires_grad_(False).eval()

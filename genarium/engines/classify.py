@@ -42,16 +42,25 @@ class TrainedHead:
     def __init__(self, head: NativeHead, reference: str, labels: Sequence[str] | None = None):
         if len(head.labels) < 2:
             raise BadCheckpoint(f"{reference} gives one score, not labels; it can order passages: genarium rank")
-        if head.several_labels:
+        if head.problem == "multi_label_classification":
             raise BadCheckpoint(f"{reference} was trained to give a text several labels at once, not one of them")
-        own = [label.casefold() for label in head.labels]
-        if labels is not None and sorted(label.casefold() for label in labels) != sorted(own):
-            raise BadInput(
-                f"{reference} was trained on the labels {', '.join(head.labels)}, got {', '.join(labels)}; leave out "
-                "--labels, or use a model that takes any: starter/encoder"
+        if head.problem == "regression":
+            raise BadCheckpoint(
+                f"{reference} was trained to give a text scores ({', '.join(head.labels)}), not one of several labels; "
+                "run it with transformers"
             )
-        self.head, self.labels = head, list(labels or head.labels)
-        self.outputs = [own.index(label.casefold()) for label in self.labels]
+        if len(set(head.labels)) < len(head.labels):
+            twice = next(label for label in head.labels if head.labels.count(label) > 1)
+            raise BadCheckpoint(
+                f"{reference} names two of its labels {twice!r}; give them names of their own in config.json"
+            )
+        outputs = _outputs(head.labels, labels if labels is not None else head.labels)
+        if outputs is None:
+            raise BadInput(
+                f"{reference} was trained on the labels {', '.join(head.labels)}, got {', '.join(labels or ())}; leave "
+                "out --labels, or use a model that takes any: starter/encoder"
+            )
+        self.head, self.labels, self.outputs = head, list(labels or head.labels), outputs
         self.way = f"a head trained on the labels {', '.join(self.labels)}"
 
     @property
@@ -63,8 +72,19 @@ class TrainedHead:
         return self.head.n_cut
 
     def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        scores = self.head.scores(texts, tell=False)[:, self.outputs]
-        return torch.from_numpy(scores).double().log_softmax(dim=-1).numpy()
+        scores = torch.from_numpy(self.head.scores(texts, tell=False)).double()
+        return scores.log_softmax(dim=-1)[:, self.outputs].numpy()  # the same sums in whatever order they are asked
+
+
+def _outputs(own: Sequence[str], asked: Sequence[str]) -> list[int] | None:
+    """The outputs of the labels asked for: all of a head's own, in any order, and in any case where that is enough to
+    tell them apart; None where they are others.
+    """
+    for read in (str, str.casefold):
+        known = [read(label) for label in own]
+        if sorted(map(read, asked)) == sorted(known) and len(set(known)) == len(known):
+            return [known.index(read(label)) for label in asked]
+    return None
 
 
 def label_rows(classifier: Classifier, texts: Sequence[str]) -> list[Row]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genarium.checkpoints import adapter, find, tokenizer, tokenizer_config
 from genarium.checkpoints import encoder as layout
-from genarium.checkpoints import tokenizer
 from genarium.checkpoints.folder import read_config, tensor_names
 from genarium.devices import pick_device
 from genarium.engines.batching import by_length, pad
@@ -26,22 +26,32 @@ class NativeHead:
     def __init__(self, path: Path, *, device: str | None = None):
         self.device = device or pick_device("auto")
         self.model = layout.load_classifier(path, device=self.device)
-        config = read_config(path)
-        self.labels = layout.labels(config)[: self.model.head.n_outputs]
-        self.several_labels = config.get("problem_type") == "multi_label_classification"
+        config = layout.described(path)
+        self.labels = layout.labels(config)
+        self.problem = config.get("problem_type") or "single_label_classification"
         self.tokenizer = tokenizer.load(path)
-        self.context = self.model.config.context_length
-        self.tokenizer.enable_truncation(self.context)
+        cutting = tokenizer_config.read(tokenizer.folder_of(path))
+        self.context = min(self.model.config.context_length, cutting.max_length or self.model.config.context_length)
+        self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)
         self.n_cut = 0
 
     @staticmethod
     def opens(path: Path) -> bool:
         """Whether the folder, or what an adapter adds to its base, has such a head."""
         config = read_config(path)
-        other = [name for name in config.get("architectures") or [] if "For" in name and not name.endswith(HEAD)]
-        if config["model_type"] not in layout.MODEL_TYPES or other:
+        if config["model_type"] not in layout.MODEL_TYPES:
             return False
-        return any("classifier." in name for name in tensor_names(path))
+        brings = False
+        if adapter.is_adapter(path):
+            brings = layout.adapter_outputs(path, config["model_type"]) is not None
+            task = adapter.read_config(path).get("task_type")
+            if task not in (None, "SEQ_CLS", "FEATURE_EXTRACTION"):
+                return False
+            if brings and not (path / "config.json").is_file():
+                return True  # whatever head, or none, its base has
+        other = [name for name in config.get("architectures") or [] if "For" in name and not name.endswith(HEAD)]
+        where = path if brings or not adapter.is_adapter(path) else find.base_of(path)
+        return not other and any("classifier." in name for name in tensor_names(where))
 
     @torch.inference_mode()
     def scores(self, texts: Sequence[str] | Sequence[tuple[str, str]], *, tell: bool = True) -> np.ndarray:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import nn
 
 from genarium.checkpoints import encoder as layout
-from genarium.checkpoints import folder
 from genarium.checkpoints.find import find
 from genarium.checkpoints.prompts import PromptEncoder
 from genarium.errors import BadInput
@@ -32,15 +32,21 @@ def prompts(reference: str, *, device: str) -> tuple[PromptEncoder, str]:
 def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mean"]) -> TextClassifier:
     """A classifier over the encoder in `path`, with one output where there are no labels, to rank.
 
-    One that is a classifier already keeps its head where its labels are these. With others it gets a new last
-    layer and keeps the rest: a 1,000-way head becomes a 3-way one.
+    One that is a classifier already keeps its head where its labels are these, its outputs in their order. With
+    others it gets a new last layer and keeps the rest: a 1,000-way head becomes a 3-way one.
     """
     n_outputs = len(labels) or 1
-    raw = folder.read_config(path)
+    raw = layout.described(path)
     kind = raw["model_type"]
     if layout.has_classifier(path):
         model = layout.load_classifier(path)
-        if layout.labels(raw) != list(labels) and (labels or model.head.n_outputs != 1):
+        own = layout.labels(raw)
+        if len(set(own)) == len(own) and sorted(own) == sorted(labels):
+            order = [own.index(label) for label in labels]
+            with torch.no_grad():
+                model.out.weight.copy_(model.out.weight[order].clone())
+                model.out.bias.copy_(model.out.bias[order].clone())
+        elif labels or model.head.n_outputs != 1:
             head = HeadConfig(n_outputs, model.head.pool, model.head.activation, model.head.dropout)
             fresh = nn.Linear(model.config.d_model, n_outputs)
             initialise(fresh)
