@@ -113,19 +113,35 @@ def _open_part(file: Path) -> tuple[Path, int]:
     part = file.with_name(f".{file.name}.part")
     if len(os.fsencode(part.name)) > LONGEST_NAME:
         part = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.part")
-    while fcntl is not None:
-        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        if os.fstat(opened).st_uid != os.geteuid():  # in a folder that several share: what is theirs is not used
-            os.close(opened)
-            break
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(opened, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(opened), part.lstat()):
-                return part, opened
-        os.close(opened)  # who had the lock before renamed it away
+    if (opened := open_locked(part)) is not None:
+        return part, opened
     part = file.with_name(f".{secrets.token_hex(16)}.part")
     return part, os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def open_locked(file: Path, *, wait: bool = True) -> int | None:
+    """The descriptor of a file, made where it is not there, which nobody else has until it is closed or we end.
+
+    None where another has it (without `wait`), where it is another user's, and where nothing can be locked. Raises
+    OSError.
+    """
+    while fcntl is not None:
+        opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            if os.fstat(opened).st_uid == os.geteuid():  # in a folder that several share: what is theirs is not used
+                fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if os.path.samestat(os.fstat(opened), file.lstat()):
+                    return opened
+                os.close(opened)  # who had it before renamed or removed it
+                continue
+        except FileNotFoundError:
+            os.close(opened)
+            continue
+        except OSError:  # it is locked, or the file system has no locks
+            pass
+        os.close(opened)
+        break
+    return None
 
 
 def write_output(file: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import jsonschema
 import pytest
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval, MinLen
+from annotated_types import Ge, Gt, Interval, MaxLen, MinLen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +114,26 @@ def test_what_is_named_by_text_may_be_a_path_in_python_and_a_prompt_may_not(tmp_
     assert bind("look", parameters(look), (tmp_path,), {})["photos"] == [str(tmp_path)]
     with pytest.raises(BadInput, match="prompt must be text"):
         bind("look", parameters(look), (tmp_path,), {"prompt": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"texts": ["x"] * 4}, "texts has 4 items; give at most 3"),
+        ({"texts": ["x" * 11]}, "texts has 11 characters; at most 10 are read"),
+        ({"texts": ["\ud800"]}, r"texts is not UTF-8 text \(character 1\)"),
+        ({"texts": "x" * 10_000}, "texts must be a list, got '.{100,130}'$"),
+        ({"word": ["y" * 10_000] * 1000}, "word must be text, got .{10,900}$"),
+        ({"word": "x" * 1_000_001}, "word has 1,000,001 characters; at most 1,000,000 are read"),
+    ],
+)
+def test_what_is_given_has_limits_and_is_cut_in_messages(values: dict[str, Any], said: str) -> None:
+    def task(
+        *, texts: Annotated[list[Annotated[str, MaxLen(10)]] | None, MaxLen(3)] = None, word: str = ""
+    ) -> None: ...
+
+    wanted = parameters(task)
+    assert wanted[0].schema()["anyOf"][0]["maxItems"] == 3
+    assert wanted[0].schema()["anyOf"][0]["items"]["maxLength"] == 10
+    with pytest.raises(BadInput, match=said):
+        bind("task", wanted, (), values)

@@ -85,7 +85,7 @@ class ChatTemplate:
         control = self.control_tokens(tokenizer)
         spelled = [token for token in control if any(token in message["content"] for message in messages)]
         if not spelled:
-            return list(tokenizer.encode(self.render(messages), add_special_tokens=False).ids)
+            return _ids(tokenizer, self.render(messages))
         note(f"{spelled[0]} in a message is a control token of {self.where}: it was read as ordinary text")
         sentinel = _unused(SENTINEL, [self.source, *(message["content"] for message in messages)])
         # Spelled ones are broken up by the sentinel before the template sees them; those that then stand whole are
@@ -96,7 +96,7 @@ class ChatTemplate:
         longest_first = sorted(control, key=len, reverse=True)
         own = re.compile("|".join(map(re.escape, [*longest_first, sentinel])))
         renamed = own.sub(lambda found: names.get(found[0], ""), rendered)
-        return list(_renamed(tokenizer, names).encode(renamed, add_special_tokens=False).ids)
+        return _ids(_renamed(tokenizer, names), renamed)
 
     def control_tokens(self, tokenizer: Tokenizer) -> list[str]:
         """The special tokens, and what else of the added ones the template writes. Single characters are left out."""
@@ -240,6 +240,12 @@ def _unused(character: str, texts: Sequence[str]) -> str:
     """The character, repeated once more than any text repeats it."""
     runs = (len(run) for text in texts for run in re.findall(f"{character}+", text))
     return character * (max(runs, default=0) + 1)
+
+
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The tokens of a text that has its special ones written out; other threads go on meanwhile."""
+    [encoding] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
+    return list(encoding.ids)
 
 
 def _renamed(tokenizer: Tokenizer, names: dict[str, str]) -> Tokenizer:

@@ -73,7 +73,8 @@ class LanguageModelLabels:
         return self.template.replace("{text}", text)
 
     def _encode(self, text: str) -> Encoding:
-        return self.engine.tokenizer.encode(self.start + self._around(text))
+        [encoding] = self.engine.tokenizer.encode_batch([self.start + self._around(text)])
+        return encoding
 
     def _prompt(self, text: str) -> list[int]:
         """The prompt's tokens; of a text that is too long, as many tokens as fit."""

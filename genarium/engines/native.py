@@ -189,7 +189,7 @@ class NativeText:
     def _encode(self, prompt: str, request: TextRequest) -> list[int]:
         """The prompt's tokens, cut at the left to what the context can hold beside the new ones."""
         room = self._room(request)
-        ids: list[int] = self.tokenizer.encode(prompt).ids
+        ids: list[int] = self.tokenizer.encode_batch_fast([prompt])[0].ids  # alone it would hold up all other threads
         if not ids:
             raise BadInput("the prompt has no token this model knows; give it some text")
         if len(ids) <= room:

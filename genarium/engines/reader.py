@@ -195,7 +195,7 @@ class NativeReader:
         return contenders(spans, answers, context, top_k=how.top_k, margin=margin)
 
     def _tokens(self, text: str) -> Tokens:
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        [encoding] = self.tokenizer.encode_batch([text], add_special_tokens=False)  # other threads go on meanwhile
         # A token that is no part of a word (a special one, written out in the text) is a word of its own.
         words = [-1 - place if word is None else word for place, word in enumerate(encoding.word_ids)]
         return Tokens(

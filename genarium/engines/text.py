@@ -79,11 +79,36 @@ def usual_reply(context: int | None) -> int:
     return LONGEST_REPLY if context is None else max(1, min(LONGEST_REPLY, context // 2))
 
 
+class _Sought:
+    """A text that is looked for in pieces as they come, in time linear in them (Knuth, Morris & Pratt 1977)."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.length = 0
+        """How many characters of `text` what was read so far ends with."""
+        self.shorter = [0] * len(text)  # of each beginning, the longest shorter one that it ends with
+        for place in range(1, len(text)):
+            self.shorter[place] = self._longer(self.shorter[place - 1], text[place])
+
+    def find(self, piece: str) -> int | None:
+        """Where in the piece the text ends first, or None; what was begun in one piece may end in another."""
+        for place, character in enumerate(piece):
+            self.length = self._longer(self.length, character)
+            if self.length == len(self.text):
+                return place + 1
+        return None
+
+    def _longer(self, length: int, character: str) -> int:
+        while length and self.text[length] != character:
+            length = self.shorter[length - 1]
+        return length + 1 if self.text[length] == character else 0
+
+
 class StopWatcher:
     """Lets text through as it comes, but holds back what may be the beginning of a stop string."""
 
     def __init__(self, stop: Sequence[str]):
-        self.stop = [s for s in stop if s]
+        self.stop = [_Sought(s) for s in dict.fromkeys(stop) if s]
         self.text = ""
         self.shown = 0
         self.stopped = False
@@ -92,16 +117,12 @@ class StopWatcher:
         """The part of the text that is now certain; sets `stopped`, and cuts `text`, at the first stop string."""
         before = len(self.text)
         self.text += piece
-        longest = max((len(s) for s in self.stop), default=0)
-        places = [at for s in self.stop if (at := self.text.find(s, max(0, before - longest))) >= 0]
-        if places:
-            self.text = self.text[: min(places)]
+        ends = [(one, end) for one in self.stop if (end := one.find(piece)) is not None]
+        if ends:
+            self.text = self.text[: min(before + end - len(one.text) for one, end in ends)]
             self.stopped = True
             return self._show(len(self.text))
-        held = max(
-            (k for s in self.stop for k in range(1, len(s)) if self.text.endswith(s[:k])),
-            default=0,
-        )
+        held = max((one.length for one in self.stop), default=0)
         return self._show(len(self.text) - held)
 
     def rest(self) -> str:

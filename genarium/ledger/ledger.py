@@ -5,6 +5,8 @@
     HOME/artefacts/ID/page.html     its page, where its kind has one
     HOME/artefacts/ID/recipe.json   its recipe and the mark that it was made by a model
 
+    HOME/unfinished/ID              an artefact that is being written: locked as long as its process lives
+
 An artefact's folder is filled under a temporary name and renamed inside the transaction that records it, so
 that it is either there whole and recorded, or not there.
 """
@@ -27,54 +29,9 @@ from typing import Any
 from genarium import files
 from genarium.artefacts import Artefact
 from genarium.errors import BadInput, StorageError
+from genarium.ledger.database import opened, sweep, transaction
 from genarium.ledger.folder import MARK, PAGE, State, mark, state_of
 from genarium.recipe import Recipe
-
-SCHEMA_VERSION = 2
-SCHEMA = """
-CREATE TABLE recipes (
-    digest TEXT PRIMARY KEY,
-    json   TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE artefacts (
-    number  INTEGER PRIMARY KEY,
-    id      TEXT NOT NULL UNIQUE,
-    recipe  TEXT NOT NULL REFERENCES recipes (digest),
-    item    INTEGER NOT NULL,
-    kind    TEXT NOT NULL,
-    file    TEXT NOT NULL,
-    sha256  TEXT NOT NULL,
-    title   TEXT NOT NULL,
-    facts   TEXT NOT NULL,
-    stats   TEXT NOT NULL,
-    notes   TEXT NOT NULL,
-    created TEXT NOT NULL
-);
-CREATE INDEX artefacts_by_recipe ON artefacts (recipe);
-"""
-# thumb and stars are of the artefact alone; `better` says that it was preferred to the artefact `other`.
-RATINGS = """
-CREATE TABLE ratings (
-    number   INTEGER PRIMARY KEY,
-    artefact TEXT NOT NULL REFERENCES artefacts (id),
-    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars', 'better')),
-    value    INTEGER NOT NULL CHECK (
-        CASE scale WHEN 'thumb' THEN value IN (-1, 1) WHEN 'stars' THEN value BETWEEN 1 AND 5 ELSE value = 1 END
-    ),
-    other    TEXT REFERENCES artefacts (id) CHECK ((scale = 'better') = (other IS NOT NULL) AND other IS NOT artefact),
-    note     TEXT NOT NULL,
-    created  TEXT NOT NULL
-);
-CREATE INDEX ratings_by_artefact ON ratings (artefact);
-"""
-# Version 1 knew no pairs.
-FROM_1 = f"""
-DROP INDEX ratings_by_artefact;
-ALTER TABLE ratings RENAME TO ratings_1;
-{RATINGS.strip()}
-INSERT INTO ratings SELECT number, artefact, scale, value, NULL, note, created FROM ratings_1;
-DROP TABLE ratings_1;
-"""
 
 
 @dataclass(frozen=True)
@@ -152,18 +109,14 @@ class Ledger:
     def __init__(self, home: Path | None = None):
         self.home = home or files.home()
         self.artefacts = self.home / "artefacts"
+        self.unfinished = self.home / "unfinished"
         self.file = self.home / "ledger.sqlite"
         with self._explained():
-            self.artefacts.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
-            try:
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                self.connection.execute("PRAGMA synchronous = NORMAL")
-                self.connection.execute("PRAGMA foreign_keys = ON")
-                self._prepare()
-            except BaseException:
-                self.connection.close()
-                raise
+            for folder in (self.artefacts, self.unfinished):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.connection = opened(self.file)
+            if any(self.unfinished.iterdir()):
+                sweep(self.connection, self.artefacts, self.unfinished)
 
     def __enter__(self) -> Ledger:
         return self
@@ -194,28 +147,6 @@ class Ledger:
                 "free some space, or set GENARIUM_HOME to another folder"
             ) from None
 
-    def _prepare(self) -> None:
-        with self._transaction():  # takes the write lock: also the proof that the folder can be written
-            found = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            if found > SCHEMA_VERSION:
-                raise StorageError(f"{self.file} was written by a later Genarium; update this one")
-            if found == 0 and self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise sqlite3.DatabaseError("it holds another program's tables")
-            if found < SCHEMA_VERSION:
-                for statement in (FROM_1 if found else SCHEMA + RATINGS).split(";\n"):
-                    self.connection.execute(statement)
-                self.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
-
     def keep(self, artefact: Artefact, recipe: Recipe, *, item: int | None = None) -> Artefact:
         """Write the artefact's files, record it, and set its `id` and `path`. All of it, or nothing.
 
@@ -233,13 +164,14 @@ class Ledger:
             id=identifier, item=item, kind=artefact.kind, file=name, sha256=sha256, created=created, recipe=recipe
         )
         with self._explained():
+            lock = files.open_locked(self.unfinished / identifier)
             try:
                 part.mkdir()
                 _write(part / name, content)
                 if (page := artefact.as_page()) is not None:
                     _write(part / PAGE, page.encode("utf-8", errors="replace"))
                 _write(part / MARK, told)
-                with self._transaction():
+                with transaction(self.connection):
                     self.connection.execute(
                         "INSERT OR IGNORE INTO recipes VALUES (?, ?)", (recipe.digest, recipe.canonical().decode())
                     )
@@ -264,6 +196,10 @@ class Ledger:
                 shutil.rmtree(part, ignore_errors=True)
                 shutil.rmtree(target, ignore_errors=True)
                 raise
+            finally:
+                if lock is not None:
+                    files.remove_quietly(self.unfinished / identifier)
+                    os.close(lock)
         artefact.id, artefact.path = identifier, target / name
         return artefact
 
@@ -351,7 +287,7 @@ class Ledger:
     def _rate(self, identifier: str, scale: str, value: int, other: str | None, note: str) -> Rating:
         note = note.encode("utf-8", errors="replace").decode()
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._explained(), self._transaction():
+        with self._explained(), transaction(self.connection):
             done = self.connection.execute(
                 "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)", (identifier, scale, value, other, note, created)
             )

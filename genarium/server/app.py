@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from genarium import studio
@@ -28,7 +29,8 @@ from genarium.server import (
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
 from genarium.server.errors import Json, Refused
-from genarium.server.guard import COOKIE, Guard, Keys, session_cookie
+from genarium.server.guard import Guard, tried
+from genarium.server.keys import COOKIE, SESSION_SECONDS, Guesses, Keys
 from genarium.server.logs import Watch
 from genarium.server.settings import Settings
 
@@ -36,7 +38,7 @@ router = APIRouter()
 
 
 class Session(BaseModel):
-    key: str
+    key: Annotated[str, Field(max_length=1000)]
 
 
 def application(settings: Settings) -> FastAPI:
@@ -60,7 +62,8 @@ def application(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk, app.state.settings = desk, settings
+    keys, guesses = Keys(settings.keys), Guesses()
+    app.state.desk, app.state.keys, app.state.guesses = desk, keys, guesses
     errors.install(app)
     tasks_router = APIRouter()
     task_routes.add_tasks(tasks_router)
@@ -85,7 +88,7 @@ def application(settings: Settings) -> FastAPI:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "Prefer"],
         )
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, keys=keys, guesses=guesses)
     app.add_middleware(Watch, metrics=desk.metrics, log_prompts=settings.log_prompts)
     return app
 
@@ -137,17 +140,27 @@ def model(request: Request, model: str) -> Response:
 @router.post("/session", tags=["server"])
 async def session(request: Request, given: Session) -> Response:
     """Change a key for a cookie, for the web page: pictures and event streams can't send a key in a header."""
-    if Keys(request.app.state.settings.keys).owner(given.key) is None:
+    keys: Keys = request.app.state.keys
+    address = request.client.host if request.client is not None else "unknown"
+    if tried(keys, request.app.state.guesses, address, given.key) is None:
         raise Refused(401, "this is no key that the server was started with")
     answered = Json({"status": "ok"})
     secure = request.url.scheme == "https"
-    answered.set_cookie(COOKIE, session_cookie(given.key), httponly=True, samesite="strict", secure=secure)
+    answered.set_cookie(
+        COOKIE,
+        keys.new_session(given.key),
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=secure,
+    )
     return answered
 
 
 @router.delete("/session", tags=["server"])
-async def leave() -> Response:
-    """Forget the cookie."""
+async def leave(request: Request) -> Response:
+    """End the session: its cookie is of no use any more, wherever it is kept."""
+    await run_in_threadpool(request.app.state.keys.end_session, request.headers)
     answered = Json({"status": "ok"})
     answered.delete_cookie(COOKIE)
     return answered

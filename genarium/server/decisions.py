@@ -79,19 +79,19 @@ class DecisionRequest(BaseModel):
 async def decisions(request: Request, asked: DecisionRequest) -> Response:
     """Answer questions about a text, each with the probability of every answer."""
     desk = desk_of(request)
-    recipes = [
-        await desk.prepare(
-            "classify",
+    recipes = await desk.prepare_all(
+        "classify",
+        [
             {
                 "texts": [asked.input],
                 "labels": question.labels(),
                 "template": question.template(),
                 "calibrate": asked.calibrate,
                 "model": asked.model,
-            },
-        )
-        for question in asked.questions
-    ]
+            }
+            for question in asked.questions
+        ],
+    )
     answers = []
     for question, result in zip(asked.questions, await desk.results(request, recipes), strict=True):
         made = result[0]

@@ -18,7 +18,7 @@ from genarium import files, tasks
 from genarium.errors import GenariumError
 from genarium.recipe import Recipe
 from genarium.run import Result, prepare
-from genarium.server import uploads
+from genarium.server import limits, uploads
 from genarium.server.errors import Refused
 from genarium.server.jobs import DONE, PARKED, Job
 from genarium.server.metrics import Metrics
@@ -28,8 +28,10 @@ from genarium.server.settings import Settings
 
 log = logging.getLogger("genarium.server")
 
-KEPT_JOBS = 512
-"""Finished jobs that can still be asked for; what they made is in the ledger."""
+KEPT_JOBS, KEPT_BYTES = 512, 64 * 2**20
+"""Finished jobs that can still be asked for, and what they may take; what they made is in the ledger."""
+BEGINS_WITHIN = 10.0
+"""Seconds until a stream begins, whatever comes of it."""
 
 
 class Desk:
@@ -42,11 +44,18 @@ class Desk:
         self.closing = asyncio.Event()
 
     async def prepare(self, task: str, arguments: Mapping[str, Any]) -> Recipe:
-        """The recipe of a client's call: files and models are those he may name. Raises GenariumError."""
-        return await run_in_threadpool(self._prepare, task, arguments)
+        """The recipe of a client's call: files and models are those they may name. Raises GenariumError."""
+        [recipe] = await self.prepare_all(task, [arguments])
+        return recipe
 
-    def _prepare(self, task: str, arguments: Mapping[str, Any]) -> Recipe:
-        return prepare(task, **self._named_by_client(task, arguments))
+    async def prepare_all(self, task: str, calls: Sequence[Mapping[str, Any]]) -> list[Recipe]:
+        """The recipes of all the calls that one request makes. Raises GenariumError, also where they are too much."""
+
+        def prepared() -> list[Recipe]:
+            limits.require_modest(self.settings, tasks.find(task), calls)
+            return [prepare(task, **self._named_by_client(task, arguments)) for arguments in calls]
+
+        return await run_in_threadpool(prepared)
 
     def _named_by_client(self, task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """A client's arguments with the files and the models that he may name."""
@@ -61,6 +70,7 @@ class Desk:
         """The recipe of a call that was made before (`kept` are its arguments), with a client's changes."""
 
         def prepared() -> Recipe:
+            limits.require_modest(self.settings, tasks.find(task), [dict(kept) | dict(changes)])
             return prepare(task, **(dict(kept) | self._named_by_client(task, changes)))
 
         return await run_in_threadpool(prepared)
@@ -69,12 +79,18 @@ class Desk:
         """Put a recipe in the queue. Raises Refused where it is full."""
         job = Job(recipe, client, identifier=identifier)
         job.detached = detached
-        self.queue.submit(job)
-        self.jobs[job.id] = job
-        ended = [old for old in self.jobs.values() if old.ended]
-        for old in ended[: max(0, len(ended) - KEPT_JOBS)]:
-            del self.jobs[old.id]
+        self._submit([job])
         return job
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        self.queue.submit(*jobs)
+        self.jobs |= {job.id: job for job in jobs}
+        ended = [old for old in self.jobs.values() if old.ended]
+        kept = 0
+        for number, old in enumerate(reversed(ended)):
+            kept += old.size
+            if number >= KEPT_JOBS or kept > KEPT_BYTES:
+                del self.jobs[old.id]
 
     def job(self, identifier: str) -> Job:
         if identifier not in self.jobs:
@@ -91,21 +107,37 @@ class Desk:
     @asynccontextmanager
     async def attached(self, request: Request, recipes: Sequence[Recipe]) -> AsyncIterator[list[Job]]:
         """Jobs that live as long as the block: whatever ends it, what still runs is stopped."""
-        jobs: list[Job] = []
+        jobs = [Job(recipe, client_of(request)) for recipe in recipes]
+        self._submit(jobs)
         try:
-            for recipe in recipes:
-                jobs.append(self.submit(recipe, client_of(request)))
             yield jobs
         finally:
-            for job in jobs:
-                self.leave(job)
+            self.leave(*jobs)
 
-    def leave(self, job: Job) -> None:
-        """The client of this job is gone."""
-        if not job.detached:
-            if not job.ended:
-                self.queue.stop(job)
-            self.jobs.pop(job.id, None)
+    async def begun(self, request: Request, recipes: Sequence[Recipe]) -> list[Job]:
+        """Jobs for a stream, from which something came already, or that take longer; whoever streams them leaves them.
+
+        So what can be refused is, with its status, before the stream begins. Raises Refused, and what a task raised.
+        """
+        jobs = [Job(recipe, client_of(request)) for recipe in recipes]
+        self._submit(jobs)
+        try:
+            await self.while_there(request, _first_sign(jobs), timeout=BEGINS_WITHIN)
+            for job in jobs:
+                if job.told_all and job.status != DONE:
+                    result_of(job)
+        except BaseException:
+            self.leave(*jobs)
+            raise
+        return jobs
+
+    def leave(self, *jobs: Job) -> None:
+        """The client of these jobs is gone."""
+        for job in jobs:
+            if not job.detached:
+                if not job.ended:
+                    self.queue.stop(job)
+                self.jobs.pop(job.id, None)
 
     async def while_there(self, request: Request, work: Awaitable[Any], *, timeout: float | None = None) -> bool:
         """Wait for `work`, at most `timeout` seconds; whether it was done. Raises Gone where the client goes."""
@@ -171,6 +203,16 @@ def desk_of(request: Request) -> Desk:
 
 def client_of(request: Request) -> str:
     return str(request.scope.get("state", {}).get("client", "unknown"))
+
+
+async def _first_sign(jobs: Sequence[Job]) -> None:
+    """Wait until one of the jobs made something, or ended."""
+    waiting = [asyncio.ensure_future(job.first_sign()) for job in jobs]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
 
 
 async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:

@@ -63,6 +63,8 @@ def of(error: BaseException) -> tuple[int, dict[str, Any]]:
         if isinstance(error, kind):
             # A client knows what it sent and what was made by their names, not by where the data folder is.
             return status, body(status, str(error).replace(f"{files.home()}{os.sep}", ""), code=code)
+    if isinstance(error, RecursionError):
+        return 400, body(400, "something that was sent is nested too deeply; flatten it")
     if is_out_of_memory(error):
         message = "there is not the memory for this now; ask for less (a smaller n, size or model), or try again later"
         return 503, body(503, message, code="out_of_memory")
@@ -93,7 +95,7 @@ def install(app: FastAPI) -> None:
         where = f"{place}: " if place else ""
         return Json(body(400, f"{where}{first['msg']}", param=place or None), 400)
 
-    for kind in (GenariumError, Refused, Exception):
+    for kind in (GenariumError, Refused):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -8,23 +8,24 @@ a name that is known, and a request that a browser says another site sent is ref
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import ipaddress
+import math
+import re
 import socket
 import time
-from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from genarium.server.errors import Json, body
+from genarium.errors import StorageError
+from genarium.server import limits
+from genarium.server.errors import Refused, response
+from genarium.server.keys import Guesses, Keys, bearer
 from genarium.server.settings import Settings
 
-COOKIE = "genarium_session"
+HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]]+))(?::\d{1,5})?")
 ENDS = {"Connection": "close"}
 """What is left of a body that is refused is not read to its end."""
 OPEN = ("/health", "/", "/favicon.ico", "/session")
@@ -34,9 +35,8 @@ OPEN = ("/health", "/", "/favicon.ico", "/session")
 class Guard:
     """Refuses before the application sees anything; counts and times the body while it is read."""
 
-    def __init__(self, app: ASGIApp, settings: Settings):
-        self.app, self.settings = app, settings
-        self.keys = Keys(settings.keys)
+    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys, guesses: Guesses):
+        self.app, self.settings, self.keys, self.guesses = app, settings, keys, guesses
         known = {"localhost", socket.gethostname().lower(), *(name.lower() for name in settings.allowed_hosts)}
         self.hosts = known | {settings.host.strip("[]").lower()}
         self.origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
@@ -49,33 +49,44 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            status, message = refusal
-            extra = {"WWW-Authenticate": "Bearer"} if status == 401 else ENDS if status == 413 else {}
-            await Json(body(status, message), status, headers=extra)(scope, receive, send)
+        try:
+            self._admit(scope, headers)
+        except (Refused, StorageError) as refusal:
+            await response(refusal)(scope, receive, send)
             return
-        await self.app(scope, self._limited(receive), send)
+        await self.app(
+            scope, self._limited(receive, files=headers.get("content-type", "").startswith("multipart/")), send
+        )
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    def _admit(self, scope: Scope, headers: Headers) -> None:
+        """Say whose request it is. Raises Refused where it may not come in."""
         host = headers.get("host", "")
         if not self._is_known(host):
-            return 421, (
-                f"this server does not answer for the host {host[:100]!r}; use its address, or give --allow-host"
+            raise Refused(
+                421, f"this server does not answer for the host {host[:100]!r}; use its address, or give --allow-host"
             )
         if (why := self._foreign(scope, headers, host)) is not None:
-            return (
-                403,
-                f"{why}; a page of another site may not use this server, unless it is started with --allow-origin",
+            raise Refused(
+                403, f"{why}; a page of another site may not use this server, unless it is started with --allow-origin"
             )
-        client = self.keys.client(headers)
+        address = (scope.get("client") or ("unknown",))[0]
+        client = self._client(address, headers)
         if client is None and scope["method"] != "OPTIONS" and not _is_open(scope["path"]):
-            return 401, "a key is needed: send Authorization: Bearer KEY with one the server was started with"
-        scope.setdefault("state", {})["client"] = client or (scope.get("client") or ("unknown",))[0]
+            raise Refused(
+                401,
+                "a key is needed: send Authorization: Bearer KEY with one the server was started with",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        scope.setdefault("state", {})["client"] = client or address
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.settings.max_body:
-            return 413, self._too_large()
-        return None
+        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > self.settings.max_body):
+            raise Refused(413, self._too_large(), headers=ENDS)
+
+    def _client(self, address: str, headers: Headers) -> str | None:
+        """Whose key it is, where one is given. Raises Refused where wrong ones came from there too often."""
+        if (given := bearer(headers)) is None or not self.keys.digests:
+            return self.keys.client(headers)
+        return tried(self.keys, self.guesses, address, given)
 
     def _is_known(self, host: str) -> bool:
         name = _without_port(host).lower()
@@ -103,12 +114,13 @@ class Guard:
             return "the browser says that another site's page sent this"
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
-        read, began = 0, time.monotonic()
+    def _limited(self, receive: Receive, *, files: bool) -> Receive:
+        """The body in pieces, counted and timed; one of `files` holds no values."""
+        read, values, began = 0, 0, time.monotonic()
         done = False
 
         async def limited() -> Message:
-            nonlocal read, done
+            nonlocal read, values, done
             if done:
                 return await receive()  # waits for the client to go
             left = self.settings.body_within - (time.monotonic() - began)
@@ -118,9 +130,12 @@ class Guard:
                 raise HTTPException(408, "the body took too long to arrive; send it again", ENDS) from None
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
+                values += 0 if files else limits.values_in(message.get("body", b""))
                 done = not message.get("more_body", False)
             if read > self.settings.max_body:
                 raise HTTPException(413, self._too_large(), ENDS)
+            if values > limits.MOST_VALUES:
+                raise HTTPException(413, f"the body holds more than {limits.MOST_VALUES:,} values; send less", ENDS)
             return message
 
         return limited
@@ -129,43 +144,18 @@ class Guard:
         return f"the body is larger than {self.settings.max_body:,} bytes, the most that is read; send less"
 
 
-class Keys:
-    """The keys that are accepted, compared in constant time."""
-
-    def __init__(self, keys: Iterable[str]):
-        self.digests = [hashlib.sha256(key.encode()).digest() for key in keys]
-        self.sessions = [_session(key) for key in keys]
-
-    def client(self, headers: Headers) -> str | None:
-        """A name for whose key this is; None where a key is needed and there is none. Without keys: everybody's."""
-        if not self.digests:
-            return ""
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.owner(given.strip())
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return None
-        return self._match(cookie.value.encode("utf-8", "replace"), self.sessions) if cookie is not None else None
-
-    def owner(self, key: str) -> str | None:
-        return self._match(hashlib.sha256(key.encode("utf-8", "replace")).digest(), self.digests)
-
-    @staticmethod
-    def _match(given: bytes, known: list[bytes]) -> str | None:
-        # All are compared, so that the time says nothing of which one it was.
-        found = [hmac.compare_digest(given, one) for one in known]
-        return f"key-{found.index(True) + 1}" if any(found) else None
-
-
-def session_cookie(key: str) -> str:
-    """What a browser keeps in place of the key, since pictures and event streams can't send one in a header."""
-    return _session(key).decode()
-
-
-def _session(key: str) -> bytes:
-    return hmac.new(key.encode(), b"genarium session", hashlib.sha256).hexdigest().encode()
+def tried(keys: Keys, guesses: Guesses, address: str, given: str) -> str | None:
+    """Whose key `given` is; None where it is nobody's. Raises Refused where the address has to wait."""
+    client = keys.owner(given)
+    if (wait := guesses.wait(address)) and not (client and guesses.was_right_lately(address, client)):
+        seconds = math.ceil(wait)
+        raise Refused(
+            429,
+            f"too many wrong keys came from this address; try again in {seconds} seconds",
+            headers={"Retry-After": str(seconds)},
+        )
+    guesses.say(address, client)
+    return client
 
 
 def _is_open(path: str) -> bool:
@@ -173,6 +163,6 @@ def _is_open(path: str) -> bool:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """The name or address; nothing where it is not written as one, with a port or without."""
+    found = HOST.fullmatch(host)
+    return (found[1] or found[2]) if found is not None else ""

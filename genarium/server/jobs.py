@@ -68,6 +68,9 @@ class Job:
         self.failure: tuple[int, dict[str, Any]] | None = None
         self.events: deque[JobEvent] = deque(maxlen=KEPT_EVENTS)
         self._told = 0
+        self.size = 0
+        """About how many bytes its events take, its answer among them."""
+        self._sizes: deque[int] = deque(maxlen=KEPT_EVENTS)
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -151,6 +154,10 @@ class Job:
         for name, data in new:
             self._told += 1
             self.events.append(JobEvent(self._told, name, data))
+            if len(self._sizes) == self._sizes.maxlen:
+                self.size -= self._sizes[0]
+            self._sizes.append(_size(data))
+            self.size += self._sizes[-1]
             if name == "end":
                 self._over.set()
         changed, self._changed = self._changed, asyncio.Event()
@@ -171,6 +178,12 @@ class Job:
                 return
             if not new:
                 await changed.wait()
+
+    async def first_sign(self) -> None:
+        """Wait until it made something, or ended."""
+        async for told in self.follow():
+            if told.name not in ("status", "note", "progress"):
+                return
 
     async def finished(self) -> None:
         """Wait until it has ended and its last event is told."""
@@ -193,6 +206,15 @@ class Job:
             "result": self.answer,
             **failure,
         }
+
+
+def _size(data: Any) -> int:
+    """About how many bytes JSON values take."""
+    if isinstance(data, str):
+        return 50 + len(data)
+    if isinstance(data, dict):
+        return 200 + sum(map(_size, data.values()))
+    return 50 + sum(map(_size, data)) if isinstance(data, list) else 50
 
 
 def summary(artefact: Artefact) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -14,10 +15,13 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from genarium.server import errors
 from genarium.server.metrics import Metrics
 
 log = logging.getLogger("genarium.server")
 LONGEST_LOGGED = 10_000
+GONE = 499
+"""The status of a request whose client did not wait for an answer."""
 
 
 class JsonLines(logging.Formatter):
@@ -72,6 +76,14 @@ class Watch:
 
         try:
             await self.app(scope, received, sent)
+        except asyncio.CancelledError:  # the server goes down, or the client is gone
+            status = status or GONE
+            raise
+        except Exception as error:
+            if status:  # it has begun: all that can be done is to end the connection
+                status = 500
+                raise
+            await errors.response(error)(scope, receive, sent)
         finally:
             seconds = time.perf_counter() - began
             # A route's pattern, not what was asked for: labels are few, and paths may hold what people wrote.

@@ -18,7 +18,7 @@ from genarium.recipe import MAX_SEED, Recipe
 from genarium.server import errors
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json, Refused
-from genarium.server.jobs import DONE
+from genarium.server.jobs import DONE, Job
 from genarium.server.openai_text import ChatMessage, ChatRequest, Part, chat_arguments
 from genarium.server.streams import event, stream
 
@@ -66,7 +66,8 @@ async def responses(request: Request, asked: ResponseRequest) -> Response:
     desk = desk_of(request)
     recipe = await desk.prepare("chat", chat_arguments(await _as_chat(asked)))
     if asked.stream:
-        return stream(_events(request, recipe, asked))
+        [job] = await desk.begun(request, [recipe])
+        return stream(_events(job, recipe, asked), ended=lambda: desk.leave(job))
     [result] = await desk.results(request, [recipe])
     artefact = result[0]
     return Json(_response(asked, recipe, artefact.facts() | {"id": artefact.id}))
@@ -169,7 +170,7 @@ def _message(recipe: Recipe, made: dict[str, Any], status: str) -> dict[str, Any
     return {"id": f"msg_{recipe.digest}", "type": "message", "role": "assistant", "status": status, "content": [part]}
 
 
-async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> AsyncIterator[bytes]:
+async def _events(job: Job, recipe: Recipe, asked: ResponseRequest) -> AsyncIterator[bytes]:
     """OpenAI's events of a response that is one message of one part."""
     number = 0
 
@@ -179,32 +180,30 @@ async def _events(request: Request, recipe: Recipe, asked: ResponseRequest) -> A
         number += 1
         return written
 
-    desk = desk_of(request)
     try:
-        async with desk.attached(request, [recipe]) as [job]:
-            place = {"item_id": f"msg_{recipe.digest}", "output_index": 0, "content_index": 0}
-            empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-            begun = _response(asked, recipe, None)
-            item = {"id": place["item_id"], "type": "message", "role": "assistant", "content": []}
-            yield told("response.created", response=begun)
-            yield told("response.in_progress", response=begun)
-            yield told("response.output_item.added", output_index=0, item=item | {"status": "in_progress"})
-            yield told("response.content_part.added", **place, part=empty)
-            async for one in job.follow():
-                if one.name == "writing":
-                    yield told("response.output_text.delta", **place, delta=one.data["text"], logprobs=[])
-                elif one.name == "artefact":
-                    cut = one.data["finish_reason"] == "length"
-                    message = _message(recipe, one.data, "incomplete" if cut else "completed")
-                    yield told("response.output_text.done", **place, text=one.data["text"], logprobs=[])
-                    yield told("response.content_part.done", **place, part=message["content"][0])
-                    yield told("response.output_item.done", output_index=0, item=message)
-                    whole = _response(asked, recipe, one.data)
-                    ended = "incomplete" if whole["incomplete_details"] else "completed"
-                    yield told(f"response.{ended}", response=whole)
-                elif one.name == "end" and one.data["status"] != DONE:
-                    failed = one.failure()
-                    yield told("error", code=failed["code"], message=failed["message"], param=failed["param"])
+        place = {"item_id": f"msg_{recipe.digest}", "output_index": 0, "content_index": 0}
+        empty = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        begun = _response(asked, recipe, None)
+        item = {"id": place["item_id"], "type": "message", "role": "assistant", "content": []}
+        yield told("response.created", response=begun)
+        yield told("response.in_progress", response=begun)
+        yield told("response.output_item.added", output_index=0, item=item | {"status": "in_progress"})
+        yield told("response.content_part.added", **place, part=empty)
+        async for one in job.follow():
+            if one.name == "writing":
+                yield told("response.output_text.delta", **place, delta=one.data["text"], logprobs=[])
+            elif one.name == "artefact":
+                cut = one.data["finish_reason"] == "length"
+                message = _message(recipe, one.data, "incomplete" if cut else "completed")
+                yield told("response.output_text.done", **place, text=one.data["text"], logprobs=[])
+                yield told("response.content_part.done", **place, part=message["content"][0])
+                yield told("response.output_item.done", output_index=0, item=message)
+                whole = _response(asked, recipe, one.data)
+                ended = "incomplete" if whole["incomplete_details"] else "completed"
+                yield told(f"response.{ended}", response=whole)
+            elif one.name == "end" and one.data["status"] != DONE:
+                failed = one.failure()
+                yield told("error", code=failed["code"], message=failed["message"], param=failed["param"])
     except Exception as error:
         failed = errors.of(error)[1]["error"]
         yield told("error", code=failed["code"], message=failed["message"], param=failed["param"])

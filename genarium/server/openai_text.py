@@ -45,7 +45,7 @@ class Sampled(BaseModel):
     stream_options: StreamOptions | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: dict[str, Any] | None = None
     user: str | None = None
     top_k: int = Field(default=0, ge=0)
     min_p: float = Field(default=0.0, ge=0, le=1)
@@ -72,7 +72,7 @@ class Sampled(BaseModel):
 
 
 class CompletionRequest(Sampled):
-    prompt: str | Annotated[list[str], Len(1, 256)] | list[int] | list[list[int]]
+    prompt: str | Annotated[list[Any], Len(1, 8192), Field(description="texts")]
     max_tokens: int | None = Field(default=16, ge=1)
     logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: bool = False
@@ -123,12 +123,11 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
         raise BadInput("prompt must be text; prompts in tokens are not read here")
     desk = desk_of(request)
     settings = asked.settings() | {"max_new_tokens": asked.max_tokens or 16, "logprobs": asked.logprobs}
-    recipes = [await desk.prepare("text", {"prompt": prompt, **settings}) for prompt in prompts]
+    recipes = await desk.prepare_all("text", [{"prompt": prompt, **settings} for prompt in prompts])
     head = _head(recipes[0], "cmpl", "text_completion", asked.model)
     if asked.stream:
         pieces = _Pieces(asked.echo, prompts, asked.n)
-        chunks = _chunks(request, recipes, head, pieces, asked.stream_options, n=asked.n)
-        return stream(chunks)
+        return await _streamed(request, recipes, head, pieces, asked)
     results = await desk.results(request, recipes)
     choices = [
         {
@@ -153,7 +152,7 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     head = _head(recipe, "chatcmpl", "chat.completion", asked.model)
     if asked.stream:
         head |= {"object": "chat.completion.chunk"}
-        return stream(_chunks(request, [recipe], head, _Deltas(), asked.stream_options, n=asked.n))
+        return await _streamed(request, [recipe], head, _Deltas(), asked)
     results = await desk.results(request, [recipe])
     choices = [
         {
@@ -259,56 +258,64 @@ class _Deltas:
         return {"index": index, "delta": delta, "finish_reason": None, "logprobs": told} | ended
 
 
-async def _chunks(
-    request: Request,
-    recipes: Sequence[Recipe],
-    head: dict[str, Any],
-    shape: _Pieces | _Deltas,
-    options: StreamOptions | None,
-    *,
-    n: int,
-) -> AsyncIterator[bytes]:
-    """The stream of chunks, `[DONE]` last; an error ends it as an object with `error`."""
+async def _streamed(
+    request: Request, recipes: Sequence[Recipe], head: dict[str, Any], shape: _Pieces | _Deltas, asked: Sampled
+) -> Response:
+    """Chunks as they come. Raises Refused, and what a task raised, where nothing was written yet."""
     desk = desk_of(request)
+    jobs = await desk.begun(request, recipes)
+    chunks = _chunks(jobs, head, shape, asked.stream_options, n=asked.n)
+    return stream(chunks, ended=lambda: desk.leave(*jobs))
+
+
+async def _chunks(
+    jobs: Sequence[Job], head: dict[str, Any], shape: _Pieces | _Deltas, options: StreamOptions | None, *, n: int
+) -> AsyncIterator[bytes]:
+    """The stream of chunks, `[DONE]` last; before it, where one occurs, an error as an object with `error`."""
     begun: set[int] = set()
     held: dict[int, list[Any]] = defaultdict(list)
     read = written = 0
     try:
-        async with desk.attached(request, recipes) as jobs:
-            async for place, told in together(jobs):
-                index = place * n + int(told.data.get("item", 0))
-                if told.name == "end":
-                    if told.data["status"] != DONE:
-                        yield event({"error": told.failure()})
-                        return
-                    continue
-                if told.name == "gap":
-                    raise Refused(
-                        503,
-                        f"texts are written faster than this stream is read: {told.data['missed']} pieces are gone; "
-                        "ask for fewer texts at once, or without stream",
-                    )
-                if told.name not in ("writing", "logprob", "artefact"):
-                    continue
-                if index not in begun:
-                    begun.add(index)
-                    if (first := shape.first(index)) is not None:
-                        yield event(head | {"choices": [first]})
-                if told.name == "logprob":
-                    held[index].append(told.data["token"])
-                elif told.name == "writing":
-                    yield event(head | {"choices": [shape.piece(index, told.data["text"], held.pop(index, []))]})
-                else:
-                    read += told.data["prompt_tokens"] if told.data["item"] == 0 else 0
-                    written += told.data["completion_tokens"]
-                    ended = {"finish_reason": told.data["finish_reason"], "artefact": told.data["id"]}
-                    yield event(head | {"choices": [shape.piece(index, "", held.pop(index, []), **ended)]})
+        async for place, told in together(jobs):
+            index = place * n + int(told.data.get("item", 0))
+            if told.name == "end" and told.data["status"] != DONE:
+                raise _Failed(told.failure())
+            if told.name == "gap":
+                raise Refused(
+                    503,
+                    f"texts are written faster than this stream is read: {told.data['missed']} pieces are gone; "
+                    "ask for fewer texts at once, or without stream",
+                )
+            if told.name not in ("writing", "logprob", "artefact"):
+                continue
+            if index not in begun:
+                begun.add(index)
+                if (first := shape.first(index)) is not None:
+                    yield event(head | {"choices": [first]})
+            if told.name == "logprob":
+                held[index].append(told.data["token"])
+            elif told.name == "writing":
+                yield event(head | {"choices": [shape.piece(index, told.data["text"], held.pop(index, []))]})
+            else:
+                read += told.data["prompt_tokens"] if told.data["item"] == 0 else 0
+                written += told.data["completion_tokens"]
+                ended = {"finish_reason": told.data["finish_reason"], "artefact": told.data["id"]}
+                yield event(head | {"choices": [shape.piece(index, "", held.pop(index, []), **ended)]})
+        if options is not None and options.include_usage:
+            yield event(head | {"choices": [], "usage": _usage(read, written)})
+    except _Failed as failed:
+        yield event({"error": failed.told})
     except Exception as error:
         yield event(errors.of(error)[1])
-        return
-    if options is not None and options.include_usage:
-        yield event(head | {"choices": [], "usage": _usage(read, written)})
     yield event("[DONE]")
+
+
+class _Failed(Exception):
+    """A job of a stream that was not done; `told` is OpenAI's `error`."""
+
+    def __init__(self, told: dict[str, Any]):
+        super().__init__()
+        self.told = told
 
 
 async def together(jobs: Sequence[Job]) -> AsyncIterator[tuple[int, JobEvent]]:

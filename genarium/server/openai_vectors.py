@@ -22,7 +22,7 @@ Texts = str | Annotated[list[str], Len(1, 2048)]
 
 class EmbeddingRequest(BaseModel):
     model: str = "starter"
-    input: Texts | list[int] | list[list[int]]
+    input: str | Annotated[list[Any], Len(1, 8192), Field(description="texts")]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = Field(default=None, ge=1)
     user: str | None = None

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from genarium.errors import BadInput
 from genarium.run import run
 from genarium.server.errors import Refused
 from genarium.server.jobs import DONE, FAILED, PARKED, STOPPED, Job, Stopped
@@ -79,17 +80,25 @@ class Queue:
     def lane(self, job: Job) -> Lane:
         return self.texts if job.recipe.task in TEXTS else self.alone
 
-    def submit(self, job: Job) -> None:
-        """Raises Refused: 429 where the queue is full (with Retry-After), 503 where the server is going down."""
+    def submit(self, *jobs: Job) -> None:
+        """All of one client's jobs, or none. Raises BadInput where they would never fit.
+
+        Raises Refused: 429 where the queue is full (with Retry-After), 503 where the server is going down.
+        """
+        job, count = jobs[0], len(jobs)
         lane = self.lane(job)
+        share = math.ceil(SHARE * self.waiting)
+        if count > share + lane.workers:
+            raise BadInput(f"{count} at once are more than this server takes of one client; send {share} at a time")
         with self._lock:
             if self._closed:
                 raise Refused(
                     503, "the server is going down; send this again in a moment", headers={"Retry-After": "5"}
                 )
-            starts = not lane.waiting and len(lane.running) < lane.workers
+            start = 0 if lane.waiting else lane.workers - len(lane.running)
+            wait_there = max(0, count - start)
             own = self.texts.held_by(job.client) + self.alone.held_by(job.client)
-            if not starts and (len(self) >= self.waiting or own >= math.ceil(SHARE * self.waiting)):
+            if wait_there and (len(self) + wait_there > self.waiting or own + wait_there > share):
                 wait = max(1, min(600, math.ceil(len(lane) * lane.seconds / lane.workers)))
                 raise Refused(
                     429,
@@ -97,7 +106,8 @@ class Queue:
                     code="queue_full",
                     headers={"Retry-After": str(wait)},
                 )
-            lane.add(job)
+            for one in jobs:
+                lane.add(one)
             self._start(lane)
 
     def position(self, job: Job) -> int | None:

@@ -20,7 +20,8 @@ class Settings:
     machine may. `models`: what clients may name beside the starters and what was pulled from the hub, by the name
     they use. `waiting`: requests held in the queue; `together`: texts in one batch; `memory`: of all loaded models.
     `answer_within`: how long a task's request is held open before it becomes a job. `grace`: how long running work
-    may go on after SIGTERM.
+    may go on after SIGTERM. One request may ask for `max_texts` texts of `max_tokens` new tokens together, and have
+    `max_text` characters of text.
     """
 
     host: str = "127.0.0.1"
@@ -34,6 +35,9 @@ class Settings:
     together: int = 32
     memory: int | None = None
     max_body: int = 32 * 2**20
+    max_text: int = 1_000_000
+    max_texts: int = 256
+    max_tokens: int = 262_144
     body_within: float = 60.0
     answer_within: float = 20.0
     grace: float = 20.0

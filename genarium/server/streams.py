@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
+from starlette.types import Receive, Scope, Send
 
 KEEP_ALIVE = 15.0
 """Seconds without an event after which a comment says that the connection lives."""
@@ -24,9 +25,25 @@ def event(data: Any, *, name: str | None = None, number: int | None = None) -> b
     return format_sse_event(data_str=clean, event=name, id=None if number is None else str(number))
 
 
-def stream(events: AsyncIterator[bytes], headers: dict[str, str] | None = None) -> StreamingResponse:
-    """The events as a response. When the client goes, the iterator is closed."""
-    return StreamingResponse(_kept_alive(events), media_type="text/event-stream", headers=HEADERS | (headers or {}))
+def stream(
+    events: AsyncIterator[bytes], headers: dict[str, str] | None = None, *, ended: Callable[[], None] = lambda: None
+) -> StreamingResponse:
+    """The events as a response. When the client goes, the iterator is closed; `ended` is called whatever happens."""
+    response = Stream(_kept_alive(events), media_type="text/event-stream", headers=HEADERS | (headers or {}))
+    response.ended = ended
+    return response
+
+
+class Stream(StreamingResponse):
+    """One that says when it is over: an iterator that was never begun can't say so itself."""
+
+    ended: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.ended()
 
 
 async def _kept_alive(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

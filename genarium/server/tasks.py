@@ -89,7 +89,7 @@ async def carry_out(request: Request, recipe: Recipe, wait: float | None, prefer
     desk = desk_of(request)
     if "text/event-stream" in request.headers.get("accept", ""):
         job = desk.submit(recipe, client_of(request))
-        return stream(_watched(request, job), {"X-Job": job.id})
+        return stream(_watched(job), {"X-Job": job.id}, ended=lambda: desk.leave(job))
     seconds = _seconds_to_wait(wait, prefer, desk.settings.answer_within)
     job = desk.submit(recipe, client_of(request), detached=seconds == 0)
     if seconds == 0:
@@ -124,13 +124,9 @@ def _seconds_to_wait(wait: float | None, prefer: str | None, usual: float) -> fl
     return usual
 
 
-async def _watched(request: Request, job: Job) -> AsyncIterator[bytes]:
-    """A job's events for as long as its client reads them."""
-    try:
-        async for one in job.follow():
-            yield event(one.data, name=one.name, number=one.number)
-    finally:
-        desk_of(request).leave(job)
+async def _watched(job: Job, after: int = 0) -> AsyncIterator[bytes]:
+    async for one in job.follow(after):
+        yield event(one.data, name=one.name, number=one.number)
 
 
 @router.get("/v1/jobs", tags=["jobs"])
@@ -163,11 +159,7 @@ async def watch_job(
     if not (written.isascii() and written.isdigit() and len(written) < 16):
         raise Refused(400, f"Last-Event-ID is the number of an event, got {written[:40]!r}")
 
-    async def events() -> AsyncIterator[bytes]:
-        async for one in found.follow(int(written)):
-            yield event(one.data, name=one.name, number=one.number)
-
-    return stream(events())
+    return stream(_watched(found, int(written)))
 
 
 @router.delete("/v1/jobs/{job}", tags=["jobs"])

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from genarium import files
 from genarium.artefacts import Text
 from genarium.errors import BadInput, StorageError
 from genarium.ledger import Ledger
@@ -35,6 +36,7 @@ def made(text: str = " ran.", item: int = 0) -> Text:
 
 WRITER = """
 import sys
+from genarium import files
 from genarium.artefacts import Text
 from genarium.ledger import Ledger
 from genarium.ledger import ledger as ledger_module
@@ -263,3 +265,56 @@ def test_a_file_that_is_missing_or_changed_is_noticed_and_put_back_by_equal_byte
         mark = json.loads((before[0].path.parent / "recipe.json").read_text())
         assert (mark["ai_generated"], mark["sha256"], mark["created"]) == (True, before[0].sha256, before[0].created)
         assert Recipe.from_dict(mark["recipe"]) == RECIPE
+
+
+def test_eight_that_make_a_new_one_at_once_all_open_it(tmp_path: Path) -> None:
+    program = "import sys, time\nfrom genarium.ledger import Ledger\nprint(flush=True)\nsys.stdin.readline()\n"
+    program += "for home in sys.argv[1:]:\n    import pathlib\n    Ledger(pathlib.Path(home)).close()"
+    homes = [str(tmp_path / str(number)) for number in range(10)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, *homes],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [process.communicate()[1] for process in processes] == [""] * 8
+
+
+@pytest.mark.parametrize("moment", ["rename", "commit"])
+def test_what_a_killed_process_left_is_swept_and_what_lives_is_not(home: Path, moment: str) -> None:
+    """Killed with the artefact half-written, or renamed and not recorded."""
+    with Ledger() as ledger:
+        kept = ledger.keep(made(), RECIPE)
+    if (child := os.fork()) == 0:
+        with Ledger() as ledger:
+            kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+            if moment == "rename":
+                Path.rename = kill  # type: ignore[method-assign,assignment]
+            else:
+                ledger.connection.set_trace_callback(lambda said: kill() if said == "COMMIT" else None)
+            ledger.keep(made(), RECIPE)
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = [file.name for file in (home / "artefacts").iterdir() if file.name != kept.id]
+    assert len(left) == len(list((home / "unfinished").iterdir())) == 1
+    alive = files.open_locked(home / "unfinished" / "00aa")
+    (home / "artefacts" / ".00aa.part").mkdir()
+    with Ledger() as ledger:
+        assert [entry.id for entry in ledger.history()] == [kept.id]
+    assert {file.name for file in (home / "artefacts").iterdir()} == {kept.id, ".00aa.part"}
+    assert alive is not None
+    os.close(alive)
+    Ledger().close()
+    assert {file.name for file in (home / "artefacts").iterdir()} == {kept.id}
+    assert not list((home / "unfinished").iterdir())
