@@ -5,7 +5,7 @@ Any code on the road calls `emit` or `note`; only a door decides what to show. N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,6 +44,15 @@ def is_heard() -> bool:
 def note(sentence: str) -> None:
     """Tell the user something they should know about this result (what was cut, what was skipped)."""
     emit("note", preview=sentence)
+
+
+def note_left_out(where: object, names: Iterable[str], what: str) -> None:
+    """Tell which files of a folder are not `what` and so not read. Hidden ones are not told."""
+    left = sorted(name for name in names if not name.startswith("."))
+    if left:
+        shown = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
+        count = "1 file" if len(left) == 1 else f"{len(left)} files"
+        note(f"{count} in {where} left out, not {what}: {shown}")
 
 
 @contextmanager

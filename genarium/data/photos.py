@@ -17,6 +17,7 @@ from genarium import files
 from genarium.data import web
 from genarium.data.pictures import read_picture
 from genarium.errors import BadInput
+from genarium.progress import note_left_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -88,6 +89,7 @@ def _there(one: str) -> list[Photo]:
     listed = sorted(file for file in place.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
     if not listed:
         raise BadInput(f"{one} holds no picture ({', '.join(ENDINGS)}); name another folder")
+    note_left_out(one, (file.name for file in set(place.iterdir()) - set(listed) if file.is_file()), "images")
     return [_file(str(file), file) for file in listed]
 
 

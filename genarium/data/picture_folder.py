@@ -14,6 +14,7 @@ from pathlib import Path
 from genarium.data.tables import read_table, require_rows
 from genarium.data.text import read
 from genarium.errors import BadInput
+from genarium.progress import note_left_out
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 METADATA = ("metadata.jsonl", "metadata.csv")
@@ -39,6 +40,7 @@ def list_pictures(folder: Path) -> list[Listed]:
         raise BadInput(f"no pictures: {folder} {what}")
     captions: dict[str, str] = {}
     files: dict[str, Path] = {}
+    others: list[Path] = []
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder)
         if any(part.startswith((".", "__MACOSX")) for part in name.parts):
@@ -49,8 +51,12 @@ def list_pictures(folder: Path) -> list[Listed]:
                 files[below], captions[below] = file.parent / inner, caption
         elif file.suffix.lower() in ENDINGS and file.is_file():
             files.setdefault(name.as_posix(), file)
+        elif file.is_file():
+            others.append(file)
     if not files:
         raise BadInput(f"{folder} has no pictures; put PNG, JPEG, WebP, GIF, BMP or TIFF files there")
+    beside = {file.with_suffix(".txt") for file in files.values()}
+    note_left_out(folder, (str(file.relative_to(folder)) for file in others if file not in beside), "images")
     return [Listed(files[name], name, captions.get(name) or _beside(files[name])) for name in sorted(files)]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from genarium import files
 from genarium.data.labelled import alike
 from genarium.errors import BadInput
-from genarium.progress import note
+from genarium.progress import note, note_left_out
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "<|unknown|>"
@@ -34,9 +34,12 @@ def find(source: str) -> list[Path]:
         if place.is_file():
             return [place]
         if place.is_dir():
-            found = sorted(p for p in place.rglob("*") if p.suffix.lower() in (".txt", ".md") and p.is_file())
+            there = [p for p in place.rglob("*") if p.is_file()]
+            found = sorted(p for p in there if p.suffix.lower() in (".txt", ".md"))
             if not found:
                 raise BadInput(f"{place} holds no .txt or .md file; name a file, or a folder with some")
+            left = (p.relative_to(place).as_posix() for p in set(there) - set(found))
+            note_left_out(place, left, ".txt or .md")
             return found
     looked = ", ".join(str(place) for place in places)
     raise BadInput(f"no text called {source!r} (looked at {looked}); name a file, a folder, or set GENARIUM_DATA")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genarium.data.photos import find
+from genarium.data.picture_folder import list_pictures
 from genarium.data.pictures import MAX_PIXELS, contain, cover, read_mask, read_picture
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
@@ -149,3 +151,17 @@ def test_covering_crops_and_containing_pads() -> None:
     padded = contain(wide, (16, 16))
     assert padded.getpixel((8, 8)) == RED
     assert padded.getpixel((8, 0)) == (255, 255, 255)
+
+
+def test_files_of_a_folder_that_are_no_images_are_counted_and_named(tmp_path: Path) -> None:
+    saved(tmp_path, two_colours(), "a.png")
+    for name in ("a.txt", "b.heic", "notes.doc", ".hidden"):
+        (tmp_path / name).write_text("x")
+    said: list[str] = []
+    with listening(lambda event: said.append(event.preview)):
+        assert [one.name for one in list_pictures(tmp_path)] == ["a.png"]
+        assert [photo.file.name for photo in find([str(tmp_path)])] == ["a.png"]
+    assert said == [
+        f"2 files in {tmp_path} left out, not images: b.heic, notes.doc",
+        f"3 files in {tmp_path} left out, not images: a.txt, b.heic, notes.doc",
+    ]
