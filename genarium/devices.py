@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from genarium.errors import BadInput
+from genarium.progress import note
 
+SLOW_BFLOAT16 = "this processor has no instructions for bfloat16, which takes more time here than float32"
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
@@ -23,9 +26,31 @@ def pick_device(name: str) -> str:
     return name
 
 
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16 matrix products (AMX or AVX512_BF16)."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+def cpu_bfloat16() -> Literal["native", "emulated", "plain"]:
+    """How this CPU multiplies bfloat16, within what ONEDNN_MAX_CPU_ISA allows. Nothing else here asks the processor.
+
+    native: with instructions for it (AMX, AVX512_BF16), faster than float32. emulated: oneDNN multiplies it by way of
+    float32, with the rest of AVX-512. plain: oneDNN refuses it, and torch's own kernels are several times slower.
+    """
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return "plain"
+    native = has_amx() or torch.cpu._is_avx512_bf16_supported()
+    return "native" if native else "emulated"
+
+
+def has_amx() -> bool:
+    """Whether this CPU multiplies tiles (AMX)."""
+    return torch.cpu._is_amx_tile_supported()
+
+
+def compute_dtype(asked: str, device: str, *, auto: torch.dtype) -> torch.dtype:
+    """The type asked for by its name, `auto` where that is "auto"; a note says where it is slow on this CPU."""
+    if asked == "auto":
+        return auto
+    if asked == "bfloat16" and device == "cpu" and cpu_bfloat16() != "native":
+        note(SLOW_BFLOAT16)
+    named: torch.dtype = getattr(torch, asked)
+    return named
 
 
 def total_memory() -> int:

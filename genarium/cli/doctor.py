@@ -47,12 +47,12 @@ def _installed() -> list[dict[str, Any]]:
 def _device() -> dict[str, Any]:
     import torch
 
-    from genarium.devices import cpu_multiplies_bfloat16
+    from genarium.devices import cpu_bfloat16
 
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return _check("device", True, f"cuda: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
-    bfloat16 = ", multiplies bfloat16 natively" if cpu_multiplies_bfloat16() else ""
+    bfloat16 = ", multiplies bfloat16 natively" if cpu_bfloat16() == "native" else ""
     return _check("device", True, f"cpu: {torch.get_num_threads()} threads{bfloat16}")
 
 

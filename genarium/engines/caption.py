@@ -14,7 +14,8 @@ from genarium.checkpoints import blip, folder, git, pixels
 from genarium.checkpoints import tokenizer as tokenizers
 from genarium.decoding.captions import Written, beam_search, draw
 from genarium.decoding.sampling import Sampling
-from genarium.devices import cpu_multiplies_bfloat16, pick_device
+from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
+from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadInput
 from genarium.models.blip import Captioner
 from genarium.models.git import Git
@@ -76,10 +77,8 @@ def distinct(found: Sequence[Caption], n: int) -> list[Caption]:
 
 def pick_dtype(asked: str, device: str, n_weights: int) -> torch.dtype:
     """What a network computes in, whatever its weights are stored in: float16 on a CPU is slow or missing."""
-    if asked != "auto":
-        return torch.bfloat16 if asked == "bfloat16" else torch.float32
-    fast = device != "cpu" or (n_weights >= LARGE and cpu_multiplies_bfloat16())
-    return torch.bfloat16 if fast else torch.float32
+    fast = device != "cpu" or (n_weights >= LARGE and cpu_bfloat16() == "native")
+    return compute_dtype(asked, device, auto=torch.bfloat16 if fast else torch.float32)
 
 
 class NativeCaption:
@@ -95,6 +94,8 @@ class NativeCaption:
             self.model: Git | Captioner = git.load(path, dtype=self.dtype, device=self.device)
         else:
             self.model = blip.load_captioner(path, dtype=self.dtype, device=self.device)
+        if self.device == "cpu":
+            use_float32_products(self.model)
         self.pixels = pixels.read(path, self.model.config.image.image_size)
 
     @staticmethod

@@ -18,9 +18,10 @@ from genarium.checkpoints.dalle_tokenizer import DalleTokenizer
 from genarium.checkpoints.state_dict import count
 from genarium.decoding import image_tokens
 from genarium.decoding.sampling import Sampling
-from genarium.devices import available_memory, pick_device, total_memory
+from genarium.devices import available_memory, compute_dtype, cpu_bfloat16, pick_device, total_memory
 from genarium.engines.image import ImageRequest, Limits, Picture, is_out_of_memory, tell_what_is_cut
 from genarium.engines.linear import use_decoding_linears
+from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.models.dalle import ImageDecoder, TextEncoder
 from genarium.models.vqgan import VQGANDecoder
@@ -30,7 +31,6 @@ GUIDANCE, TEMPERATURE, TOP_K = 16.0, 1.0, 256  # the package's own
 TOGETHER = 8  # pictures drawn at once, which read each weight once for all of them
 PREVIEWS = 4  # of a picture, the finished one included
 PAINTING = 12  # widest feature maps that the VQGAN holds at once, by estimate
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class DalleImage:
             return torch.bfloat16 if short else torch.float32
         if self.asked == "float16" and not self._on_gpu:
             return torch.float32
-        return torch.bfloat16 if self.asked == "auto" else DTYPES[self.asked]
+        return compute_dtype(self.asked, self.device, auto=torch.bfloat16)
 
     @property
     def _on_gpu(self) -> bool:
@@ -161,10 +161,13 @@ class DalleImage:
         if self.asked == "float16" and on_cpu:
             note("a CPU computes slowly or not at all in float16; float32 is used")
         elif self.asked == "auto" and on_cpu and self._dtype == torch.bfloat16:
-            note("memory is short for this model: it computes in bfloat16")
+            slower = "" if cpu_bfloat16() == "native" else ", which is slower than float32 on this processor"
+            note(f"memory is short for this model: it computes in bfloat16{slower}")
         if self._encoder is None:
             emit("loading", preview=self.name)
             self._encoder = dalle.load_encoder(self.files, self.config, self._dtype, self.device)
+            if on_cpu:
+                use_float32_products(self._encoder)
         empty = [self.tokenizer.begin, self.tokenizer.end]
         read = image_tokens.read(self._encoder, [empty, encoded.tokens])
         if not plan.encoder_stays:

@@ -13,6 +13,7 @@ from genarium.checkpoints import folder
 from genarium.devices import pick_device
 from genarium.engines.caption import Caption, CaptionRequest, distinct, pick_dtype
 from genarium.engines.transformers import quiet_transformers
+from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadCheckpoint, BadInput, first_line
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ImageTextCaption:
             raise BadCheckpoint(f"{self.name} can't be opened by transformers: {first_line(error)}") from None
         self.dtype = weights
         self.model: Any = model.to(self.device).eval()
+        if self.device == "cpu":
+            use_float32_products(self.model)
         self.chats = bool(getattr(self.processor, "chat_template", None))
 
     @staticmethod

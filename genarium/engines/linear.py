@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from genarium.engines.upcast import use_float32_products
+
 PACKED_ROWS = 32  # what oneDNN chooses a layout for; it holds for more and for fewer
 
 
@@ -27,7 +29,11 @@ class DecodingLinear(nn.Module):
 
 
 def use_decoding_linears(model: nn.Module) -> None:
-    """Replace every `nn.Linear` inside `model`, in place. For inference on a CPU, in float32 or bfloat16."""
+    """Replace every `nn.Linear` inside `model`, in place. For inference on a CPU, in float32 or bfloat16.
+
+    Where oneDNN takes no bfloat16, its layers multiply in float32 instead.
+    """
+    use_float32_products(model)
     if not torch.backends.mkldnn.is_available():
         return
     for module in list(model.modules()):

@@ -18,14 +18,12 @@ from genarium.decoding.choosing import Chosen, Constraint
 from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
-from genarium.devices import pick_device
+from genarium.devices import compute_dtype, pick_device
 from genarium.engines.linear import use_decoding_linears
 from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, TokenLogprob, tell
 from genarium.errors import BadInput
 from genarium.messages import Message
 from genarium.progress import emit, note
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class NativeText:
@@ -38,9 +36,8 @@ class NativeText:
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
-        if dtype == "auto":
-            dtype = "bfloat16" if self.device == "cuda" else "float32"
-        self.model = gpt.load(path, dtype=DTYPES[dtype], device=self.device)
+        auto = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
+        self.model = gpt.load(path, dtype=compute_dtype(dtype, self.device, auto=auto), device=self.device)
         if self.device == "cpu":
             use_decoding_linears(self.model)
         self.tokenizer = tokenizer.load(path)

@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genarium.devices import cpu_bfloat16
+from genarium.engines.upcast import linear
 from genarium.models.encoder import Encoder, EncoderBlock
 
 PACKED_ROWS = 128  # what oneDNN chooses a layout for; it holds for more and for fewer
@@ -36,7 +38,9 @@ class PackedLinear:
     def __init__(self, linear: nn.Linear, dtype: torch.dtype, activation: str | None = None):
         self.dtype, self.activation = dtype, activation
         self.weight, self.bias = linear.weight.detach().to(dtype), linear.bias.detach().to(dtype)
-        self.packed = self.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        on_cpu = self.weight.device.type == "cpu"
+        self.raised = on_cpu and dtype == torch.bfloat16 and cpu_bfloat16() == "plain"
+        self.packed = on_cpu and not self.raised and torch.backends.mkldnn.is_available()
         if self.packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, PACKED_ROWS)
 
@@ -46,7 +50,7 @@ class PackedLinear:
             name, algorithm = FUSED[self.activation]
             y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, name, [], algorithm)
             return y
-        y = F.linear(x, self.weight, self.bias)
+        y = (linear if self.raised else F.linear)(x, self.weight, self.bias)
         if self.activation is None:
             return y
         if self.activation == "relu":
@@ -76,7 +80,7 @@ def attend(qkv: Tensor, n_heads: int) -> Tensor:
     """Attention of one text, (T, 3C) to (T, C), every token to every token; queries come scaled."""
     T, width = qkv.shape
     q, k, v = qkv.view(T, 3, n_heads, width // (3 * n_heads)).permute(1, 2, 0, 3).contiguous()
-    if T < LONG or qkv.dtype != torch.bfloat16 or qkv.device.type != "cpu":
+    if T < LONG or qkv.dtype != torch.bfloat16 or qkv.device.type != "cpu" or cpu_bfloat16() == "plain":
         y = F.scaled_dot_product_attention(q[None], k[None], v[None], scale=1.0)[0]
     else:
         y = torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(-1), v)
@@ -120,8 +124,3 @@ class PackedEncoder:
         for block in self.blocks:
             x = block(x, lengths)
         return [x[end - length : end] for length, end in zip(lengths, accumulate(lengths), strict=True)]
-
-
-def native_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -22,8 +22,8 @@ import torch
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
 from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
-from genarium.devices import pick_device
-from genarium.engines.packed import PackedEncoder, native_bfloat16
+from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
+from genarium.engines.packed import PackedEncoder
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit
 
@@ -88,11 +88,10 @@ class NativeReader:
         self.device = device or pick_device("auto")
         model = layout.load_reader(path, device=self.device)
         self.config, self.head = model.config, model.spans
-        fast = native_bfloat16() if self.device == "cpu" else True
-        if dtype == "auto":
-            dtype = "bfloat16" if fast and self.config.d_model >= NARROW else "float32"
+        gains = (self.device != "cpu" or cpu_bfloat16() == "native") and self.config.d_model >= NARROW
+        fast = compute_dtype(dtype, self.device, auto=torch.bfloat16 if gains else torch.float32)
         self.exact = PackedEncoder(model.encoder, torch.float32)
-        self.fast = PackedEncoder(model.encoder, torch.bfloat16) if dtype == "bfloat16" else self.exact
+        self.fast = PackedEncoder(model.encoder, fast) if fast == torch.bfloat16 else self.exact
         # The plain matrices are not needed beside the packed ones.
         model.encoder.blocks = torch.nn.ModuleList()
         self.tokenizer = tokenizer.load(path)

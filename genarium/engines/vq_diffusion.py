@@ -25,6 +25,7 @@ from genarium.engines.diffusers.folder_image import FolderImage
 from genarium.engines.diffusers.loading import compute_in, require_finite
 from genarium.engines.diffusers.memory import Plan
 from genarium.engines.image import ImageRequest, Limits
+from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
 
@@ -108,6 +109,7 @@ class VQDiffusionImage(FolderImage):
         pipeline.set_progress_bar_config(disable=True)
         require_finite(pipeline, path)
         if self.device == "cpu" and self.dtype != torch.float32:
+            use_float32_products(pipeline.transformer)
             compute_in(pipeline.transformer, self.dtype)
         return pipeline.to(self.device) if self.device != "cpu" else pipeline
 

@@ -35,7 +35,8 @@ def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
     import torch
     import torch.nn.functional as F
 
-    from genarium.engines.packed import PackedEncoder, native_bfloat16
+    from genarium.devices import cpu_bfloat16
+    from genarium.engines.packed import PackedEncoder
 
     path = find(reference, default="encoder").path
     encoder = engines.open_encoder(reference)
@@ -45,7 +46,7 @@ def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
             f"{reference} compares vectors by their dot product, in which their lengths count, and an index by the "
             "cosine; index with another encoder"
         )
-    if encoder.device != "cpu" or not native_bfloat16() or not is_mean(path):
+    if encoder.device != "cpu" or cpu_bfloat16() != "native" or not is_mean(path):
         return encoder.embed_passages
     packed = PackedEncoder(encoder.model, torch.bfloat16)
 

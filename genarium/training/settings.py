@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from genarium.devices import cpu_multiplies_bfloat16
+from genarium.devices import compute_dtype, cpu_bfloat16, has_amx
+from genarium.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,20 @@ def resolve_precision(settings: Settings, model: nn.Module) -> torch.dtype:
 
     Measured on two cores with AMX: at width 128 casting costs more than it saves (33 against 25 ms a step),
     at width 320 it is 2.8 times faster; with AVX512_BF16 alone it gains at width 128 too, 27 against 36 ms
-    (`benchmarks/README.md`).
+    (`benchmarks/README.md`). Raises BadInput for bfloat16 on a CPU that multiplies it in torch's slow kernels only.
     """
     if settings.precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.precision]
+        if settings.precision == "bfloat16" and settings.device == "cpu" and cpu_bfloat16() == "plain":
+            raise BadInput(
+                "this processor has no instructions for bfloat16 and trains in it several times slower than in "
+                "float32; choose precision float32, or auto"
+            )
+        return compute_dtype(settings.precision, settings.device, auto=torch.float32)
     if settings.device != "cpu":
         return torch.bfloat16
     widest = max((min(p.shape) for p in model.parameters() if p.dim() == 2), default=0)
-    enough = 256 if torch.cpu._is_amx_tile_supported() else 128
-    return torch.bfloat16 if cpu_multiplies_bfloat16() and widest >= enough else torch.float32
+    enough = 256 if has_amx() else 128
+    return torch.bfloat16 if cpu_bfloat16() == "native" and widest >= enough else torch.float32
 
 
 def resolve_compile(settings: Settings, model: nn.Module) -> bool:

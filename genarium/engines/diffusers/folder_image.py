@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from genarium.checkpoints.pipeline import is_pipeline, read_pipeline
-from genarium.devices import cpu_multiplies_bfloat16, pick_device
+from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.diffusers.memory import Plan
 from genarium.engines.image import NOTHING_TO_EXPLAIN, ImageRequest, Limits, Picture, is_out_of_memory
 from genarium.engines.word_maps import Attribution, WordMaps, spans_of
@@ -125,11 +125,8 @@ class FolderImage(ABC):
 
 def _dtype(asked: str, device: str) -> torch.dtype:
     """What the networks compute in. Half precision of the other kind (float16) is for GPUs alone."""
-    fast = torch.bfloat16 if device != "cpu" or cpu_multiplies_bfloat16() else torch.float32
-    if asked == "auto":
-        return fast
+    fast = torch.bfloat16 if device != "cpu" or cpu_bfloat16() == "native" else torch.float32
     if asked == "float16" and device == "cpu":
         note(f"a CPU computes slowly or not at all in float16; {str(fast).split('.')[1]} is used")
         return fast
-    named: torch.dtype = getattr(torch, asked)
-    return named
+    return compute_dtype(asked, device, auto=fast)

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from genarium.checkpoints.pipeline import Part, Pipeline
+from genarium.devices import cpu_bfloat16
 from genarium.engines.diffusers.configs import DENOISERS
+from genarium.engines.upcast import use_float32_products
 from genarium.engines.image import is_out_of_memory
 from genarium.errors import BadCheckpoint, first_line
 from genarium.progress import note
@@ -100,6 +102,9 @@ def lay_out(pipeline: Any, dtype: torch.dtype) -> None:
     """The networks as they run fastest on a CPU, each computing in `dtype` alone."""
     from genarium.engines.attention import use_sliced
 
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            use_float32_products(part)
     for module in _networks(pipeline):
         if any(parameter.ndim == 5 for parameter in module.parameters()):
             pass  # of films: images there are one frame
@@ -109,7 +114,7 @@ def lay_out(pipeline: Any, dtype: torch.dtype) -> None:
             module.register_forward_pre_hook(_channels_last)
         if dtype != torch.float32:
             compute_in(module, dtype)
-        if dtype == torch.bfloat16:
+        if dtype == torch.bfloat16 and cpu_bfloat16() != "plain":
             use_sliced(module)
 
 
@@ -131,6 +136,7 @@ def streamed(part: Part, path: Path, dtype: torch.dtype) -> nn.Module:
     kind = getattr(diffusers, part.config["_class_name"])
     with accelerate.init_empty_weights():
         network = kind.from_config(part.config).to(dtype)
+        use_float32_products(network)
     index = {}
     for file in part.files:
         with safe_open(file, "pt") as opened:
