@@ -111,7 +111,9 @@ def lay_out(pipeline: Any, dtype: torch.dtype) -> None:
         elif all(parameter.device.type == "cpu" for parameter in module.parameters()):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         else:
-            module.register_forward_pre_hook(_channels_last)
+            for layer in module.modules():
+                if isinstance(layer, nn.Conv2d):
+                    layer.register_forward_pre_hook(_channels_last)
         if dtype != torch.float32:
             compute_in(module, dtype)
         if dtype == torch.bfloat16 and cpu_bfloat16() != "plain":
@@ -172,9 +174,10 @@ def tell_what_is_not_read(folder: Pipeline, kind: Any) -> None:
 
 
 def _channels_last(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Weights that are read when they are needed can't lie so beforehand; the images then do."""
-    if not args or args[0].ndim != 4:
-        return args
+    """Weights that are read when they are needed can't lie so beforehand; what each of them is convolved with does.
+
+    The kernel is the same then, and so is every byte.
+    """
     first, *others = args
     return first.contiguous(memory_format=torch.channels_last), *others
 
