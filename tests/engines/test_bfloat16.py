@@ -119,7 +119,7 @@ def test_captions_are_written(tmp_path: Path, processor: str, kind: str) -> None
 def test_training_in_it_is_refused_where_it_only_costs_time(processor: str) -> None:
     model, settings = nn.Linear(300, 300), Settings(precision="bfloat16", device="cpu")
     if processor == "plain":
-        with pytest.raises(BadInput, match="no instructions for bfloat16 .* choose precision float32, or auto"):
+        with pytest.raises(BadInput, match=r"no instructions for bfloat16 .* choose precision float32, or auto"):
             resolve_precision(settings, model)
         assert resolve_precision(replace(settings, precision="auto"), model) == torch.float32
     else:

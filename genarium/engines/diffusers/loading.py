@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from genarium.checkpoints.pipeline import Part, Pipeline
 from genarium.devices import cpu_bfloat16
 from genarium.engines.diffusers.configs import DENOISERS
-from genarium.engines.upcast import use_float32_products
 from genarium.engines.image import is_out_of_memory
+from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadCheckpoint, first_line
 from genarium.progress import note
 
