@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genarium import files
-from genarium.checkpoints import adapter, catalogue, digest
+from genarium.checkpoints import adapter, catalogue, digest, foreign
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -59,7 +59,7 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
         digest.require_checkpoint(folder)
         return str(folder), folder
     if folder.is_file():
-        raise BadCheckpoint(f"{reference} is a file; name the checkpoint's folder")
+        raise BadCheckpoint(f"{reference} {foreign.describe_file(folder)}")
     if reference.startswith((".", "/", "~")) or not HUB_ID.fullmatch(reference):
         raise ModelNotFound(f"no folder {reference!r}; name a folder, a hub id such as gpt2, or one of {_starters()}")
     return reference, download(reference)

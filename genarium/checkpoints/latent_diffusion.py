@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from genarium.checkpoints import folder as folders
+from genarium.checkpoints.fields import diffusion as fields
 from genarium.errors import BadCheckpoint
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
@@ -24,26 +24,6 @@ UNET_NAMES = {"to_out": "to_out.0", "ff.up_gate": "ff.net.0.proj", "ff.down": "f
 VAE_NAMES = {"to_out": "to_out.0"}
 # What the autoencoder's attention was called before diffusers 0.17, and still is in published folders.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-# Features of UNet2DConditionModel this U-Net does not have, and the value that means they are not used.
-UNUSED: dict[str, tuple[Any, ...]] = {
-    "class_embed_type": (None,),
-    "addition_embed_type": (None,),
-    "encoder_hid_dim_type": (None,),
-    "time_embedding_type": ("positional",),
-    "time_cond_proj_dim": (None,),
-    "resnet_time_scale_shift": ("default",),
-    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
-    "act_fn": ("silu",),
-    "conv_in_kernel": (3,),
-    "conv_out_kernel": (3,),
-    "dual_cross_attention": (False,),
-    "only_cross_attention": (False,),
-    "transformer_layers_per_block": (1,),
-    "mid_block_scale_factor": (1, 1.0),
-    "center_input_sample": (False,),
-    "downsample_padding": (1,),
-    "attention_type": ("default",),
-}
 
 
 def load_unet(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> UNet:
@@ -51,8 +31,9 @@ def load_unet(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "
     config = read_unet_config(_config(path, "UNet2DConditionModel"), str(path))
     with torch.device("meta"):
         model = UNet(config)
-    stored = _tensors(path)
+    stored = folders.read_tensors(path, weights=WEIGHTS)
     folders.fill(model, lambda name: folders.require(stored, _published(name, UNET_NAMES), path), path, dtype, device)
+    stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
 
@@ -61,16 +42,13 @@ def load_autoencoder(path: Path, *, dtype: torch.dtype = torch.float32, device: 
     config = read_autoencoder_config(_config(path, "AutoencoderKL"), str(path))
     with torch.device("meta"):
         model = Autoencoder(config)
-    stored = {}
-    for name, tensor in _tensors(path).items():
-        *stem, leaf, kind = name.rsplit(".", 2)
-        if stem and stem[0].endswith("attentions.0") and leaf in OLD_ATTENTION:
-            # The oldest folders have the attention's matrices as 1x1 convolutions.
-            matrix = tensor[:, :, 0, 0] if tensor.dim() == 4 else tensor
-            stored[f"{stem[0]}.{OLD_ATTENTION[leaf]}.{kind}"] = matrix
-        else:
-            stored[name] = tensor
+    stored = folders.read_tensors(path, weights=WEIGHTS).renamed(_todays_name, path)
+    # The oldest folders have the attention's matrices as 1x1 convolutions.
+    for name, tensor in list(stored.items()):
+        if ".attentions.0." in name and tensor.dim() == 4:
+            stored[name] = tensor[:, :, 0, 0]
     folders.fill(model, lambda name: folders.require(stored, _published(name, VAE_NAMES), path), path, dtype, device)
+    stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
 
@@ -84,37 +62,33 @@ def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = tor
 
 def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:
     """The `UNetConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
-    for name, values in UNUSED.items():
-        if raw.get(name, values[0]) not in values:
-            raise BadCheckpoint(f"{where}: the native U-Net does not know {name} {raw[name]!r}; open it with diffusers")
-    try:
-        down, up = list(raw["down_block_types"]), list(raw["up_block_types"])
-        attention = tuple(kind == "CrossAttnDownBlock2D" for kind in down)
-        expected = [("CrossAttnUpBlock2D" if with_words else "UpBlock2D") for with_words in reversed(attention)]
-        known = {"CrossAttnDownBlock2D", "DownBlock2D"}
-        if set(down) - known or up != expected:
-            raise BadCheckpoint(f"{where}: the native U-Net does not know these blocks: {down}, {up}")
-        # Its name is history: up to Stable Diffusion 2 this counts heads.
-        heads = raw.get("num_attention_heads") or raw.get("attention_head_dim", 8)
-        levels = len(down)
-        return UNetConfig(
-            in_channels=raw["in_channels"],
-            out_channels=raw["out_channels"],
-            sample_size=raw.get("sample_size") or 64,
-            block_out_channels=tuple(raw["block_out_channels"]),
-            attention=attention,
-            layers_per_block=raw["layers_per_block"],
-            heads=tuple(heads) if isinstance(heads, list | tuple) else (heads,) * levels,
-            cross_attention_dim=raw["cross_attention_dim"],
-            norm_num_groups=raw.get("norm_num_groups", 32),
-            norm_eps=raw.get("norm_eps", 1e-5),
-            use_linear_projection=raw.get("use_linear_projection", False),
-            flip_sin_to_cos=raw.get("flip_sin_to_cos", True),
-            freq_shift=raw.get("freq_shift", 0),
-            dropout=raw.get("dropout", 0.0),
+    said = fields.UNet.read(raw, where)
+    attention = tuple(kind == "CrossAttnDownBlock2D" for kind in said.down_block_types)
+    expected = tuple("CrossAttnUpBlock2D" if with_words else "UpBlock2D" for with_words in reversed(attention))
+    if said.up_block_types != expected:
+        raise BadCheckpoint(
+            f"{where}: the native U-Net does not know these blocks: {list(said.down_block_types)}, "
+            f"{list(said.up_block_types)}"
         )
-    except KeyError as missing:
-        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
+    # Its name is history: up to Stable Diffusion 2 this counts heads.
+    heads, levels = said.attention_head_dim, len(attention)
+    _require_levels(where, levels, block_out_channels=said.block_out_channels, attention_head_dim=heads)
+    return UNetConfig(
+        in_channels=said.in_channels,
+        out_channels=said.out_channels,
+        sample_size=said.sample_size or 64,
+        block_out_channels=said.block_out_channels,
+        attention=attention,
+        layers_per_block=said.layers_per_block,
+        heads=heads if isinstance(heads, tuple) else (heads,) * levels,
+        cross_attention_dim=said.cross_attention_dim,
+        norm_num_groups=said.norm_num_groups,
+        norm_eps=said.norm_eps,
+        use_linear_projection=said.use_linear_projection,
+        flip_sin_to_cos=said.flip_sin_to_cos,
+        freq_shift=said.freq_shift,
+        dropout=said.dropout,
+    )
 
 
 def write_unet_config(config: UNetConfig) -> dict[str, Any]:
@@ -143,29 +117,36 @@ def write_unet_config(config: UNetConfig) -> dict[str, Any]:
 
 def read_autoencoder_config(raw: Mapping[str, Any], where: str) -> AutoencoderConfig:
     """The `AutoencoderConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
-    kinds = {*raw.get("down_block_types", ()), *raw.get("up_block_types", ())}
-    if kinds - {"DownEncoderBlock2D", "UpDecoderBlock2D"} or raw.get("act_fn", "silu") != "silu":
-        raise BadCheckpoint(f"{where}: the native autoencoder does not know {sorted(kinds)}; open it with diffusers")
-    if bool(raw.get("use_quant_conv", True)) != bool(raw.get("use_post_quant_conv", True)) or raw.get("latents_mean"):
+    said = fields.Autoencoder.read(raw, where)
+    if said.use_quant_conv != said.use_post_quant_conv:
         raise BadCheckpoint(
-            f"{where}: the native autoencoder does not know this mix of options; open it with diffusers"
+            f"{where}: config.json has use_quant_conv {said.use_quant_conv} and use_post_quant_conv "
+            f"{said.use_post_quant_conv}, and the native autoencoder has both or none; open it with diffusers"
         )
-    try:
-        return AutoencoderConfig(
-            in_channels=raw["in_channels"],
-            out_channels=raw["out_channels"],
-            latent_channels=raw["latent_channels"],
-            block_out_channels=tuple(raw["block_out_channels"]),
-            layers_per_block=raw["layers_per_block"],
-            norm_num_groups=raw.get("norm_num_groups", 32),
-            mid_block_attention=raw.get("mid_block_add_attention", True),
-            sample_size=raw.get("sample_size", 512),
-            scaling_factor=raw.get("scaling_factor", 0.18215),
-            shift_factor=raw.get("shift_factor") or 0.0,
-            quant_conv=raw.get("use_quant_conv", True),
-        )
-    except KeyError as missing:
-        raise BadCheckpoint(f"{where}: config.json has no {missing.args[0]!r}; download the folder again") from None
+    levels = len(said.down_block_types)
+    _require_levels(where, levels, up_block_types=said.up_block_types, block_out_channels=said.block_out_channels)
+    return AutoencoderConfig(
+        in_channels=said.in_channels,
+        out_channels=said.out_channels,
+        latent_channels=said.latent_channels,
+        block_out_channels=said.block_out_channels,
+        layers_per_block=said.layers_per_block,
+        norm_num_groups=said.norm_num_groups,
+        mid_block_attention=said.mid_block_add_attention,
+        sample_size=said.sample_size,
+        scaling_factor=said.scaling_factor,
+        shift_factor=said.shift_factor or 0.0,
+        quant_conv=said.use_quant_conv,
+    )
+
+
+def _require_levels(where: str, levels: int, **fields_of_levels: Any) -> None:
+    """BadCheckpoint where a field that has a value a level has more or fewer."""
+    for name, value in fields_of_levels.items():
+        if isinstance(value, tuple) and len(value) != levels:
+            raise BadCheckpoint(
+                f"{where}: config.json has {len(value)} {name} for {levels} down_block_types; download the folder again"
+            )
 
 
 def write_autoencoder_config(config: AutoencoderConfig) -> dict[str, Any]:
@@ -197,8 +178,12 @@ def _config(path: Path, kind: str) -> dict[str, Any]:
     return raw
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    return folders.read_tensors(path, weights=WEIGHTS)
+def _todays_name(name: str) -> str:
+    """What a tensor of the autoencoder is called since diffusers 0.17."""
+    *stem, leaf, kind = name.rsplit(".", 2)
+    if stem and stem[0].endswith("attentions.0") and leaf in OLD_ATTENTION:
+        return f"{stem[0]}.{OLD_ATTENTION[leaf]}.{kind}"
+    return name
 
 
 def _published(name: str, names: Mapping[str, str]) -> str:

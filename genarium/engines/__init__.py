@@ -238,6 +238,7 @@ def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -
 def _open_image(found: Found, dtype: str) -> ImageEngine:
     if found.path is None:
         raise BadCheckpoint(f"{found.reference} is behind an endpoint; name a model that is on this machine")
+    from genarium.checkpoints.foreign import describe_folder
     from genarium.engines.dalle import DalleImage
     from genarium.engines.diffusers import DiffusersImage
     from genarium.engines.latent import LatentImage
@@ -247,6 +248,8 @@ def _open_image(found: Found, dtype: str) -> ImageEngine:
     for engine in (LatentImage, DalleImage, VQDiffusionImage, DiffusersImage):
         if engine.opens(found.path):
             return engine(found.path, name=found.reference, dtype=dtype)
+    if what := describe_folder(found.path):
+        raise BadCheckpoint(f"{found.reference} {what}")
     raise BadCheckpoint(
         f"{found.reference} is no folder that makes pictures: it has no model_index.json (a diffusers pipeline); "
         "name one such as CompVis/stable-diffusion-v1-4, or starter/image"

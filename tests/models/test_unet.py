@@ -78,7 +78,10 @@ def test_diffusers_opens_what_is_written(kind: str, tmp_path: Path) -> None:
     ("changed", "said"),
     [
         ({"class_embed_type": "timestep"}, "class_embed_type"),
-        ({"down_block_types": ("AttnDownBlock2D", "DownBlock2D")}, "does not know these blocks"),
+        ({"down_block_types": ("AttnDownBlock2D", "DownBlock2D")}, "down_block_types.0 'AttnDownBlock2D'"),
+        ({"up_block_types": ("UpBlock2D", "UpBlock2D")}, "does not know these blocks"),
+        ({"time_embedding_dim": 8}, "time_embedding_dim 8, and only None"),
+        ({"block_out_channels": (16,)}, "1 block_out_channels for 2 down_block_types"),
         ({"resnet_time_scale_shift": "scale_shift"}, "resnet_time_scale_shift"),
     ],
 )
