@@ -14,6 +14,7 @@ from genarium.diffusion.schedules import DiffusionSchedule, FlowSchedule
 from genarium.diffusion.targets import Prediction
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
+from genarium.progress import note
 
 FILE = "scheduler_config.json"
 # diffusers' class -> our sampler. Those that we have no sampler like walk the same levels, so they get DPM-Solver++.
@@ -37,16 +38,41 @@ PREDICTIONS: dict[str, Prediction] = {
     "flow_prediction": "flow",
     "sample": "sample",
 }
-# What changes the pictures and is not known here.
-REFUSED = (
-    "thresholding",
-    "use_exponential_sigmas",
-    "use_beta_sigmas",
-    "use_lu_lambdas",
-    "use_dynamic_shifting",
-    "shift_terminal",
-    "invert_sigmas",
-    "stochastic_sampling",
+# What is read of a config.
+READ = frozenset(
+    "num_train_timesteps beta_start beta_end beta_schedule trained_betas prediction_type rescale_betas_zero_snr "
+    "timestep_spacing steps_offset set_alpha_to_one use_karras_sigmas final_sigmas_type clip_sample clip_sample_range "
+    "use_flow_sigmas flow_shift shift".split()
+)
+# What changes the pictures, and the values at which it is what is done here.
+ONLY: dict[str, tuple[Any, ...]] = {
+    "thresholding": (False, None),
+    "use_exponential_sigmas": (False, None),
+    "use_beta_sigmas": (False, None),
+    "use_lu_lambdas": (False, None),
+    "use_dynamic_shifting": (False, None),
+    "shift_terminal": (None, False, 0),
+    "invert_sigmas": (False, None),
+    "stochastic_sampling": (False, None),
+    "variance_type": (None, "fixed_small"),
+    "interpolation_type": ("linear",),
+    "timestep_type": ("discrete",),
+    "sigma_min": (None,),
+    "sigma_max": (None,),
+}
+# The same, of the one solver that is here; schedulers that it stands for have others.
+SOLVER: dict[str, tuple[Any, ...]] = {
+    "solver_order": (2,),
+    "algorithm_type": ("dpmsolver++",),
+    "solver_type": ("midpoint",),
+    "lower_order_final": (True,),
+    "euler_at_final": (False,),
+    "lambda_min_clipped": (float("-inf"), None),
+}
+# What changes nothing where the fields above have those values, or belongs to a solver that another stands for.
+UNNEEDED = frozenset(
+    "dynamic_thresholding_ratio sample_max_value time_shift_type base_shift max_shift base_image_seq_len "
+    "max_image_seq_len skip_prk_steps predict_x0 disable_corrector solver_p".split()
 )
 
 
@@ -61,9 +87,7 @@ def from_config(raw: Mapping[str, Any], where: str) -> Process:
     kind = raw.get("_class_name")
     if kind not in CLASSES:
         raise BadCheckpoint(f"{where}: the native samplers do not know {kind}; open the folder with diffusers")
-    for name in REFUSED:
-        if raw.get(name):
-            raise BadCheckpoint(f"{where}: the native samplers do not know {name}; open the folder with diffusers")
+    _refuse_what_is_not_done(raw, ONLY | (SOLVER if kind == "DPMSolverMultistepScheduler" else {}), where)
     flow = kind.startswith("FlowMatch") or bool(raw.get("use_flow_sigmas"))
     said = raw.get("prediction_type", "flow_prediction" if flow else "epsilon")
     if said not in PREDICTIONS:
@@ -88,6 +112,17 @@ def from_config(raw: Mapping[str, Any], where: str) -> Process:
         sigma_min=raw.get("final_sigmas_type", "zero") == "sigma_min",
         clip=raw.get("clip_sample_range", 1.0) if clips else None,
     )
+
+
+def _refuse_what_is_not_done(raw: Mapping[str, Any], only: Mapping[str, tuple[Any, ...]], where: str) -> None:
+    for name, values in only.items():
+        if raw.get(name, values[0]) not in values:
+            raise BadCheckpoint(
+                f"{where}: the native samplers do not know {name} {raw[name]!r}; open the folder with diffusers"
+            )
+    known = READ | UNNEEDED | ONLY.keys() | SOLVER.keys()
+    if unknown := sorted(name for name in raw if name not in known and not name.startswith("_")):
+        note(f"{where}: nothing here reads these fields: {', '.join(unknown)[:200]}")
 
 
 def write(process: Process, path: Path) -> None:

@@ -54,7 +54,7 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
     "Kandinsky 2.2": noise.kandinsky,
     "DeepFloyd IF, stage I": noise.deepfloyd,
 }
-SIDES = {"PixArt-α": 256, "PixArt-Σ": 256, "DeepFloyd IF, stage I": 32}
+SIDES = {"PixArt-α": 256, "PixArt-Σ": 256}
 """Pixels along a side; 64 where nothing is said."""
 
 

@@ -119,13 +119,13 @@ def latent_consistency(folder: Path, *, seed: int = 0) -> Path:
 
 
 def deepfloyd(folder: Path, *, seed: int = 0) -> Path:
-    """DeepFloyd/IF-I-M-v1.0 in small: images of 32 pixels, without latents."""
+    """DeepFloyd/IF-I-M-v1.0 in small: images of 64 pixels, without latents."""
     from diffusers import DDPMScheduler, IFPipeline
 
     tokenizer = t5_tokenizer(77)
     torch.manual_seed(seed)
     network = unet(
-        sample_size=32,
+        sample_size=64,
         in_channels=3,
         out_channels=6,
         down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),

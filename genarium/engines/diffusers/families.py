@@ -128,7 +128,7 @@ FAMILIES = (
     ),
     Family("PixArt-α", "PixArtAlphaPipeline", reads={"tokenizer": T5}, multiple=8, options=AS_WRITTEN),
     Family("PixArt-Σ", "PixArtSigmaPipeline", reads={"tokenizer": T5}, multiple=8, options=AS_WRITTEN),
-    Family("Sana", "SanaPipeline", reads={"tokenizer": Reads(MAX_SEQUENCE_LENGTH, "instruction")}),
+    Family("Sana", "SanaPipeline", reads={"tokenizer": Reads(MAX_SEQUENCE_LENGTH, "instruction")}, multiple=32),
     Family("AuraFlow", "AuraFlowPipeline", reads={"tokenizer": T5}, pack=2, side=1024, heun=True),
     Family("Lumina-Next", "LuminaPipeline", reads={"tokenizer": T5}, pack=2, heun=True, options=AS_WRITTEN),
     Family("Lumina-Image 2", "Lumina2Pipeline", reads={"tokenizer": Reads(MAX_SEQUENCE_LENGTH, "system")}, pack=2),
