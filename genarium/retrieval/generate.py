@@ -6,9 +6,7 @@ of its sentences that name a passage in which they can be found again. Neither a
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from genarium.data.sentences import sentences
 from genarium.retrieval.normalize import normalized
+from genarium.retrieval.quotes import Quote, meant_rows, quotes_of, units_of, with_its_numbers
 from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
@@ -44,32 +43,6 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Quote:
-    """What a sentence of the answer stands on: characters `start` to `end` of the passage's text. `reading` is what a
-    row of a table says with its headings.
-    """
-
-    hit: Hit
-    start: int
-    end: int
-    reading: str = ""
-
-    @property
-    def text(self) -> str:
-        return self.hit.text[self.start : self.end]
-
-    @property
-    def searched(self) -> str:
-        """The text as models read it."""
-        return normalized(self.reading or self.text)
-
-    @property
-    def shown(self) -> str:
-        """The text as a sentence of an answer."""
-        return self.reading or self.text
-
-
-@dataclass(frozen=True)
 class Sentence:
     """A sentence of the answer, without the numbers behind it, and its quotes."""
 
@@ -82,7 +55,7 @@ def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) 
 
     By meaning and by words, as passages are found: the cosine of both vectors, and `WORD` for each word in common.
     """
-    quotes = _sentences_of(hits)
+    quotes = with_its_numbers(question, quotes_of(hits))
     if not quotes:
         return []
     vectors = embed([normalized(question), *(quote.searched for quote in quotes)])
@@ -103,33 +76,18 @@ def _in_common(question: str, quotes: Sequence[Quote]) -> np.ndarray:
     return WORD * shared + RARE * np.array([id(quote) in meant for quote in quotes])
 
 
-def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
-    """The rows of tables that share most of the question's words which hardly a row has; none where none does.
-
-    A number in the question is one of these: a row without it is another row.
-    """
-    asked = set(keywords(question))
-    rows = [(quote, asked & set(keywords(quote.searched))) for quote in quotes if quote.reading]
-    often = Counter(word for _, words in rows for word in words)
-    rare = {word for word in asked if word.isdigit() or 0 < often[word] <= max(1, len(rows) // 4)}
-    numbers = {word for word in rare if word.isdigit()}
-    fitting = [(quote, len(words & rare)) for quote, words in rows if words & rare and words & numbers == numbers]
-    most = max((count for _, count in fitting), default=0)
-    return [quote for quote, count in fitting if count == most]
-
-
 def row_support(question: str, vector: np.ndarray, hits: Sequence[Hit], embed: Embed) -> float:
     """The cosine with the question's `vector` (C,) of the closest row that is meant; -1 where there is none.
 
     A passage of many rows comes close to no question, though one of its rows answers it.
     """
-    rows = meant_rows(question, _sentences_of(hits))
+    rows = meant_rows(question, quotes_of(hits))
     return float((embed([row.searched for row in rows]) @ vector).max()) if rows else -1.0
 
 
 def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:
     """The sentence that holds the words a reader takes for the answer; none where it finds none likelier."""
-    units = [_units(hit) for hit in hits]
+    units = [units_of(hit) for hit in hits]
     texts, places = zip(*map(_laid_out, units), strict=True) if hits else ((), ())
     spans = reader(question, list(texts))
     best = max(range(len(spans)), key=lambda place: spans[place].score, default=None)
@@ -207,7 +165,7 @@ def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
     numbers = re.findall(r"\d+(?:[.,]\d+)*", text)
     if any(all(number not in hit.searched for hit in hits) for number in numbers):
         return []
-    quotes = _sentences_of(hits)
+    quotes = quotes_of(hits)
     if not quotes:
         return []
     vectors = embed([text, *(quote.searched for quote in quotes)])
@@ -217,27 +175,3 @@ def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
         if close >= SAME and (quote.hit.id not in best or close > best[quote.hit.id][0]):
             best[quote.hit.id] = (float(close), quote)
     return [quote for _, quote in best.values()]
-
-
-def _sentences_of(hits: Sequence[Hit]) -> list[Quote]:
-    """Every sentence and row of the passages once, though neighbouring passages share some."""
-    seen: set[tuple[str, int]] = set()
-    quotes = []
-    for quote in itertools.chain.from_iterable(map(_units, hits)):
-        place = (quote.hit.file, quote.hit.start + quote.start)
-        if place not in seen and re.search(r"\w", quote.text):
-            seen.add(place)
-            quotes.append(quote)
-    return quotes
-
-
-def _units(hit: Hit) -> list[Quote]:
-    """What can be quoted of a passage, in order: rows of tables, and the sentences around them."""
-    quotes, place = list[Quote](), 0
-    for row in [*hit.rows, None]:
-        end = len(hit.text) if row is None else row.start
-        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end])]
-        if row is not None:
-            quotes.append(Quote(hit, row.start, row.end, row.reading))
-            place = row.end
-    return quotes

@@ -1,0 +1,109 @@
+"""What can be quoted of passages: sentences, and rows of tables; and which rows a question means."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from genarium.data.sentences import sentences
+from genarium.retrieval.normalize import normalized
+from genarium.retrieval.store import Hit
+from genarium.retrieval.words import keywords
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a sentence of the answer stands on: characters `start` to `end` of the passage's text. `reading` is what a
+    row of a table says with its headings.
+    """
+
+    hit: Hit
+    start: int
+    end: int
+    reading: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.hit.text[self.start : self.end]
+
+    @property
+    def searched(self) -> str:
+        """The text as models read it."""
+        return normalized(self.reading or self.text)
+
+    @property
+    def shown(self) -> str:
+        """The text as a sentence of an answer."""
+        return self.reading or self.text
+
+
+def quotes_of(hits: Sequence[Hit]) -> list[Quote]:
+    """Every sentence and row of the passages once, though neighbouring passages share some."""
+    seen: set[tuple[str, int]] = set()
+    quotes = []
+    for quote in itertools.chain.from_iterable(map(units_of, hits)):
+        place = (quote.hit.file, quote.hit.start + quote.start)
+        if place not in seen and re.search(r"\w", quote.text):
+            seen.add(place)
+            quotes.append(quote)
+    return quotes
+
+
+def units_of(hit: Hit) -> list[Quote]:
+    """What can be quoted of a passage, in order: rows of tables, and the sentences around them."""
+    quotes, place = list[Quote](), 0
+    for row in [*hit.rows, None]:
+        end = len(hit.text) if row is None else row.start
+        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end])]
+        if row is not None:
+            quotes.append(Quote(hit, row.start, row.end, row.reading))
+            place = row.end
+    return quotes
+
+
+def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
+    """The rows of tables whose cells share most of the question's words that hardly a row has; none where none does.
+
+    A number in the question is one of these: a row without it is another row. "plot 9" counts for more than a 9 under
+    another heading.
+    """
+    asked = keywords(question)
+    rows = [(quote, set(asked) & (_words(quote) - _heading_words(quote))) for quote in quotes if quote.reading]
+    often = Counter(word for _, words in rows for word in words)
+    rare = {word for word in asked if word.isdigit() or 0 < often[word] <= max(1, len(rows) // 4)}
+    numbers = {word for word in rare if word.isdigit()}
+    pairs = {" ".join(pair) for pair in itertools.pairwise(re.findall(r"\w+", normalized(question).lower()))}
+    fitting = [
+        (quote, (len(words & rare), sum(f" {pair} " in _spelled(quote) for pair in pairs)))
+        for quote, words in rows
+        if words & rare and words & numbers == numbers
+    ]
+    most = max((fit for _, fit in fitting), default=(0, 0))
+    return [quote for quote, fit in fitting if fit == most]
+
+
+def _words(quote: Quote) -> set[str]:
+    return set(re.findall(r"\w+", quote.searched.lower()))
+
+
+def _heading_words(quote: Quote) -> set[str]:
+    """The words of a row's headings: every row of its table has them."""
+    headings = " ".join(re.findall(r"(?:^|; )([^:;]+): ", quote.searched.lower()))
+    return {word for word in re.findall(r"\w+", headings) if not word.isdigit()}
+
+
+def _spelled(quote: Quote) -> str:
+    """A quote's words and nothing else, a blank around each."""
+    words = re.findall(r"\w+", quote.searched.lower())
+    return f" {' '.join(words)} "
+
+
+def with_its_numbers(question: str, quotes: Sequence[Quote]) -> list[Quote]:
+    """The quotes, or where a row has the numbers that the question names, only those that have them too."""
+    numbers = {word for word in keywords(question) if word.isdigit()}
+    if not numbers or not meant_rows(question, quotes):
+        return list(quotes)
+    return [quote for quote in quotes if numbers <= _words(quote)]
