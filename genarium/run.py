@@ -39,6 +39,16 @@ class Result(Sequence[Artefact]):
     def __len__(self) -> int:
         return len(self.artefacts)
 
+    @property
+    def text(self) -> str:
+        """What it says in words; of several artefacts, with an empty line between them."""
+        return "\n\n".join(artefact.words() for artefact in self.shown())
+
+    @property
+    def path(self) -> Path | None:
+        """The file of what shows all of it, or of the first artefact; None where nothing was kept."""
+        return self.shown()[0].path if self.artefacts else None
+
     def __str__(self) -> str:
         return "\n\n".join(str(artefact) for artefact in self.artefacts)
 

@@ -53,6 +53,13 @@ class Answer(Artefact):
             "citations": [asdict(citation) for citation in self.citations],
         }
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return ()
+
+    def words(self) -> str:
+        return self.text
+
     def title(self) -> str:
         return " ".join(f"{self.question} {self.text}".split())
 

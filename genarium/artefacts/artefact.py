@@ -39,9 +39,18 @@ class Artefact(ABC):
     def content(self) -> bytes:
         """The bytes of the artefact's file."""
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        """The suffixes that `as_file` writes, in lower case; none where it writes the same under any name."""
+        return (cls.suffix,)
+
     def as_file(self, suffix: str) -> bytes:
-        """The artefact as a file with this suffix, where it knows other formats than its own."""
+        """The artefact as a file with this suffix, one of `formats`."""
         return self.content()
+
+    def words(self) -> str:
+        """What it says: the text itself, a table as it is read, a picture's title."""
+        return str(self)
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Heat(Png):
         )
         return encode(drawn, {RECIPE_CHUNK: self.recipe.canonical().decode()} if self.recipe is not None else {})
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return (*super().formats(), ".npz", ".html", ".htm")
+
     def as_file(self, suffix: str) -> bytes:
         if suffix.lower() == ".npz":
             return self.as_npz()
@@ -148,14 +152,16 @@ class Heat(Png):
         """The scores and where each word's map is highest; of pictures just made, where the figure is."""
         if not self.scores:
             return str(self.path) if self.path is not None else self.title()
-        lines = []
+        columns = [("match", "probability", percent), ("cosine", "cosine", "{:.3f}".format)]
+        columns = [column for column in columns if any(column[1] in score for score in self.scores)]
+        lines = ["  ".join([*(f"{heading:>6}" for heading, _, _ in columns), "caption"])]
         for score in self.scores:
-            named = [percent(score["probability"])] if "probability" in score else []
-            named += [f"cosine {score['cosine']:.3f}"] if "cosine" in score else []
+            named = [f"{shown(score[name]) if name in score else '':>6}" for _, name, shown in columns]
             lines.append("  ".join([*named, score["text"]]))
-        width = max(map(len, self.words))
+        width = max(map(len, [*self.words, "word"]))
+        lines += ["", f"{'word':<{width}}  seen most at x,y (pixels from the top left)"]
         for word, peak in zip(self.words, self.pictures[0].peaks, strict=True):
-            lines.append(f"  {word:<{width}}  " + ("nowhere" if peak is None else f"{peak[0]},{peak[1]}"))
+            lines.append(f"{word:<{width}}  " + ("nowhere" if peak is None else f"{peak[0]},{peak[1]}"))
         return "\n".join(lines)
 
 

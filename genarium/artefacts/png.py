@@ -26,6 +26,13 @@ class Png(Artefact):
     suffix: ClassVar[str] = ".png"
     media_type: ClassVar[str] = "image/png"
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return (cls.suffix, *OTHER_FORMATS)
+
+    def words(self) -> str:
+        return self.title()
+
     def as_file(self, suffix: str) -> bytes:
         """Also as JPEG or WebP by suffix; these hold no recipe."""
         if suffix.lower() not in OTHER_FORMATS:

@@ -53,6 +53,10 @@ class Records(Artefact):
             cells = [[row.get(name) for name in columns] for row in self.rows]
         return csv_of([columns, *cells], delimiter)
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return (cls.suffix, ".csv")
+
     def as_file(self, suffix: str) -> bytes:
         match suffix.lower():
             case ".csv":

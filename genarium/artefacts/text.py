@@ -39,6 +39,13 @@ class Text(Artefact):
             **({} if self.logprobs is None else {"logprobs": self.logprobs}),
         }
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return ()
+
+    def words(self) -> str:
+        return self.text
+
     def title(self) -> str:
         return " ".join((self.prompt + self.text).split())
 

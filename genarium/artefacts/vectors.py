@@ -41,6 +41,10 @@ class Vectors(Artefact):
 
         return save(self.tensors(), metadata={"texts": json.dumps(self.texts, ensure_ascii=False)})
 
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return (cls.suffix, ".npy", ".jsonl")
+
     def as_file(self, suffix: str) -> bytes:
         """`.npy` has the embeddings alone, `.jsonl` one object a text."""
         if suffix == ".npy":
