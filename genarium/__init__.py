@@ -9,16 +9,15 @@ Every task is a function here (`genarium.tasks.tasks()` lists them). Importing t
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from genarium.errors import GenariumError
 
 if TYPE_CHECKING:
+    import inspect
+    from collections.abc import Callable
+
     from genarium.run import Result
 
 __all__ = ["GenariumError"]
@@ -43,6 +42,9 @@ def _verb(name: str) -> Callable[..., Result]:
 
 def _plain_signature(function: Callable[..., Any]) -> inspect.Signature:
     """The function's signature with bare types, as a reader wants it."""
+    import inspect
+    from typing import get_type_hints
+
     hints = get_type_hints(function)
     plain = inspect.signature(function)
     shown = [parameter.replace(annotation=hints[name]) for name, parameter in plain.parameters.items()]
@@ -52,6 +54,9 @@ def _plain_signature(function: Callable[..., Any]) -> inspect.Signature:
 @cache
 def _task_names() -> frozenset[str]:
     """The files of `genarium/tasks`, not imported: a room of this package that is being imported may ask."""
+    import pkgutil
+    from pathlib import Path
+
     found = pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])
     return frozenset(module.name for module in found) - {"task"}
 

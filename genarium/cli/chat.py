@@ -18,6 +18,7 @@ from genarium.cli.display import Display
 from genarium.cli.options import given
 from genarium.cli.tasks import run_task, task_command
 from genarium.cli.terminal import printable
+from genarium.cli.verbosity import aside
 from genarium.errors import BadInput, GenariumError
 from genarium.messages import Message
 from genarium.progress import Event
@@ -38,7 +39,9 @@ def chat_command(task: Task) -> click.Command:
         click.Option(["--list", "listed"], is_flag=True, help="list the conversations, newest first"),
     ]
 
-    def callback(output: str | None, as_json: bool, continued: str | None, listed: bool, **values: Any) -> None:
+    def callback(
+        output: str | None, as_json: bool, no_keep: bool, continued: str | None, listed: bool, **values: Any
+    ) -> None:
         if listed:
             list_conversations(as_json=as_json)
             return
@@ -47,9 +50,9 @@ def chat_command(task: Task) -> click.Command:
             arguments = earlier(continued) | arguments
         arguments.setdefault("date", _today())
         if "message" in arguments:
-            run_task(task, arguments, output=output, as_json=as_json)
-        elif output or as_json:
-            raise BadInput("a conversation is kept turn by turn; give a message with --json or -o")
+            run_task(task, arguments, output=output, as_json=as_json, keep=not no_keep)
+        elif output or as_json or no_keep:
+            raise BadInput("a conversation is kept turn by turn; give a message with --json, -o or --no-keep")
         elif not sys.stdin.isatty():
             raise BadInput(
                 "chat needs a message: give one, - to read it from standard input, or run it in a terminal to talk"
@@ -69,7 +72,7 @@ def talk(arguments: dict[str, Any]) -> None:
         raise BadInput("a conversation takes one reply at a time; leave out -n, or give a message with it")
     first = prepare("chat", "Hello", **arguments)  # a mistake in the options is better told before than after
     assert first.model is not None
-    click.echo(f"{first.model.reference}: {HELP}", err=True)
+    aside(f"{first.model.reference}: {HELP}")
     messages: list[Message] = list(arguments.get("messages") or [])
     last = ""
     while (line := _ask()) is not None:
@@ -91,7 +94,7 @@ def talk(arguments: dict[str, Any]) -> None:
         if text:
             messages += [{"role": "user", "content": line.strip()}, {"role": "assistant", "content": text}]
     if last:
-        click.echo(f"kept; go on with genarium chat --continue {last}", err=True)
+        aside(f"kept; continue with genarium chat --continue {last}")
 
 
 def _ask() -> str | None:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli import verbosity
 from genarium.cli.terminal import echo_result, printable
 from genarium.errors import StorageError
 from genarium.files import reason
@@ -38,6 +39,7 @@ class Display:
         self.row: TaskID | None = None
         self.midline = False
         self.streamed = False  # whether anything of the result was written yet
+        self.level, self.stage = verbosity.level(), ""
 
     def __enter__(self) -> Display:
         return self
@@ -48,6 +50,10 @@ class Display:
             self.rows_out.close()
 
     def __call__(self, event: Event) -> None:
+        if self.level > 0 and event.stage not in (self.stage, "note", "row", "evaluated", "generated"):
+            self.stage = event.stage
+            about = event.preview if event.stage == "loading" else ""
+            self.say(f"{time.monotonic() - self.began:7.2f} s  {event.stage} {about}".rstrip())
         if event.stage == "note":
             self.say(f"note: {event.preview}")
         elif event.stage == "evaluated":
@@ -81,7 +87,9 @@ class Display:
             self.midline = not text.endswith("\n")
 
     def say(self, sentence: str) -> None:
-        """A line on stderr, above the bar where there is one."""
+        """A line on stderr, above the bar where there is one; nothing when quiet."""
+        if self.level < 0:
+            return
         if self.midline:
             click.echo()
             self.midline = False
@@ -93,7 +101,7 @@ class Display:
 
     def _show(self, pixels: np.ndarray) -> None:
         """A small picture (h, w, 3) uint8, where stderr is a terminal: each character is two pixels."""
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or self.level < 0:
             return
         from rich.color import Color
         from rich.console import Console
@@ -116,7 +124,11 @@ class Display:
             self.bar = None
 
     def _advance(self, event: Event) -> None:
-        if not sys.stderr.isatty() or (self.bar is None and time.monotonic() - self.began < BAR_AFTER_SECONDS):
+        if (
+            self.level < 0
+            or not sys.stderr.isatty()
+            or (self.bar is None and time.monotonic() - self.began < BAR_AFTER_SECONDS)
+        ):
             return
         if self.bar is None:
             self.bar = _new_bar()

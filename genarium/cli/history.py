@@ -1,4 +1,4 @@
-"""What was made: `history`, `history export`, `show`, `reproduce`, `rate`."""
+"""What was made: `history`, `history export`, `history delete`, `show`, `reproduce`, `rate`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.completion import identifiers
 from genarium.cli.display import Display
+from genarium.cli.groups import Group
 from genarium.cli.terminal import echo_result, printable
+from genarium.cli.verbosity import aside
 
 if TYPE_CHECKING:
     from genarium.ledger import Entry
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="how many, newest first")
 @click.option("--task", help="only what this task made")
 @click.option("--search", help="only what has this in its text")
 @json_option
 @click.pass_context
 def history(ctx: click.Context, limit: int, task: str | None, search: str | None, as_json: bool) -> None:
-    """List what was made, newest first; `history export` writes ratings as training data."""
+    """List what was made, newest first; export its ratings, or delete."""
     from genarium.ledger import Ledger
 
     if ctx.invoked_subcommand is not None:
@@ -53,7 +56,10 @@ def history(ctx: click.Context, limit: int, task: str | None, search: str | None
 @click.option("--task", type=click.Choice(["text", "chat"]), help="of which task [default: the one that has some]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="a file to write to [default: standard output]")
 def export(preferences: bool, task: str | None, output: str | None) -> None:
-    """Write ratings as what preference training reads: a prompt, the chosen and the rejected answer a line."""
+    """Write ratings as training data.
+
+    Each line has a prompt, the chosen and the rejected answer, as preference training reads them.
+    """
     from genarium import files
     from genarium.errors import BadInput
     from genarium.ledger import Ledger
@@ -78,11 +84,38 @@ def export(preferences: bool, task: str | None, output: str | None) -> None:
         click.echo(written.decode(), nl=False)
     else:
         files.write_output(files.named(output), written)
-        click.echo(f"{len(found[having[0]])} pairs of {having[0]} are in {output}", err=True)
+        aside(f"{len(found[having[0]])} pairs of {having[0]} are in {output}")
+
+
+@history.command()
+@click.argument("identifiers", metavar="ID...|last", nargs=-1, required=True, shell_complete=identifiers)
+@click.option("-y", "--yes", is_flag=True, allow_from_autoenv=False, help="don't ask first")
+@json_option
+def delete(identifiers: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Delete artefacts, with their files and ratings."""
+    import sys
+
+    from genarium.errors import BadInput
+    from genarium.ledger import Ledger
+
+    with Ledger() as ledger:
+        entries = {entry.id: entry for entry in map(ledger.find, identifiers)}.values()
+        if not yes and not sys.stdin.isatty():
+            raise BadInput(f"deleting {len(entries)} can't be undone; say so with --yes")
+        for entry in entries if not yes else ():
+            click.echo(printable(f"{entry.id}  {entry.recipe.task:<9} {_shorten(entry.title, 60)}"), err=True)
+        if not yes:
+            click.confirm(f"delete {'it' if len(entries) == 1 else f'these {len(entries)}'} for good?", abort=True)
+        for entry in entries:
+            ledger.delete(entry.id)
+    if as_json:
+        click.echo(json.dumps({"deleted": [entry.id for entry in entries]}))
+    else:
+        aside("\n".join(f"deleted {entry.id}" for entry in entries))
 
 
 @click.command()
-@click.argument("identifier", metavar="ID|last")
+@click.argument("identifier", metavar="ID|last", shell_complete=identifiers)
 @json_option
 def show(identifier: str, as_json: bool) -> None:
     """Show an artefact with its recipe. The beginning of its id is enough; `last` is the newest."""
@@ -111,11 +144,14 @@ def show(identifier: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("identifier", metavar="ID|last")
+@click.argument("identifier", metavar="ID|last", shell_complete=identifiers)
 @json_option
 @click.pass_context
 def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
-    """Run an artefact's recipe again and say whether the bytes are equal. Exit code 1 where they are not."""
+    """Make an artefact again and compare the bytes.
+
+    Exit code 1 where they are not equal.
+    """
     from genarium.ledger import Ledger
     from genarium.run import reproduce as run_again
 
@@ -147,13 +183,13 @@ def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("identifier", metavar="ID|last")
+@click.argument("identifier", metavar="ID|last", shell_complete=identifiers)
 @click.argument("verdict", metavar="up|down|1-5|better")
 @click.option("--than", "other", metavar="ID", help="the artefact that this one is better than")
 @click.option("--note", default="", help="why")
 @json_option
 def rate(identifier: str, verdict: str, other: str | None, note: str, as_json: bool) -> None:
-    """Rate an artefact: thumb up or down, 1 to 5 stars, or better --than another one."""
+    """Rate an artefact: up, down, 1 to 5, or better than another."""
     from genarium.errors import BadInput
     from genarium.ledger import Ledger
 

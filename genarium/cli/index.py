@@ -11,6 +11,7 @@ import click
 
 from genarium.cli.display import Display
 from genarium.cli.terminal import printable
+from genarium.cli.verbosity import aside
 
 SHOWN = 10
 
@@ -25,9 +26,10 @@ SHOWN = 10
 def index(
     folder: str | None, name: str | None, list_them: bool, remove: str | None, encoder: str, as_json: bool
 ) -> None:
-    """Index a folder of documents to ask: text, Markdown, HTML, PDF, Word, Excel, CSV and source code.
+    """Index a folder of documents, to ask them.
 
-    Given again, it reads only what is new or changed, and forgets what is gone. Stopped, it goes on where it was.
+    It reads text, Markdown, HTML, PDF, Word, Excel, CSV and source code. Given again, it reads only what is new or changed,
+    and forgets what is gone. Stopped, it continues where it was.
     """
     from genarium.errors import BadInput
 
@@ -87,10 +89,10 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
     if len(report.skipped) > SHOWN:
         click.echo(f"  and {len(report.skipped) - SHOWN} more; --json lists them all")
     for path, what in list(report.notes.items())[:SHOWN]:
-        click.echo(f"note: {path}: {what}", err=True)
+        aside(printable(f"note: {path}: {what}"))
     if len(report.notes) > SHOWN:
-        click.echo(f"note: and {len(report.notes) - SHOWN} more files; --json lists them all", err=True)
-    click.echo(f'ask it: genarium ask "…" --index {report.name}', err=True)
+        aside(f"note: and {len(report.notes) - SHOWN} more files; --json lists them all")
+    aside(f'ask it: genarium ask "…" --index {report.name}')
 
 
 def _list(as_json: bool) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
+from genarium.cli.groups import Group, unknown, with_verbosity
 from genarium.cli.terminal import sentence
-from genarium.errors import GenariumError
+from genarium.errors import BadInput, GenariumError
+from genarium.files import reason
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The group's commands, each made when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -26,30 +30,37 @@ class Commands(click.Group):
         from genarium.tasks import tasks
 
         if name == "chat":
-            return chat_command(tasks()[name])
+            return with_verbosity(chat_command(tasks()[name]))
         if name in tasks():
-            return task_command(tasks()[name])
+            return with_verbosity(task_command(tasks()[name]))
         return super().get_command(ctx, name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            known = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"no command {args[0]!r}; there are {known}") from None
 
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="genarium", prog_name="genarium")
-def genarium() -> None:
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "GENARIUM"},
+)
+@click.version_option(package_name="genarium", prog_name="genarium", allow_from_autoenv=False)
+@click.pass_context
+def genarium(ctx: click.Context) -> None:
     """Generative AI on machines you own.
 
     Works offline at once on small starter models; --model runs a folder, a hub checkpoint or an endpoint.
     """
+    from genarium.cli import defaults
+
+    given = defaults.read()
+    for name, table in given.items():
+        command = genarium.get_command(ctx, name)
+        if command is None:
+            raise BadInput(f"{defaults.place()}: {unknown('command', name, genarium.list_commands(ctx))}")
+        if name == ctx.invoked_subcommand:  # of the others, what is wrong is told when they are asked for
+            defaults.check(command, ctx, table, name)
+    ctx.default_map = given
 
 
 def _add_commands() -> None:
-    from genarium.cli import doctor, history, index, models, serve, train
+    from genarium.cli import completion, doctor, history, index, models, serve, train
 
     for command in (
         history.history,
@@ -62,6 +73,7 @@ def _add_commands() -> None:
         train.finetune(),
         serve.serve,
         doctor.doctor,
+        completion.completion,
     ):
         genarium.add_command(command)
 
@@ -75,30 +87,41 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that is not of its encoding is shown, and no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = genarium.main(standalone_mode=False)
+        code = genarium.main(prog_name="genarium", standalone_mode=False)
+        sys.stdout.flush()  # here, where what goes wrong with it can be said
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"genarium: {sentence(error.format_message())}", err=True)
-        sys.exit(2)
+        _fail(sentence(error.format_message()), 2)
     except GenariumError as error:
-        click.echo(f"genarium: {sentence(error)}", err=True)
-        sys.exit(error.exit_code)
+        _fail(sentence(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("genarium: stopped; what was finished is kept, nothing is half-written", err=True)
-        sys.exit(130)
+        _fail("stopped; what was finished is kept, nothing is half-written", 130)
     except BrokenPipeError:
         # The reader of our output went away: not an error, and nothing more can be said.
-        sys.stderr.close()
+        _forget_output()
         sys.exit(141)
     except RecursionError:
-        click.echo("genarium: something that was given is nested too deeply; flatten it", err=True)
-        sys.exit(2)
+        _fail("something that was given is nested too deeply; flatten it", 2)
+    except OSError as error:
+        _forget_output()
+        of = f" {error.filename}" if error.filename else " the output"
+        _fail(f"can't read or write{of}: {reason(error)}", 1)
     except MemoryError:
-        click.echo("genarium: out of memory; use a smaller model, -n or --max-new-tokens", err=True)
-        sys.exit(1)
+        _fail("out of memory; use a smaller model, or ask for fewer or shorter results", 1)
+
+
+def _fail(told: str, code: int) -> NoReturn:
+    with contextlib.suppress(OSError):
+        click.echo(f"genarium: {told}", err=True)
+    sys.exit(code)
+
+
+def _forget_output() -> None:
+    """What is still to be written goes nowhere, so that the interpreter's end doesn't trip over it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

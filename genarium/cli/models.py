@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+from genarium.cli.completion import models as complete_models
+from genarium.cli.groups import Group
 from genarium.cli.terminal import printable
 
 LONGEST_CARD = 2**20
 """Bytes of a model card that are shown."""
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """List, show and fetch models."""
 
@@ -21,7 +23,7 @@ def models() -> None:
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def list_models(as_json: bool) -> None:
-    """The starters that ship with Genarium, and the hub checkpoints on this machine."""
+    """List the starters, and the hub checkpoints on this machine."""
     from genarium.checkpoints.catalogue import starters
 
     rows: list[dict[str, Any]] = [
@@ -45,10 +47,10 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command("show")
-@click.argument("reference")
+@click.argument("reference", shell_complete=complete_models)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show_model(reference: str, as_json: bool) -> None:
-    """A model's card, or what its folder says of it."""
+    """Show a model's card, or what its folder says of it."""
     from genarium.checkpoints import adapter, catalogue
     from genarium.checkpoints.find import find
     from genarium.checkpoints.folder import read_config
@@ -79,7 +81,7 @@ def show_model(reference: str, as_json: bool) -> None:
 @models.command("pull")
 @click.argument("reference", metavar="HUB_ID[@REVISION]")
 def pull(reference: str) -> None:
-    """Fetch a checkpoint from the hub, to use it offline from then on."""
+    """Fetch a checkpoint from the hub, to use it offline."""
     from genarium.checkpoints import folder
     from genarium.checkpoints.find import download
 

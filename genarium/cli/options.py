@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from genarium.cli.completion import models
 from genarium.errors import BadInput
 from genarium.files import shortened
 from genarium.signature import Parameter
@@ -63,7 +64,10 @@ def _option(parameter: Parameter) -> click.Parameter:
     if parameter.type is bool:
         return click.Option([flag, parameter.name], is_flag=True, default=None, help=help_text)
     kind: click.ParamType[Any] = click.Choice(parameter.choices) if parameter.choices else TYPES[parameter.type]
-    return click.Option([flag, parameter.name], type=kind, multiple=parameter.repeated, default=None, help=help_text)
+    named = {"shell_complete": models} if parameter.name == "model" else {}
+    return click.Option(
+        [flag, parameter.name], type=kind, multiple=parameter.repeated, default=None, help=help_text, **named
+    )
 
 
 def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, Any]:

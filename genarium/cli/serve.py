@@ -52,7 +52,9 @@ class Size(click.ParamType[int]):
 @click.option("--harmless", multiple=True, metavar="LABEL", help="a label of it that is no objection; may be repeated")
 @click.option("--log-prompts", is_flag=True, help="write what is asked into the log")
 def serve(api_key: tuple[str, ...], model: tuple[str, ...], harmless: tuple[str, ...], **given: object) -> None:
-    """Serve every task over HTTP, with OpenAI's routes, and the studio at /.
+    """Serve every task over HTTP, and the studio at /.
+
+    OpenAI's routes are among them.
 
     Point any OpenAI client at http://127.0.0.1:8000/v1.
     """

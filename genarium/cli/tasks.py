@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from genarium import files
-from genarium.artefacts import Artefact, Png, Sheet, Text
+from genarium.artefacts import Artefact, Plot, Png, Sheet, Text
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.cli.terminal import echo_result, printable
+from genarium.cli.verbosity import aside, level
+from genarium.errors import BadInput, StorageError
 from genarium.tasks.task import Task
 
 
@@ -26,10 +29,11 @@ def task_command(task: Task) -> click.Command:
             help="also write the result to this file, or each of several into this folder/",
         ),
         click.Option(["--json", "as_json"], is_flag=True, help="print recipe, results and speeds as JSON"),
+        click.Option(["--no-keep"], is_flag=True, help="leave no trace in the history or the data folder"),
     ]
 
-    def command(output: str | None, as_json: bool, **values: Any) -> None:
-        run_task(task, given(task.parameters, values), output=output, as_json=as_json)
+    def command(output: str | None, as_json: bool, no_keep: bool, **values: Any) -> None:
+        run_task(task, given(task.parameters, values), output=output, as_json=as_json, keep=not no_keep)
 
     return TaskCommand(task, callback=command, params=[*click_parameters(task.parameters), *common])
 
@@ -49,11 +53,16 @@ class TaskCommand(click.Command):
         super().format_options(ctx, formatter)
 
 
-def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool) -> None:
+def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool, keep: bool = True) -> None:
     """Ask, run, print: results to stdout, everything else to stderr."""
     from genarium.run import prepare, run
 
     place = files.named(output) if output is not None else None
+    place = files.named(output) if output is not None else None
+    if output is not None:
+        check_output(task, output)
+    elif not keep and not as_json and issubclass(task.artefact, Png):
+        raise BadInput("nothing would be left of it; name a file with -o, or leave out --no-keep")
     recipe = prepare(task.name, **arguments)
     stream = (
         not as_json and sys.stdout.isatty() and issubclass(task.artefact, Text) and recipe.arguments.get("n", 1) == 1
@@ -63,24 +72,48 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     with Display(stream=stream, rows=rows) as display:
         if stream:
             display.write(recipe.arguments.get("prompt", ""))
-        result = run(recipe, listener=display)
+        result = run(recipe, listener=display, keep=keep)
         stream = stream and display.streamed
+    written = write(list(result), output) if output else []
     if as_json:
         click.echo(json.dumps(as_dict(result), indent=2, ensure_ascii=False))
-    elif stream:
+        return
+    if stream:
         click.echo()
     else:
-        pictures = all(isinstance(artefact, Png) for artefact in result)
-        for number, artefact in enumerate(result):
-            if len(result) > 1 and not pictures:  # of those, standard output has the paths
-                click.echo(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(result)} {artefact.id}", err=True)
-                if number and not sys.stderr.isatty():
-                    click.echo("\n---\n")
-            echo_result(artefact)
-    if output:
-        write(list(result), output)
-    if not as_json:
-        click.echo(printable(kept(list(result))), err=True)
+        print_result(list(result), written)
+    aside(printable(kept(list(result), written)))
+    if level() > 0:
+        described = recipe.model.reference if recipe.model else "no model"
+        aside(f"recipe {recipe.digest}, {described}, seed {recipe.seed}, {result.seconds:.2f} s")
+
+
+def print_result(artefacts: list[Artefact], written: list[Path]) -> None:
+    """The results on standard output: texts and tables as they are, pictures as the paths of their files."""
+    # A plot beside a table shows the same again: its file is told on stderr.
+    shown = [artefact for artefact in artefacts if not isinstance(artefact, Plot)] or artefacts
+    if written and all(isinstance(artefact, Png) for artefact in shown):
+        click.echo(printable("\n".join(map(str, written))))
+        return
+    for number, artefact in enumerate(shown):
+        if len(shown) > 1 and not isinstance(artefact, Png):
+            aside(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(shown)} {artefact.id}".rstrip())
+            if number and not sys.stderr.isatty():
+                click.echo("\n---\n")
+        echo_result(artefact)
+
+
+def check_output(task: Task, output: str) -> None:
+    """What can be known before a model works for it. Raises BadInput, StorageError."""
+    target = files.named(output)
+    suffix, formats = target.suffix.lower(), {one for kind in task.artefacts for one in kind.formats()}
+    if not is_folder(output) and suffix and formats and suffix not in formats:
+        raise BadInput(f"{task.name} writes {', '.join(sorted(formats))}, and {output} is none of these")
+    there = next(folder for folder in (target, *target.absolute().parents) if folder.exists())
+    if there != target and not there.is_dir():
+        raise StorageError(f"can't write {output}: {there} is a file, not a folder")
+    if not os.access(there, os.W_OK):
+        raise StorageError(f"can't write {output}: {there} can't be written to; choose another place")
 
 
 def is_folder(output: str) -> bool:
@@ -88,16 +121,19 @@ def is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or files.named(output).is_dir()
 
 
-def write(artefacts: list[Artefact], output: str) -> None:
-    """The results as `-o` wants them: in one file, or each in its own in a folder."""
+def write(artefacts: list[Artefact], output: str) -> list[Path]:
+    """The results as `-o` wants them: in one file, or each in its own in a folder. Which files were written."""
     place = files.named(output)
     if not is_folder(output):
         files.write_output(place, as_file(artefacts, place.suffix))
-        return
+        return [place]
+    written = []
     singles = [artefact for artefact in artefacts if not isinstance(artefact, Sheet)]  # all on it are there already
     for number, artefact in enumerate(singles, 1):
         file = place / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
         files.write_output(file, artefact.content())
+        written.append(file)
+    return written
 
 
 def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
@@ -113,15 +149,17 @@ def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
     return b"".join(artefact.as_file(suffix) for artefact in chosen)
 
 
-def kept(artefacts: list[Artefact]) -> str:
-    """Where they were kept, and how fast they came."""
-    lines = [f"kept {artefact.path}" for artefact in artefacts if str(artefact) != str(artefact.path)]
-    speeds = [a.stats["tokens_per_second"] for a in artefacts if "tokens_per_second" in a.stats]
-    speed = f", {max(speeds):.0f} tokens/s" if speeds else ""
+def kept(artefacts: list[Artefact], written: list[Path]) -> str:
+    """Where they are, and how fast they came."""
     if not artefacts:
         return "nothing was made"
+    lines = [f"wrote {file}" for file in written]
+    lines += [f"kept {a.path}" for a in artefacts if a.path is not None and (written or str(a) != str(a.path))]
+    speeds = [a.stats["tokens_per_second"] for a in artefacts if "tokens_per_second" in a.stats]
+    speed = f"{max(speeds):.0f} tokens/s" if speeds else ""
     whole = next((artefact for artefact in artefacts if artefact.overview), artefacts[0])
-    return "\n".join([*lines, f"see genarium show {whole.id}{speed}"])
+    seen = f"see genarium show {whole.id}" if whole.id else ""
+    return "\n".join(filter(None, [*lines, ", ".join(filter(None, [seen, speed]))]))
 
 
 def as_dict(result: Any) -> dict[str, Any]:
@@ -130,7 +168,14 @@ def as_dict(result: Any) -> dict[str, Any]:
         "recipe": result.recipe.as_dict(),
         "recipe_sha256": result.recipe.digest,
         "artefacts": [
-            {"id": a.id, "item": a.item, "kind": a.kind, "path": str(a.path), **a.as_json(), "stats": a.stats}
+            {
+                "id": a.id,
+                "item": a.item,
+                "kind": a.kind,
+                "path": None if a.path is None else str(a.path),
+                **a.as_json(),
+                "stats": a.stats,
+            }
             for a in result
         ],
         "notes": result.notes,

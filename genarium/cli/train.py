@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from genarium.cli.display import Display
+from genarium.cli.groups import Group, with_verbosity
 from genarium.cli.options import click_parameters, given
 from genarium.signature import bind, parameters
 
@@ -39,7 +40,7 @@ FAMILIES = {
 }
 
 
-class Families(click.Group):
+class Families(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(FAMILIES)
 
@@ -83,6 +84,7 @@ def train_command(
     as_json = click.Option(["--json", "as_json"], is_flag=True, help="print the figures as JSON")
     description = inspect.getdoc(function) or ""
     help_text = description if description.startswith(summary) else f"{summary}\n\n{description}"
-    return click.Command(
+    made = click.Command(
         name, callback=command, params=[*click_parameters(wanted), as_json], help=help_text, short_help=summary
     )
+    return with_verbosity(made)

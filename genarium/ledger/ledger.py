@@ -284,6 +284,23 @@ class Ledger:
             )
         return self._rate(better.id, "better", 1, other.id, note)
 
+    def delete(self, identifier: str) -> Entry:
+        """Forget an artefact: its row, its ratings, its recipe where nothing else was made by it, and its folder.
+
+        Raises BadInput where there is none.
+        """
+        entry = self.find(identifier)
+        with self._explained(), self._transaction():
+            self.connection.execute("DELETE FROM ratings WHERE artefact = ? OR other = ?", (entry.id, entry.id))
+            self.connection.execute("DELETE FROM artefacts WHERE id = ?", (entry.id,))
+            self.connection.execute(
+                "DELETE FROM recipes WHERE digest = ? AND digest NOT IN (SELECT recipe FROM artefacts)",
+                (entry.recipe.digest,),
+            )
+        # Afterwards: a kill in between leaves a folder that nothing names, and never a row without its file.
+        shutil.rmtree(entry.path.parent, ignore_errors=True)
+        return entry
+
     def _rate(self, identifier: str, scale: str, value: int, other: str | None, note: str) -> Rating:
         note = note.encode("utf-8", errors="replace").decode()
         created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -63,9 +63,10 @@ def answer(
         "starter"
     ),
 ) -> Iterator[Records]:
-    """Find the words of a text that answer a question, with a score, the characters they are at, and the time it took.
+    """Find the words of a text that answer a question.
 
-    Answers are words of the text, never written anew: answer[start:end] of the text is the answer.
+    Each comes with a score, the characters it is at, and the time it took. Answers are words of the text, never written
+    anew: answer[start:end] of the text is the answer.
     """
     from genarium.engines.reader import Reading
 

@@ -64,9 +64,9 @@ def ask(
     ] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Answer]:
-    """Answer a question from your own documents, with the file, page and characters behind every sentence.
+    """Answer a question from your own documents, with citations.
 
-    Make an index first: genarium index DIR.
+    Every sentence names the file, the page and the characters it comes from. Make an index first: genarium index DIR.
     """
     from genarium.retrieval.asking import encoder_of, generator, ranker_of
     from genarium.retrieval.generate import NO_ANSWER, row_support

@@ -68,7 +68,7 @@ def chat(
     ] = "auto",
     seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Reply]:
-    """Talk with a model: one message, or in a terminal without one, a conversation."""
+    """Talk with a model: one message, or a conversation."""
     from genarium.engines.text import ChatRequest, usual_reply
 
     said = conversation(system, messages or [], message)

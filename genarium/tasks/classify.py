@@ -40,10 +40,10 @@ def classify(
         str, Doc("decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model")
     ] = "starter",
 ) -> Iterator[Records]:
-    """Give every text one of a few labels, with a probability for each, and count them.
+    """Give every text one of a few labels, and count them.
 
-    -o NAME.csv writes the file's own columns and, behind them, the label and each label's probability. An empty text
-    has neither, and is not counted.
+    Written as .csv, the file's own columns are followed by the label and each label's probability. An empty text has
+    neither, and is not counted.
     """
     from genarium.data.labels import read_examples, read_labels
 

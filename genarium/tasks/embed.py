@@ -31,9 +31,9 @@ def embed(
     compare: Annotated[bool, Doc("the first text is a word: show how its vector moves from text to text")] = False,
     model: Annotated[str, Doc("starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id")] = "starter",
 ) -> Iterator[Vectors | Records | Plot]:
-    """Texts as vectors of length 1, near each other where the meaning is; made as the model's folder says.
+    """Turn texts into vectors, near each other where the meaning is.
 
-    With -o NAME.safetensors, NAME.npy or NAME.jsonl they are written in that format.
+    They are made as the model's folder says, and can be written as .safetensors, .npy or .jsonl.
     """
     asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
     tell_of_other_languages(model, "encoder", asked)

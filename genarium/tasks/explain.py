@@ -68,9 +68,10 @@ def explain(
         str, Doc("starter, or a BLIP matcher or CLIP as folder or hub id such as Salesforce/blip-itm-base-coco")
     ] = "starter",
 ) -> Iterator[Heat]:
-    """How well a caption and a picture match, and for each word a heat map of the part that it is about.
+    """Say how well a caption fits a picture, with a map for each word.
 
-    -o NAME.png writes the figure, NAME.npz the raw maps, NAME.html a page where pointing at a word lights its region.
+    A word's heat map shows the part of the picture that it is about. The file's ending chooses what is written: .png
+    the figure, .npz the raw maps, .html a page where pointing at a word lights its region.
     """
     import numpy as np
 

@@ -46,7 +46,10 @@ def summarize(
         ),
     ] = "starter",
 ) -> Iterator[Summary]:
-    """Summarize a text: the starter chooses sentences of it, --model names one that writes its own."""
+    """Summarize a text.
+
+    The starter chooses sentences of it; other models write their own.
+    """
     from genarium.data.text import read
     from genarium.engines.summary import SummaryRequest
 

@@ -77,11 +77,16 @@ class Task:
         return inspect.getdoc(self.function) or ""
 
     @property
+    def artefacts(self) -> tuple[type[Artefact], ...]:
+        """The kinds of artefact it makes."""
+        hint = get_args(get_type_hints(self.function)["return"])[0]
+        made: tuple[type[Artefact], ...] = get_args(hint) or (hint,)
+        return made
+
+    @property
     def artefact(self) -> type[Artefact]:
         """The kind of artefact it makes; of several, the one that stands first."""
-        hint = get_args(get_type_hints(self.function)["return"])[0]
-        made: type[Artefact] = (get_args(hint) or (hint,))[0]
-        return made
+        return self.artefacts[0]
 
     def schema(self) -> dict[str, Any]:
         """The task as JSON Schema: its arguments, and the artefact's kind and media type."""
