@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS = {"cli", "server", "studio", "cluster"}
 MAY_IMPORT |= {door: set(MAY_IMPORT) - {"__init__"} for door in DOORS}
 MAY_IMPORT["cli"] |= {"server"}
+MAY_IMPORT["__main__"] = {"cli"}
 MAY_IMPORT["server"] |= {"studio"}
 
 

@@ -38,7 +38,7 @@ def read() -> dict[str, Any]:
     file, given = place(), {}
     try:
         given = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if os.environ.get("GENARIUM_CONFIG"):
             raise BadInput(f"GENARIUM_CONFIG names {file}, which is not there") from None
     except (OSError, ValueError) as error:

@@ -92,7 +92,7 @@ def print_result(artefacts: list[Artefact], written: list[Path]) -> None:
     """The results on standard output: texts and tables as they are, pictures as the paths of their files."""
     # A plot beside a table shows the same again: its file is told on stderr.
     shown = [artefact for artefact in artefacts if not isinstance(artefact, Plot)] or artefacts
-    if written and all(isinstance(artefact, Png) for artefact in shown):
+    if written and all(isinstance(a, Png) and str(a) in (str(a.path), a.title()) for a in shown):  # no numbers beside
         click.echo(printable("\n".join(map(str, written))))
         return
     for number, artefact in enumerate(shown):

@@ -121,7 +121,7 @@ BAD_INPUT: list[tuple[list[str], int, str]] = [
     (["text", "a", "--model", "starter/nothing"], 1, "no starter model called 'nothing'; there are starter/"),
     (["text", "a", "--model", "openai:"], 1, "needs a model's name"),
     (["text", "a", "--model", "openai:m"], 1, "set OPENAI_BASE_URL"),
-    (["tex", "a"], 2, "no command 'tex'; there are "),
+    (["tex", "a"], 2, "no command 'tex'; did you mean text?"),
     (["show", "zzz"], 2, "is not an artefact's id"),
     (["rate", "0123456789", "up"], 2, "no artefact 0123456789"),
     (["train", "gpt"], 2, "train gpt needs data"),

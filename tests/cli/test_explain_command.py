@@ -42,8 +42,10 @@ def test_words_need_no_quotes_and_the_ending_decides_what_is_written(
 ) -> None:
     done = genarium("explain", photo, *CAPTION.split(), "--model", folder, "-o", tmp_path / "heat.png")
     assert done.returncode == 0, done.stderr
-    first, *places = done.stdout.splitlines()
+    heading, first, _, columns, *places = done.stdout.splitlines()
+    assert heading.split() == ["match", "caption"]
     assert first.endswith(f"%  {CAPTION}")
+    assert "pixels" in columns
     assert [line.split()[0] for line in places] == CAPTION.split()
     result = list(call("explain", photo, CAPTION, model=str(folder)))
     for name, beginning in (("heat.npz", b"PK"), ("heat.html", b"<!doctype html>"), ("heat.jpg", b"\xff\xd8")):
@@ -143,7 +145,7 @@ def test_a_picture_comes_through_a_pipe_and_a_folder_is_refused(
 ) -> None:
     done = genarium("explain", "-", CAPTION, "--model", folder, stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].endswith(CAPTION)
+    assert done.stdout.splitlines()[1].endswith(CAPTION)
     shutil.copy(photo, photo.with_name("second.jpg"))
     with pytest.raises(BadInput, match="explain takes one picture, and there are 2 in that folder"):
         call("explain", photo.parent, CAPTION, model=str(folder))

@@ -224,6 +224,6 @@ def test_results_have_one_shape(home: Path, tiny: Path) -> None:
     pictures = genarium.image("a red bus", n=2, seed=1, steps=1)
     assert pictures.text == "a red bus"
     assert pictures.path == pictures.artefacts[-1].path  # the sheet of both
-    labels = genarium.classify(["fine"], labels="good,bad")
+    labels = genarium.classify(["fine"], labels=["good", "bad"])
     assert "fine" in labels.text
     assert labels.path == labels.artefacts[0].path

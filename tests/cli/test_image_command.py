@@ -32,7 +32,9 @@ def test_pictures_and_their_sheet(genarium: Callable[..., Any], folder: Path, tm
     done = genarium("image", *PROMPT.split(), "-n", "2", "--seed", "1", "--steps", "2", "--model", folder, "-o", strip)
     assert done.returncode == 0
     assert done.stderr.splitlines()[:2] == ["1/2 generated", "2/2 generated"]
-    first, second, sheet = (Path(line) for line in done.stdout.splitlines())
+    assert done.stdout == f"{strip}\n"
+    kept = [line.removeprefix("kept ") for line in done.stderr.splitlines() if line.startswith("kept ")]
+    first, second, sheet = map(Path, kept)
     assert strip.read_bytes() == sheet.read_bytes()
     assert Image.open(strip).size[0] > 2 * 192
     assert first.read_bytes() != second.read_bytes()
