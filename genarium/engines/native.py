@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers.decoders import DecodeStream
 
 from genarium.checkpoints import chat_template, gpt, tokenizer
 from genarium.checkpoints.chat_template import ChatTemplate
@@ -20,7 +19,8 @@ from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.devices import compute_dtype, pick_device
 from genarium.engines.linear import use_decoding_linears
-from genarium.engines.text import ChatRequest, Clock, Completion, StopWatcher, TextRequest, TokenLogprob, tell
+from genarium.engines.text import ChatRequest, Clock, Completion, TextRequest, TokenLogprob, tell
+from genarium.engines.written import Written
 from genarium.errors import BadInput
 from genarium.messages import Message
 from genarium.progress import emit, note
@@ -42,6 +42,8 @@ class NativeText:
             use_decoding_linears(self.model)
         self.tokenizer = tokenizer.load(path)
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
+        added = self.tokenizer.get_added_tokens_decoder().items()
+        self.special = {number: token.content for number, token in added if token.special}
         self.context = self.model.config.context_length
         self.shared = ContinuousBatch(self.model)
 
@@ -93,8 +95,7 @@ class NativeText:
         )
         constraints = self._constraints(request, len(rows), end_tokens)
         # The prompt comes first, since a word's first piece is written differently at the start of a text.
-        streams = [DecodeStream(ids=[] if apart else list(row), skip_special_tokens=True) for row in rows]
-        watchers = [StopWatcher(request.stop) for _ in rows]
+        texts = [Written(self.tokenizer, [] if apart else row, request.stop, self.special) for row in rows]
         counts = [0] * len(rows)
         total = request.max_new_tokens * len(rows)
         finished: set[int] = set()
@@ -106,22 +107,22 @@ class NativeText:
                 continue
             counts[new.row] += 1
             clock.token(new.row)
-            watcher = watchers[new.row]
+            written = texts[new.row]
             if new.token not in end_tokens:
-                begins = apart and not watcher.text[: watcher.shown].strip()
-                piece = watcher.add(streams[new.row].step(self.tokenizer, new.token) or "")
+                begins = apart and not written.shown.strip()
+                piece = written.add(new.token)
                 piece = piece.lstrip() if begins else piece
-                if request.logprobs is not None and not watcher.stopped:
+                if request.logprobs is not None and not written.stopped:
                     told[new.row].append(self._told(new.chosen))
                     emit("logprob", preview=told[new.row][-1], item=new.row)
                 tell(piece, new.row, clock.tokens, total)
-            ended = "stop" if watcher.stopped else new.ended
+            ended = "stop" if written.stopped else new.ended
             if ended:
                 finished.add(new.row)
-                tell(watcher.rest(), new.row, clock.tokens, total)
+                tell(written.rest(), new.row, clock.tokens, total)
                 yield Completion(
                     new.row,
-                    watcher.text,
+                    written.text,
                     ended,
                     len(rows[new.row]),
                     counts[new.row],
