@@ -131,6 +131,7 @@ class ChatTemplate:
 
 def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
     """The folder's template. Raises BadCheckpoint where it has none: then it is no chat model."""
+    path = _folder_of(path)
     config = _read_json(path / "tokenizer_config.json")
     source: Any = config.get("chat_template")
     file = path / "chat_template.jinja"
@@ -152,14 +153,24 @@ def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
     return ChatTemplate(source, _special(path, config), where, today)
 
 
+def _folder_of(path: Path) -> Path:
+    """That of the base, for an adapter that was saved without a template."""
+    from genarium.checkpoints import adapter, find
+
+    own = (path / "chat_template.jinja").is_file() or "chat_template" in _read_json(path / "tokenizer_config.json")
+    return find.base_of(path) if adapter.is_adapter(path) and not own else path
+
+
 def plain() -> ChatTemplate:
     """The plain transcript, for a checkpoint without a template."""
     return ChatTemplate(PLAIN, where="the plain transcript")
 
 
 def _special(path: Path, config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """`bos_token`, `eos_token` and their like by name."""
-    found: dict[str, str] = {}
+    """`bos_token`, `eos_token` and their like by name; what the folder does not say is its tokenizer's class's."""
+    from genarium.checkpoints import tokenizer_files
+
+    found = tokenizer_files.special_tokens(path, _read_json(path / "config.json"))
     for raw in (_read_json(path / "special_tokens_map.json"), config):
         for name, value in raw.items():
             text = value.get("content") if isinstance(value, dict) else value

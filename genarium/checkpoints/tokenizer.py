@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
-from genarium.checkpoints import adapter, tokenizer_files
+from genarium.checkpoints import adapter, generation, tokenizer_config, tokenizer_files
+from genarium.checkpoints.fields import shown
+from genarium.checkpoints.fields.causal import BY_TYPE
+from genarium.checkpoints.fields.generation import Generation
 from genarium.checkpoints.find import base_of
 from genarium.checkpoints.folder import read_config
 from genarium.errors import BadCheckpoint
@@ -28,20 +32,24 @@ def load(path: Path) -> Tokenizer:
         if (made := tokenizer_files.build(path, _read(path / "config.json"))) is not None:
             tokenizer_files.adjust(made, path, _read(path / "config.json"))
             return made
-        if (path / "vocab.json").exists() and (path / "merges.txt").exists():
-            model = models.BPE.from_file(str(path / "vocab.json"), str(path / "merges.txt"))
-            tokenizer = Tokenizer(model)
-            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-            tokenizer.decoder = decoders.ByteLevel()
-            end = "<|endoftext|>"
-            if tokenizer.token_to_id(end) is not None:
-                tokenizer.add_special_tokens([AddedToken(end, normalized=False)])
-            return tokenizer
     except BadCheckpoint:
         raise
     except Exception as error:  # the library raises bare Exception
         raise BadCheckpoint(f"{path}: the tokenizer can't be read ({error}); download the folder again") from None
-    raise BadCheckpoint(
+    raise BadCheckpoint(_lacking(path))
+
+
+def _lacking(path: Path) -> str:
+    """What to do about a folder whose tokenizer can't be read."""
+    named = str(_read(path / "tokenizer_config.json").get("tokenizer_class") or "no class is named")
+    other = next((name for name in ("tokenizer.model", "tekken.json", "tiktoken.model") if (path / name).exists()), "")
+    if other or (path / "vocab.json").exists():
+        return (
+            f"{path} has its tokenizer ({shown(named, quoted=False)}) as {other or 'vocab.json'} alone, which is not "
+            'read here; make a tokenizer.json of it where transformers is installed: python -c "from transformers '
+            f"import AutoTokenizer as A; A.from_pretrained('{path}').save_pretrained('{path}')\""
+        )
+    return (
         f"{path} has no tokenizer.json (nor vocabulary files of a kind known here); copy the model's tokenizer files "
         "there"
     )
@@ -54,15 +62,27 @@ def folder_of(path: Path) -> Path:
 
 
 def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:
-    """The token ids that end a text, from generation_config.json, config.json and tokenizer_config.json."""
-    ids: set[int] = set()
-    for name in ("generation_config.json", "config.json"):
-        ids |= _ids(_read(path / name).get("eos_token_id"))
-    named = _read(path / "tokenizer_config.json").get("eos_token")
-    text = named.get("content") if isinstance(named, dict) else named
-    if isinstance(text, str) and (found := tokenizer.token_to_id(text)) is not None:
+    """The token ids that end a text, from generation_config.json, config.json and tokenizer_config.json.
+
+    Where the first two name none, it is the one that transformers' config class has.
+    """
+    raw = read_config(path)
+    usual = fields_of(raw)
+    there = (path / Generation.file).is_file()
+    ids = _ids(generation.read(path).eos_token_id) | _ids(
+        raw.get("eos_token_id", None if there else usual.get("eos_token_id"))
+    )
+    named = tokenizer_config.read(folder_of(path)).eos_token
+    if named is not None and (found := tokenizer.token_to_id(named.content)) is not None:
         ids.add(found)
-    return frozenset(i for i in ids if 0 <= i < read_config(path).get("vocab_size", 0))
+    vocab_size = raw.get("vocab_size", usual.get("vocab_size", 0))
+    return frozenset(i for i in ids if 0 <= i < vocab_size)
+
+
+def fields_of(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a decoder's config; none of other networks."""
+    declared = BY_TYPE.get(raw["model_type"])
+    return {} if declared is None else {name: field.default for name, field in declared.model_fields.items()}
 
 
 def separator(path: Path, tokenizer: Tokenizer) -> int:
@@ -74,9 +94,8 @@ def separator(path: Path, tokenizer: Tokenizer) -> int:
 
 
 def _ids(value: Any) -> set[int]:
-    if isinstance(value, int):
-        return {value}
-    return set(value) if isinstance(value, list) else set()
+    given = value if isinstance(value, list) else [value]
+    return {number for number in given if isinstance(number, int) and not isinstance(number, bool)}
 
 
 def _read(file: Path) -> dict[str, Any]:

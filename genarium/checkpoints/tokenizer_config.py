@@ -45,6 +45,8 @@ class TokenizerConfig(BaseModel):
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool | None = None
     add_prefix_space: bool | None = None
+    add_bos_token: bool | None = None
+    add_eos_token: bool | None = None
     trim_offsets: bool = True
     split_special_tokens: bool = False
     model_input_names: list[str] | None = None

@@ -1,8 +1,8 @@
-"""BERT's and RoBERTa's tokenizers from vocabulary files, where a folder has no `tokenizer.json`; and what
-`tokenizer_config.json` changes where it has one.
+"""Tokenizers from vocabulary files, where a folder has no `tokenizer.json`; and what `tokenizer_config.json` changes
+where it has one.
 
-As transformers' `BertTokenizer` (WordPiece, `vocab.txt`) and `RobertaTokenizer` (byte-level BPE, `vocab.json` and
-`merges.txt`) build them.
+As transformers' `BertTokenizer` (WordPiece, `vocab.txt`), `RobertaTokenizer`, `GPT2Tokenizer` and `Qwen2Tokenizer`
+(byte-level BPE, `vocab.json` and `merges.txt`) build them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from genarium.checkpoints import tokenizer_config
 from genarium.checkpoints.tokenizer_config import NAMED, Token, TokenizerConfig
@@ -21,13 +21,29 @@ from genarium.progress import note
 
 WORDPIECE = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 BYTE_LEVEL = ("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer")
+PLAIN_BYTES = ("GPT2Tokenizer", "Qwen2Tokenizer")
 OF_MODEL = {
     "bert": "BertTokenizer",
     "distilbert": "BertTokenizer",
     "blip": "BertTokenizer",
     "git": "BertTokenizer",
     "roberta": "RobertaTokenizer",
+    "gpt2": "GPT2Tokenizer",
+    "llama": "LlamaTokenizer",
+    "qwen2": "Qwen2Tokenizer",
+    "qwen3": "Qwen2Tokenizer",
 }
+END = "<|endoftext|>"
+# What a class calls its special tokens where a folder does not say.
+USUAL_TOKENS: dict[str, dict[str, str]] = {
+    "GPT2Tokenizer": {"bos": END, "eos": END, "unk": END},
+    "Qwen2Tokenizer": {"eos": END, "unk": END, "pad": END},
+    "LlamaTokenizer": {"bos": "<s>", "eos": "</s>", "unk": "<unk>"},
+}
+# Qwen2's way to cut texts into words.
+QWEN_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 BERT_TOKENS = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 ROBERTA_TOKENS = {
     "bos": "<s>",
@@ -46,8 +62,15 @@ def class_of(config: TokenizerConfig, model: Mapping[str, Any]) -> str:
     return str(named).removesuffix("Fast")
 
 
+def special_tokens(path: Path, model: Mapping[str, Any]) -> dict[str, str]:
+    """The special tokens by name (`bos_token`, …): what the folder says, else its tokenizer's class."""
+    config = tokenizer_config.read(path)
+    named = _special(config, USUAL_TOKENS.get(class_of(config, model), {}))
+    return {f"{part}_token": token.content for part, token in named.items()}
+
+
 def build(path: Path, model: Mapping[str, Any]) -> Tokenizer | None:
-    """The tokenizer of a folder without `tokenizer.json`; None where its class is neither of the two.
+    """The tokenizer of a folder without `tokenizer.json`; None where its class is none of these.
 
     `model` is its `config.json`. Raises BadCheckpoint where a file is missing or damaged.
     """
@@ -57,6 +80,8 @@ def build(path: Path, model: Mapping[str, Any]) -> Tokenizer | None:
         return _wordpiece(path, config)
     if name in BYTE_LEVEL:
         return _byte_level(path, config)
+    if name in PLAIN_BYTES:
+        return _plain_bytes(path, config, name)
     return None
 
 
@@ -93,6 +118,28 @@ def _byte_level(path: Path, config: TokenizerConfig) -> Tokenizer:
         trim_offsets=config.trim_offsets,
         add_prefix_space=bool(config.add_prefix_space),
     )
+    return tokenizer
+
+
+def _plain_bytes(path: Path, config: TokenizerConfig, name: str) -> Tokenizer:
+    """Without a frame, where the config asks for none: what decoders read."""
+    vocabulary, merges = _there(path, "vocab.json"), _there(path, "merges.txt")
+    tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
+    prefix_space = bool(config.add_prefix_space)
+    tokenizer.decoder = decoders.ByteLevel()
+    if name == "Qwen2Tokenizer":
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(QWEN_WORDS), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=False),
+            ]
+        )
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    named = _special(config, USUAL_TOKENS[name])
+    _add(tokenizer, path, config, named)
+    _frame(tokenizer, config, named)
     return tokenizer
 
 
@@ -202,9 +249,38 @@ def adjust(tokenizer: Tokenizer, path: Path, model: Mapping[str, Any]) -> None:
                 f"{path}: its tokenizer.json puts a space before a text, and so it is read here; transformers would "
                 'not, as its tokenizer_config.json has no "add_prefix_space": true'
             )
+    if name not in (*WORDPIECE, *BYTE_LEVEL):
+        _add_specials(tokenizer, config, name)
     tokenizer.encode_special_tokens = config.split_special_tokens
     if not _uses_types(config, name):
         _drop_types(tokenizer)
+
+
+def _add_specials(tokenizer: Tokenizer, config: TokenizerConfig, name: str) -> None:
+    """Special tokens that `tokenizer.json` has as ordinary ones.
+
+    Where the vocabulary lacks a token it is left out: its number would be beyond the network's.
+    """
+    named = _special(config, USUAL_TOKENS.get(name, {}))
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    for token in (*(config.added_tokens_decoder or {}).values(), *named.values(), *_more(config)):
+        if token.content not in known and tokenizer.token_to_id(token.content) is not None:
+            special = token.special or token in named.values()
+            tokenizer.add_tokens([_added(token.model_copy(update={"special": special}))])
+            known.add(token.content)
+
+
+def _frame(tokenizer: Tokenizer, config: TokenizerConfig, named: Mapping[str, Token]) -> None:
+    """A beginning and an end where the config asks for them."""
+    wanted = {"bos": config.add_bos_token, "eos": config.add_eos_token}
+    frame = {part: named[part].content for part in wanted if wanted[part] and part in named}
+    begin, end = (f"{frame[part]}:TYPE" if part in frame else "" for part in ("bos", "eos"))
+    one = f"{begin} $A:TYPE {end}".strip()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=one.replace("TYPE", "0"),
+        pair=f"{one.replace('TYPE', '0')} {one.replace('$A', '$B').replace('TYPE', '1')}",
+        special_tokens=list(dict.fromkeys(_numbered(tokenizer, content) for content in frame.values())),
+    )
 
 
 def _uses_types(config: TokenizerConfig, name: str) -> bool:

@@ -67,6 +67,7 @@ class LanguageModelLabels:
     def log_likelihoods(self, texts: Sequence[str]) -> np.ndarray:
         """log p(label | prompt of the text), in nats, (len(texts), L) float64."""
         prompts = [self._prompt(text) for text in texts]
+        self.engine.check_vocabulary([*prompts, *self.continuations])
         return log_likelihoods(self.engine.model, prompts, self.continuations).numpy()
 
     def _around(self, text: str) -> str:

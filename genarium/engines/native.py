@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 
-from genarium.checkpoints import chat_template, gpt, tokenizer
+from genarium.checkpoints import chat_template, generation, gpt, tokenizer
 from genarium.checkpoints.chat_template import ChatTemplate
 from genarium.decoding.choosing import Chosen, Constraint
 from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.suppression import Suppressed
 from genarium.devices import compute_dtype, pick_device
 from genarium.engines.linear import use_decoding_linears
 from genarium.engines.text import ChatRequest, Clock, Completion, TextRequest, TokenLogprob, tell
@@ -44,6 +45,8 @@ class NativeText:
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
         added = self.tokenizer.get_added_tokens_decoder().items()
         self.special = {number: token.content for number, token in added if token.special}
+        self.generation = generation.read(path)
+        self.said: set[str] = set()
         self.context = self.model.config.context_length
         self.shared = ContinuousBatch(self.model)
 
@@ -80,6 +83,8 @@ class NativeText:
         apart: bool = False,
     ) -> Iterator[Completion]:
         """`n` continuations of each prompt, given as tokens; `apart`: each is a text of its own, as a reply is."""
+        self.check_vocabulary(prompts)
+        self._say_what_is_not_done(request)
         clock = Clock()
         rows = [row for row in prompts for _ in range(request.n)]
         samples = list(range(request.n)) * len(prompts)
@@ -95,7 +100,9 @@ class NativeText:
         )
         constraints = self._constraints(request, len(rows), end_tokens)
         # The prompt comes first, since a word's first piece is written differently at the start of a text.
-        texts = [Written(self.tokenizer, [] if apart else row, request.stop, self.special) for row in rows]
+        own = self.generation.stop_strings or []
+        stop = (*request.stop, *([own] if isinstance(own, str) else own))
+        texts = [Written(self.tokenizer, [] if apart else row, stop, self.special) for row in rows]
         counts = [0] * len(rows)
         total = request.max_new_tokens * len(rows)
         finished: set[int] = set()
@@ -133,12 +140,37 @@ class NativeText:
     def _constraints(
         self, request: TextRequest, rows: int, end_tokens: frozenset[int]
     ) -> Sequence[Constraint | None] | None:
-        """A grammar for each row, where a schema is asked for. Raises BadInput."""
-        if request.json_schema is None:
-            return None
-        from genarium.decoding.json_schema import json_schema
+        """A grammar for each row where a schema is asked for, and what the checkpoint suppresses. Raises BadInput."""
+        size = self.model.config.vocab_size
+        grammars: Sequence[Constraint | None] = [None] * rows
+        if request.json_schema is not None:
+            from genarium.decoding.json_schema import json_schema
 
-        return json_schema(self.tokenizer, self.model.config.vocab_size, end_tokens, request.json_schema, rows)
+            grammars = json_schema(self.tokenizer, size, end_tokens, request.json_schema, rows)
+        never, at_first = (
+            [token for token in tokens or () if 0 <= token < size]
+            for tokens in (self.generation.suppress_tokens, self.generation.begin_suppress_tokens)
+        )
+        if never or at_first:
+            return [Suppressed(size, never, at_first, grammar) for grammar in grammars]
+        return grammars if request.json_schema is not None else None
+
+    def _say_what_is_not_done(self, request: TextRequest) -> None:
+        """Once for each way to ask: what the checkpoint's authors would do otherwise."""
+        said = generation.not_done(self.generation, vars(request), vars(TextRequest()))
+        if said and said not in self.said:
+            self.said.add(said)
+            note(f"{self.name}: {said}")
+
+    def check_vocabulary(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Raises BadInput where the tokenizer has given a number that the network has no place for."""
+        size = self.model.config.vocab_size
+        if beyond := [token for prompt in prompts for token in prompt if token >= size]:
+            text = self.tokenizer.decode([beyond[0]], skip_special_tokens=False)
+            raise BadInput(
+                f"{self.name} has {size} tokens, and its tokenizer reads {text!r} as number {beyond[0]}; leave that "
+                "out of the text, or get a folder whose tokenizer belongs to it"
+            )
 
     def _told(self, chosen: Chosen) -> TokenLogprob:
         def one(token: int, logprob: float) -> TokenLogprob:

@@ -195,6 +195,7 @@ def test_vocab_and_merges_read_as_tokenizer_json_does(checkpoint: Path, tmp_path
 
     whole = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     whole.model.save(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     older = tokenizer.load(tmp_path)
     for text in (STORY, "  spaces  and\nlines\t", "ünï 狐🦊", "<|endoftext|>The end"):
         assert older.encode(text).ids == tokenizer.load(checkpoint).encode(text).ids

@@ -4,7 +4,8 @@ One class a model_type, one file a family; the folder listing is the registry. A
 
 - a type with its range (`Size`, `Positive`, …): the field is read, and a value outside of it is refused by name;
 - a `Literal`: the network runs at these values only, all others are refused by name;
-- `Unneeded`: it changes no number of what is run here (initialisation, dropout, what a server or trainer reads).
+- `Unneeded`: it changes no number of what is run here (initialisation, dropout, what a server or trainer reads);
+- `Said`: it would, and a note says that it is left to the caller.
 
 Defaults are those of transformers' own class, and so is what a config leaves out.
 `tests/checkpoints/test_fields.py` holds each class against it, so that a field it gains is found.
@@ -13,6 +14,7 @@ Defaults are those of transformers' own class, and so is what a config leaves ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 from types import UnionType
@@ -24,15 +26,20 @@ from genarium.errors import BadCheckpoint
 from genarium.progress import note
 
 
-class _Without:
-    """Marks a field that changes no number."""
+@dataclass(frozen=True)
+class _Mark:
+    """Marks a field that is not read as its type says."""
+
+    effect: str
 
 
 def _gone(value: object) -> None:
     """What nobody reads is not kept: it may be anything."""
 
 
-Unneeded = Annotated[Any, BeforeValidator(_gone), _Without()]
+Unneeded = Annotated[Any, BeforeValidator(_gone), _Mark("no number")]
+Said = Annotated[Any, _Mark("said")]
+"""Not done here, which a note says to whoever asks for it."""
 
 Size = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 """A width or a length."""
@@ -84,18 +91,88 @@ PASSED_OVER = frozenset(
 """What transformers' base class, or an older one, wrote into any config, and no network reads."""
 
 
-class Fields(BaseModel):
-    """The fields that every config may have; a subclass adds those of its model_type.
+class Declared(BaseModel):
+    """The fields of one kind of JSON file.
 
     `class Bert(Fields, published="BertConfig")` names transformers' class (or `module:Class`), for the tests.
     """
 
     model_config = ConfigDict(extra="allow", protected_namespaces=(), arbitrary_types_allowed=True, frozen=True)
     published: ClassVar[str] = ""
+    file: ClassVar[str] = "config.json"
+    """What it is called in messages."""
     aliases: ClassVar[Mapping[str, str]] = {}
     """Other names of fields (transformers' `attribute_map`)."""
     ignored: ClassVar[frozenset[str]] = frozenset()
     """Fields of no class that folders of this kind are known to have, and nobody reads."""
+
+    def __init_subclass__(cls, published: str = "", **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.published = published
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any], where: str) -> Self:
+        """The fields of the file's JSON. Raises BadCheckpoint, in one sentence, for the first that can't be run.
+
+        Fields that neither this class nor the published one knows are told in a note.
+        """
+        given = cls._by_their_names(raw, where)
+        try:
+            read = cls.model_validate(given)
+        except ValidationError as error:
+            raise BadCheckpoint(f"{where}: {cls._sentence(error)}") from None
+        unknown = sorted(shown(name, quoted=False) for name in cls._others(read.model_extra or {}, where))
+        if unknown:
+            listed = ", ".join(unknown[:8])
+            note(f"{where}: nothing reads these fields of {cls.file}, here or in transformers: {listed}")
+        return read
+
+    @classmethod
+    def _by_their_names(cls, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+        given = {name: value for name, value in raw.items() if name not in cls.aliases}
+        for other, name in cls.aliases.items():
+            if other in raw and given.setdefault(name, raw[other]) != raw[other]:
+                raise BadCheckpoint(
+                    f"{where}: {cls.file} has {name} {shown(raw[name])} and {other} {shown(raw[other])}, which are "
+                    "two names of one thing; remove the one that is wrong"
+                )
+        return given
+
+    @classmethod
+    def _sentence(cls, error: ValidationError) -> str:
+        """pydantic's first complaint as a sentence."""
+        first = error.errors(include_url=False, include_context=True)[0]
+        name = ".".join(str(part) for part in first["loc"] if not _is_type(part))
+        value = shown(first["input"])
+        if first["type"] == "missing":
+            return f"{cls.file} has no {name!r}; download the folder again"
+        if first["loc"][0] in QUANTISED:
+            named = first["input"] if isinstance(first["input"], dict) else {}
+            kind = named.get("quant_method") or named.get("quantization_method") or value
+            return f"its weights are quantised ({name}: {kind}), which is not run here; {WAY_OUT[name]}"
+        if first["type"] == "literal_error":
+            way_out = WAY_OUT.get(name, "choose another checkpoint, or run it with transformers")
+            allowed = first["ctx"]["expected"]
+            return f"{cls.file} has {name} {value}, and only {allowed} is run here; {way_out}"
+        if first["type"] == "extra_forbidden":
+            return f"{cls.file} has {name} {value}, which is not known here; run it with the code it came with"
+        said = first["msg"].removeprefix("Value error, ")
+        said = said[:1].lower() + said[1:]
+        return f"{cls.file} has {name} {value}: {said}; put it right, or download the folder again"
+
+    @classmethod
+    def _others(cls, extra: Mapping[str, Any], where: str) -> list[str]:
+        """Fields that are not declared and that a note should tell. Raises BadCheckpoint."""
+        return [name for name in extra if name not in cls.ignored]
+
+    @classmethod
+    def effects(cls) -> dict[str, str]:
+        """What each field is: `read`, `only VALUES`, `said` or `no number` (for the tests and docs/checkpoints.md)."""
+        return {name: _effect(field.annotation, field.metadata) for name, field in cls.model_fields.items()}
+
+
+class Fields(Declared):
+    """The fields that every `config.json` may have; a subclass adds those of its model_type."""
 
     architectures: list[str] | None = None
     is_encoder_decoder: Literal[False] = False
@@ -111,82 +188,21 @@ class Fields(BaseModel):
     compression_config: Literal[None] = None
     per_layer_config: Literal[None] = None
 
-    def __init_subclass__(cls, published: str = "", **more: Any) -> None:
-        super().__init_subclass__(**more)
-        cls.published = published
-
     @classmethod
-    def read(cls, raw: Mapping[str, Any], where: str) -> Self:
-        """The fields of a config's JSON. Raises BadCheckpoint, in one sentence, for the first that can't be run.
-
-        Fields that neither this class nor transformers' knows are told in a note.
-        """
-        given = cls._by_their_names(raw, where)
-        try:
-            read = cls.model_validate(given)
-        except ValidationError as error:
-            raise BadCheckpoint(f"{where}: {cls._sentence(error)}") from None
-        cls._refuse_others(read.model_extra or {}, where)
-        return read
-
-    @classmethod
-    def _by_their_names(cls, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-        given = {name: value for name, value in raw.items() if name not in cls.aliases}
-        for other, name in cls.aliases.items():
-            if other in raw and given.setdefault(name, raw[other]) != raw[other]:
+    def _others(cls, extra: Mapping[str, Any], where: str) -> list[str]:
+        for name in OTHER_NUMBERS.keys() & extra.keys():
+            if extra[name] not in (None, OTHER_NUMBERS[name]):
                 raise BadCheckpoint(
-                    f"{where}: config.json has {name} {shown(raw[name])} and {other} {shown(raw[other])}, which are "
-                    "two names of one thing; remove the one that is wrong"
+                    f"{where}: config.json has {name} {shown(extra[name])}, which is another network than "
+                    f"transformers' {cls.published}; run it with the code it came with"
                 )
-        return given
-
-    @classmethod
-    def _sentence(cls, error: ValidationError) -> str:
-        """pydantic's first complaint as a sentence."""
-        first = error.errors(include_url=False, include_context=True)[0]
-        name = ".".join(str(part) for part in first["loc"] if not _is_type(part))
-        value = shown(first["input"])
-        if first["type"] == "missing":
-            return f"config.json has no {name!r}; download the folder again"
-        if first["loc"][0] in QUANTISED:
-            named = first["input"] if isinstance(first["input"], dict) else {}
-            kind = named.get("quant_method") or named.get("quantization_method") or value
-            return f"its weights are quantised ({name}: {kind}), which is not run here; {WAY_OUT[name]}"
-        if first["type"] == "literal_error":
-            way_out = WAY_OUT.get(name, "choose another checkpoint, or run it with transformers")
-            allowed = first["ctx"]["expected"]
-            return f"config.json has {name} {value}, and only {allowed} is run here; {way_out}"
-        if first["type"] == "extra_forbidden":
-            return f"config.json has {name} {value}, which is not known here; run it with the code it came with"
-        said = first["msg"].removeprefix("Value error, ")
-        said = said[:1].lower() + said[1:]
-        return f"config.json has {name} {value}: {said}; put it right, or download the folder again"
-
-    @classmethod
-    def _refuse_others(cls, extra: Mapping[str, Any], where: str) -> None:
-        unknown = []
-        for name, value in extra.items():
-            if name in OTHER_NUMBERS:
-                if value not in (None, OTHER_NUMBERS[name]):
-                    raise BadCheckpoint(
-                        f"{where}: config.json has {name} {shown(value)}, which is another network than transformers' "
-                        f"{cls.published}; run it with the code it came with"
-                    )
-            elif name != "model_type" and name not in PASSED_OVER and name not in cls.ignored:
-                unknown.append(name)
-        if unknown:
-            listed = ", ".join(sorted(shown(name, quoted=False) for name in unknown)[:8])
-            note(f"{where}: nothing reads these fields of config.json, here or in transformers: {listed}")
-
-    @classmethod
-    def effects(cls) -> dict[str, str]:
-        """What each field is: `read`, `only VALUES`, or `no number` (for the tests and docs/checkpoints.md)."""
-        return {name: _effect(field.annotation, field.metadata) for name, field in cls.model_fields.items()}
+        known = cls.ignored | PASSED_OVER | OTHER_NUMBERS.keys() | {"model_type"}
+        return [name for name in extra if name not in known]
 
 
 def _effect(annotation: Any, metadata: Iterable[Any]) -> str:
-    if any(isinstance(mark, _Without) for mark in metadata):
-        return "no number"
+    if marks := [mark for mark in metadata if isinstance(mark, _Mark)]:
+        return marks[0].effect
     allowed = _allowed(annotation)
     return "read" if allowed is None else "only " + ", ".join(_json(value) for value in allowed)
 
@@ -218,11 +234,11 @@ def shown(value: Any, *, quoted: bool = True) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def declared() -> dict[str, type[Fields]]:
+def declared() -> dict[str, type[Declared]]:
     """Every declared class by its own name, in the order of the files."""
-    found: dict[str, type[Fields]] = {}
+    found: dict[str, type[Declared]] = {}
     for module in iter_modules(__path__):
         for name, value in vars(import_module(f"{__name__}.{module.name}")).items():
-            if isinstance(value, type) and issubclass(value, Fields) and value.published:
+            if isinstance(value, type) and issubclass(value, Declared) and value.published:
                 found[name] = value
     return found
