@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from genarium.devices import pick_device
 from genarium.engines.summary import SummaryRequest
 from genarium.engines.text import Clock, Completion
 from genarium.errors import BadCheckpoint, first_line
+from genarium.progress import note
 
 USUAL_CONTEXT = 512
 """What T5 was trained on: a network with relative positions names no limit of its own."""
@@ -54,6 +56,10 @@ class Seq2SeqSummary:
         self.published: dict[str, Any] = dict((self.raw.get("task_specific_params") or {}).get("summarization") or {})
         t5 = "summarize: " if self.raw["model_type"] == "t5" else ""
         self.prefix: str = self.published.pop("prefix", t5)
+        # As transformers' own summaries did: what its generation has no name for does nothing.
+        self.published = {k: v for k, v in self.published.items() if hasattr(self.model.generation_config, k)}
+        if self.model.generation_config.do_sample or self.published.get("do_sample"):
+            note(f"{self.name} asks to draw words at random; here the likeliest are taken, the same every time")
 
     @staticmethod
     def opens(config: Mapping[str, Any]) -> bool:
@@ -84,14 +90,14 @@ class Seq2SeqSummary:
         for name in ("max_new_tokens", "num_beams", "length_penalty"):
             if (value := getattr(request, name)) is not None:
                 settings[name] = value
+        limits = self.model.generation_config
         if request.max_new_tokens is not None:
-            settings["max_length"] = None
-            settings["min_length"] = min(settings.get("min_length") or 0, request.max_new_tokens)
-        elif "max_length" not in settings and (self.model.generation_config.max_length or 0) <= 20:
+            settings.pop("max_length", None)  # of the two limits the one asked for counts; a least length stays
+        elif not (settings.keys() & {"max_length", "max_new_tokens"} or limits.max_new_tokens or limits.max_length):
             settings["max_new_tokens"] = USUAL_LENGTH  # the library's own default of 20 cuts in mid-sentence
-        made = self.model.generate(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **settings)
+        made = self._generate(inputs, settings)
         ids = made[0].tolist()
-        end = self.model.generation_config.eos_token_id
+        end = limits.eos_token_id
         ended = ids[-1] in (end if isinstance(end, list) else [end])
         written = self.tokenizer.decode(ids, skip_special_tokens=True)
         clock.tokens = len(ids) - 1  # without the one that starts the decoder
@@ -103,6 +109,19 @@ class Seq2SeqSummary:
             clock.tokens,
             clock.stats(0),
         )
+
+    def _generate(self, inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+        """Raises BadCheckpoint where the checkpoint asks for a way to generate that the library does not have."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a least length beyond the longest: the longest counts
+            try:
+                return self.model.generate(
+                    input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **settings
+                )
+            except (ValueError, TypeError, NotImplementedError) as error:
+                raise BadCheckpoint(
+                    f"{self.name} can't be generated with as its generation_config.json says: {first_line(error)}"
+                ) from None
 
     def _prefix(self, request: SummaryRequest) -> str:
         return self.prefix if request.prefix is None else request.prefix

@@ -207,6 +207,43 @@ def test_a_summary_is_what_transformers_generates(seq2seq: tuple[str, Path]) -> 
         assert done.method == "abstractive"
 
 
+LIMITS: list[dict[str, Any]] = [
+    {"min_length": 9, "num_beams": 2},
+    {"max_length": 7},
+    {"max_new_tokens": 5, "min_new_tokens": 4},
+    {"no_repeat_ngram_size": 2, "num_beams": 3, "length_penalty": 0.1, "early_stopping": True},
+    {"repetition_penalty": 3.0, "forced_bos_token_id": 7},
+    {"suppress_tokens": [5, 9, 11], "begin_suppress_tokens": [40], "encoder_no_repeat_ngram_size": 1},
+]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=json.dumps)
+def test_a_checkpoints_own_limits_count_as_in_transformers(limits: dict[str, Any], tmp_path: Path) -> None:
+    """An option takes the place of that limit, and of no other: a least length stays."""
+    folder = make_seq2seq(tmp_path, "bart")
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_length": 30} | limits))
+    reference, model = AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        model.final_logits_bias[0, 1] = 14.0  # would end at once
+    model.save_pretrained(folder)
+    text = "The king was angry. The prince wanted a wife."
+    inputs = reference(text, return_tensors="pt", return_token_type_ids=False)
+    for asked in ({}, {"max_new_tokens": 12}, {"num_beams": 4}):
+        with torch.inference_mode():
+            made = model.generate(**inputs, do_sample=False, **asked)
+        done = engines.open_summarizer(str(folder)).summarize(text, SummaryRequest(**asked))  # type: ignore[arg-type]
+        assert done.text == reference.decode(made[0], skip_special_tokens=True).strip(), asked
+
+
+def test_a_way_to_generate_that_the_library_lacks_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    folder = make_seq2seq(tmp_path, "bart")
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"penalty_alpha": 0.6, "top_k": 4}))
+    with pytest.raises(BadCheckpoint, match="as its generation_config"):
+        engines.open_summarizer(str(folder)).summarize("The king.", SummaryRequest(max_new_tokens=5))
+
+
 def test_a_text_longer_than_the_context_is_read_in_parts_and_said(tmp_path: Path) -> None:
     folder = make_seq2seq(tmp_path, "t5")
     engine: Any = engines.open_summarizer(str(folder))
