@@ -12,16 +12,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.checkpoints import rendering
 from genarium.errors import BadCheckpoint, BadInput
+from genarium.files import shortened
 from genarium.messages import Message
 from genarium.progress import note
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from tokenizers import Tokenizer
 
 PLAIN = """\
@@ -58,22 +58,29 @@ class ChatTemplate:
 
         Raises BadInput where the template refuses the conversation, BadCheckpoint where it is broken.
         """
-        from jinja2 import TemplateError, TemplateRuntimeError
-
-        compiled = _compile(self.source, self.today, self.where)
-        # Fresh copies: a template must not change the caller's messages.
-        values = {"messages": [dict(message) for message in messages], "add_generation_prompt": reply}
-        try:
-            return compiled.render(**dict(self.special), tools=None, documents=None, **values)
-        except TemplateRuntimeError as error:
-            raise self._broken(error) from None
-        except TemplateError as error:  # `raise_exception`: the template's own words
+        if self.today is not None:
+            _date(self.today)
+        values = {
+            **dict(self.special),
+            "messages": [dict(message) for message in messages],
+            "add_generation_prompt": reply,
+        }
+        found = rendering.render(self.source, self.today, values)
+        if "text" in found:
+            if not found["text"].strip():
+                raise self._broken("it makes nothing of this conversation")
+            return found["text"]
+        if found["kind"] == "refused":
             hint = "; leave out the system message" if messages and messages[0]["role"] == "system" else ""
             raise BadInput(
-                f"the chat template of {self.where} refuses this conversation: {str(error).rstrip('.')}{hint}"
-            ) from None
-        except Exception as error:  # a template is a program: it can fail in any way
-            raise self._broken(error) from None
+                f"the chat template of {self.where} refuses this conversation: {found['words'].rstrip('.')}{hint}"
+            )
+        if found["kind"] == "invalid":
+            raise BadCheckpoint(
+                f"the chat template of {self.where} is not valid Jinja ({shortened(found['words'], 200)}); put one "
+                "that is into its folder as chat_template.jinja, or choose the plain template"
+            )
+        raise self._broken(found["words"])
 
     def encode(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
         """The conversation's tokens up to where the reply begins.
@@ -119,14 +126,14 @@ class ChatTemplate:
         found = re.search("|".join(map(re.escape, self.control_tokens(tokenizer))) or "(?!)", behind)
         return tokenizer.token_to_id(found[0]) if found else None
 
-    def _broken(self, error: Exception) -> BadCheckpoint:
-        asks_date = "strftime_now" in str(error) and self.today is None
+    def _broken(self, words: str) -> BadCheckpoint:
+        asks_date = "strftime_now" in words and self.today is None
         way_out = (
             "it asks for today's date, so give one with date"
             if asks_date
-            else "put one that works into its folder as chat_template.jinja, or use --template plain"
+            else "put one that works into its folder as chat_template.jinja, or choose the plain template"
         )
-        return BadCheckpoint(f"the chat template of {self.where} fails ({type(error).__name__}: {error}); {way_out}")
+        return BadCheckpoint(f"the chat template of {self.where} fails ({shortened(words, 200)}); {way_out}")
 
 
 def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
@@ -141,14 +148,13 @@ def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
         except (OSError, UnicodeDecodeError) as error:
             raise BadCheckpoint(f"{file} can't be read ({error}); download the folder again") from None
     if isinstance(source, list):  # several by name: for tools, for documents, and for talking
-        source = {entry.get("name"): entry.get("template") for entry in source if isinstance(entry, dict)}.get(
-            "default"
-        )
+        named = [entry for entry in source if isinstance(entry, dict) and entry.get("name") == "default"]
+        source = named[-1].get("template") if named else None
     if not isinstance(source, str) or not source.strip():
         raise BadCheckpoint(
             f"{where} has no chat template, so it was probably never taught to talk; name a model that was (such as "
             "Qwen/Qwen2.5-0.5B-Instruct), put its template into the folder as chat_template.jinja, or ask for a "
-            "plain transcript with --template plain"
+            "plain transcript (template plain)"
         )
     return ChatTemplate(source, _special(path, config), where, today)
 
@@ -177,67 +183,6 @@ def _special(path: Path, config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             if name.endswith("_token") and isinstance(text, str):
                 found[name] = text
     return tuple(found.items())
-
-
-@lru_cache(maxsize=16)
-def _compile(source: str, today: str | None, where: str) -> Template:
-    """The template in the environment transformers gives it. Raises BadCheckpoint."""
-    from jinja2 import TemplateError, nodes
-    from jinja2.exceptions import SecurityError
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-    from jinja2.utils import Namespace
-
-    class Generation(Extension):
-        """`{% generation %}`: marks a reply for training; here its content is all there is to it."""
-
-        tags = {"generation"}  # noqa: RUF012 - Jinja's own way
-
-        def parse(self, parser: Parser) -> list[nodes.Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    class PlainNamespace(Namespace):
-        """Without names that begin with an underscore, which lead out of the sandbox."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__()
-            for name, value in dict(*args, **kwargs).items():
-                self[name] = value
-
-        def __setitem__(self, name: str, value: Any) -> None:
-            if isinstance(name, str) and name.startswith("_"):
-                raise SecurityError(f"a namespace has no place for {name!r}")
-            super().__setitem__(name, value)
-
-    def new_dict(*args: Any, **kwargs: Any) -> dict[Any, Any]:
-        return dict(*args, **kwargs)
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, **rest: Any) -> str:
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, **rest)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals |= {
-        "raise_exception": raise_exception,
-        "namespace": PlainNamespace,
-        "dict": new_dict,
-    }
-    if today is not None:
-        environment.globals["strftime_now"] = _date(today).strftime
-    try:
-        return environment.from_string(source)
-    except TemplateError as error:
-        raise BadCheckpoint(
-            f"the chat template of {where} is not valid Jinja ({error}); put one that is into its folder as "
-            "chat_template.jinja, or use --template plain"
-        ) from None
 
 
 def _date(today: str) -> date:
@@ -281,6 +226,6 @@ def _renamed(tokenizer: Tokenizer, names: dict[str, str]) -> Tokenizer:
 def _read_json(file: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

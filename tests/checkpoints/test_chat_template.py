@@ -112,7 +112,7 @@ def test_the_file_goes_before_the_config_and_the_default_before_other_names(tmp_
 
 
 def test_a_folder_without_a_template_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BadCheckpoint, match=r"starter/text has no chat template.*--template plain"):
+    with pytest.raises(BadCheckpoint, match=r"starter/text has no chat template.*template plain"):
         chat_template.load(tmp_path, "starter/text")
 
 
@@ -145,3 +145,50 @@ def test_a_template_that_fails_is_a_sentence(source: str, error: type[Exception]
 def test_a_date_that_is_none_is_refused() -> None:
     with pytest.raises(BadInput, match="2026-01-31, got 'tomorrow'"):
         ChatTemplate("x", today="tomorrow").render(conversation(None, [], "Hello"))
+
+
+HOSTILE = {
+    "nested ranges": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "lorem ipsum": "{{ lipsum(n=10000000) }}",
+    "a long text": "{{ 'a' * 10**10 }}",
+    "a wide format": "{{ '%01000000000d' % 1 }}",
+    "a wide centre": "{{ 'a' | center(10000000000) }}",
+    "a long list": "{% set l = [0] * 10**9 %}{{ l | length }}",
+    "doubled again and again": (
+        "{% set n = namespace(a='ab') %}{% for i in range(99) %}{% set n.a = n.a ~ n.a %}{% endfor %}{{ n.a }}"
+    ),
+    "a great number": "{{ 9 ** (9 ** 9) }}",
+    "brackets": "{{ " + "(" * 100_000 + ")" * 100_000 + " }}",
+    "lists in lists": "{{ " + "[" * 5_000 + "]" * 5_000 + " }}",
+    "out of the sandbox": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "half a character": "{{ '\\ud800' | tojson }}{{ undefined.x }}",
+    "nothing at all": "{% for message in messages %}{% endfor %} ",
+    "no Jinja": "{% for",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_template_ends_in_a_sentence(name: str) -> None:
+    template = ChatTemplate(HOSTILE[name], where="the model")
+    with pytest.raises(BadCheckpoint, match=r"^the chat template of the model (fails|is not valid)") as told:
+        template.render([{"role": "user", "content": "Hello"}])
+    assert len(str(told.value)) < 500
+
+
+def test_after_one_that_was_stopped_the_next_is_rendered() -> None:
+    with pytest.raises(BadCheckpoint, match="more time or memory"):
+        ChatTemplate(HOSTILE["nested ranges"]).render([{"role": "user", "content": "Hello"}])
+    assert ChatTemplate("{{ messages[0].content }}").render([{"role": "user", "content": "狐\n🦊"}]) == "狐\n🦊"
+
+
+def test_a_long_conversation_is_within_the_limits() -> None:
+    said = [{"role": "user", "content": "a long word " * 400_000}]
+    rendered = ChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}").render(said)
+    assert len(rendered) > 4_000_000
+
+
+def test_names_that_are_lists_and_nested_configs_are_no_template(tmp_path: Path) -> None:
+    for config in ('{"chat_template": [{"name": ["default"], "template": "a"}]}', "[" * 100_000):
+        (tmp_path / "tokenizer_config.json").write_text(config)
+        with pytest.raises(BadCheckpoint, match="no chat template"):
+            chat_template.load(tmp_path, "the model")
