@@ -151,7 +151,7 @@ def test_another_run_in_the_same_folder_is_refused_and_named(story: Path, tmp_pa
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_checkpoint(story: Path, tmp_path: Path) -> None:
-    with pytest.raises(GenariumError, match="not a number at step"):
+    with pytest.raises(GenariumError, match="not a finite number at step"):
         train_gpt(**options(story, tmp_path, learning_rate=1e9, steps=60, checkpoint_minutes=0))
     kept = load_file(tmp_path / state.FILE)
     assert all(torch.isfinite(t.float()).all() for name, t in kept.items() if name.startswith("model."))
