@@ -28,8 +28,8 @@ def index(
 ) -> None:
     """Index a folder of documents, to ask them.
 
-    It reads text, Markdown, HTML, PDF, Word, Excel, CSV and source code. Given again, it reads only what is new or
-    changed, and forgets what is gone. Stopped, it continues where it was.
+    It reads text, Markdown, HTML, PDF, Word, Excel, OpenDocument, EPUB, CSV and source code. Given again, it reads only
+    what is new or changed, and forgets what is gone. Stopped, it continues where it was.
     """
     from genarium.errors import BadInput
 

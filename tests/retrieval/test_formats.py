@@ -222,6 +222,11 @@ def test_tables_of_a_page_keep_their_headings_and_layouts_are_none() -> None:
     assert html("<table><tr><td><h1>Left</h1>one<td><p>two</p></table>") == "Left\n\none\n\ntwo"
 
 
+def test_a_heading_inside_a_heading_is_found_in_order() -> None:
+    document = documents.parse("a.html", b"<h1>One<div><h2>Two</h2></div></h1><p>text")
+    assert [section.start for section in document.sections] == [0, 5]
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -89,7 +89,7 @@ class Writer:
 
     def document(self) -> Document:
         """The document. Its pages are left out where there is only one."""
-        sections = self.sections
+        sections = sorted(self.sections, key=lambda section: section.start)  # one inside another ends first
         if self.title and (not sections or sections[0].start > 0):
             sections = [Section(0, self.title), *sections]
         pages = self.pages if len(self.pages) > 1 else []
