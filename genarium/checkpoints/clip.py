@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,21 +88,10 @@ def read_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
     return torch.tensor([row.ids for row in tokenizer.encode_batch(list(texts))])
 
 
-def load_preprocessing(path: Path) -> Pixels:
-    """What `preprocessor_config.json` says: the middle of a picture, whose shorter side is made `size` pixels.
-
-    Raises BadCheckpoint where it asks for anything else.
-    """
-    raw = folders.read_json(path / PREPROCESSING)
-    size = raw.get("size", VisionConfig().image_size)
-    sizes = [size] if isinstance(size, int) else [size.get(name) for name in ("shortest_edge", "height", "width")]
-    crop = raw.get("crop_size", size)
-    sizes += [crop] if isinstance(crop, int) else [crop.get(name) for name in ("shortest_edge", "height", "width")]
-    named = {value for value in sizes if value is not None}
-    done = all(raw.get(step, True) for step in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"))
-    if len(named) != 1 or not done or abs(raw.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6:
-        raise BadCheckpoint(f"{path / PREPROCESSING} asks for pictures in a way not known here; open it elsewhere")
-    return replace(pixels.read(path, named.pop()), crop=True)
+def load_preprocessing(path: Path, size: int) -> Pixels:
+    """What `preprocessor_config.json` says; `size` is the network's own. Raises BadCheckpoint, also for none."""
+    folders.read_json(path / PREPROCESSING)
+    return pixels.read(path, size, usual="CLIPImageProcessor")
 
 
 def save(

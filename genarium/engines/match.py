@@ -21,7 +21,7 @@ from genarium.checkpoints import clip as clip_layout
 from genarium.checkpoints import pixels
 from genarium.checkpoints import tokenizer as tokenizers
 from genarium.devices import pick_device
-from genarium.engines.word_maps import WHOLE, WordMaps, grad_cam, join, read_spans, relevance, spans_of
+from genarium.engines.word_maps import WordMaps, grad_cam, join, read_spans, relevance, spans_of
 from genarium.errors import BadInput
 from genarium.models.attention import watching
 from genarium.progress import emit, note
@@ -85,8 +85,7 @@ class BlipMatcher:
         grid = self.model.config.image.grid
         cam = grad_cam(maps[0], gradients[0])[:, 1:]  # the first state is the class token's
         grids = cam.unflatten(1, (grid, grid)).detach().cpu().numpy()
-        box = _square(picture) if self.pixels.crop else WHOLE
-        return WordMaps(text, *join(text, encoding.offsets, grids), box)
+        return WordMaps(text, *join(text, encoding.offsets, grids), self.pixels.box(picture))
 
     def method(self, layer: int | None = None) -> str:
         named = self._layer(layer)
@@ -118,7 +117,7 @@ class ClipMatcher:
     def __init__(self, path: Path, *, name: str = "", device: str | None = None):
         self.name, self.device = name or str(path), device or pick_device("auto")
         self.model = clip_layout.load(path, device=self.device)
-        self.pixels = clip_layout.load_preprocessing(path)
+        self.pixels = clip_layout.load_preprocessing(path, self.model.config.vision_config.image_size)
         self.tokenizer = clip_layout.load_tokenizer(path, config=self.model.config.text_config)
 
     @torch.inference_mode()
@@ -156,7 +155,7 @@ class ClipMatcher:
             maps[word] = stands_on[0, 1:].unflatten(0, (side, side)).cpu().numpy()
             emit("explaining", number, len(words), preview=word)
         joined = np.stack([maps[text[start:end]] for start, end in spans]).astype(np.float32)
-        return WordMaps(text, spans, joined, _square(picture))
+        return WordMaps(text, spans, joined, self.pixels.box(picture))
 
     def method(self, layer: int | None = None) -> str:
         return f"relevance of each word by itself, vision layers from {self._layer(layer)} up (Chefer et al. 2021)"
@@ -170,13 +169,6 @@ class ClipMatcher:
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         return clip_layout.read_tokens(self.tokenizer, texts).to(self.device)
-
-
-def _square(picture: Image) -> tuple[float, float, float, float]:
-    """The square in the middle, which is what is left where a picture is cropped."""
-    width, height = picture.size
-    across, down = (1 - min(width, height) / side for side in (width, height))
-    return across / 2, down / 2, 1 - across / 2, 1 - down / 2
 
 
 def _read(tokenizer: Tokenizer, text: str, name: str) -> Encoding:

@@ -82,7 +82,7 @@ def train_clip(
     torch.manual_seed(seed)
     if init_from is not None:
         model = layout.load(reads.path).requires_grad_(True)
-        preprocessing = layout.load_preprocessing(reads.path)
+        preprocessing = layout.load_preprocessing(reads.path, model.config.vision_config.image_size)
         words = layout.load_tokenizer(reads.path, config=model.config.text_config)
     else:
         text, words = layout.reading_with(reads.path, context=CONTEXT)

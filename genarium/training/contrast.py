@@ -52,7 +52,7 @@ class Contrast:
         self.identity: dict[str, Any] = {
             "data": source.identity,
             "network": asdict(model.config),
-            "objective": {"batch_size": batch_size, "preprocessing": asdict(preprocessing)},
+            "objective": {"batch_size": batch_size, "preprocessing": _identity(preprocessing)},
         }
         self.pictures, self.captions = distinct(source, tokenizer, N_CANDIDATES * N_GROUPS)
         if len(self.captions) < 2:
@@ -108,6 +108,11 @@ class Contrast:
                 torch.cat([self.model.encode_pictures(some) for some in pictures.split(64)]),
                 self.model.encode_texts(self.watched[part].to(device)),
             )
+
+
+def _identity(preprocessing: Pixels) -> dict[str, Any]:
+    """What decides the pixels of a run; what it never sets is left out, as it was before there was more to set."""
+    return {name: value for name, value in asdict(preprocessing).items() if name not in ("resized", "rescale")}
 
 
 def contrast(seen: Tensor, read: Tensor, logit_scale: Tensor, same: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def test_transformers_opens_what_is_written_with_its_words_and_pictures(kind: st
     assert torch.equal(tokens, entered["input_ids"])
     assert tokens.shape == (3, 12)
     pictures = preprocessing.scaled(pixels[None])
-    assert layout.load_preprocessing(tmp_path / "ours") == preprocessing
+    assert layout.load_preprocessing(tmp_path / "ours", 24) == preprocessing
     torch.testing.assert_close(pictures, entered["pixel_values"], atol=1e-5, rtol=1e-5)
     with torch.inference_mode():
         expected = opened.eval()(**entered).logits_per_image
@@ -165,7 +165,7 @@ def test_a_published_folders_words_are_the_same_when_written_again(tmp_path: Pat
 @pytest.mark.parametrize("size", [(40, 30), (25, 61), (24, 24), (9, 17)], ids=str)
 def test_pictures_of_any_shape_enter_as_in_transformers(size: tuple[int, int], tmp_path: Path) -> None:
     CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}).save_pretrained(tmp_path)
-    preprocessing = layout.load_preprocessing(tmp_path)
+    preprocessing = layout.load_preprocessing(tmp_path, 24)
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
     expected = CLIPImageProcessorPil.from_pretrained(tmp_path)(picture, return_tensors="pt")["pixel_values"]
@@ -206,10 +206,10 @@ def test_a_tokenizer_that_ends_texts_otherwise_is_refused(tmp_path: Path) -> Non
 
 
 def test_pictures_wanted_in_another_way_are_refused(tmp_path: Path) -> None:
-    for raw in ({"size": {"shortest_edge": 30}, "crop_size": 24}, {"size": 24, "do_center_crop": False}):
+    for raw in ({"size": {"shortest_edge": 30}, "crop_size": 30}, {"size": 24, "do_center_crop": False}):
         (tmp_path / layout.PREPROCESSING).write_text(json.dumps(raw))
-        with pytest.raises(BadCheckpoint, match="in a way not known here"):
-            layout.load_preprocessing(tmp_path)
+        with pytest.raises(BadCheckpoint, match="and the network takes 24 by 24 pixels"):
+            layout.load_preprocessing(tmp_path, 24)
 
 
 def test_it_starts_as_large_as_clips_authors_began() -> None:

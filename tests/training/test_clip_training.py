@@ -138,7 +138,7 @@ def test_transformers_gives_the_same_from_what_is_written(trained: tuple[Path, d
     with torch.inference_mode():
         expected = theirs.eval()(**entered)
         close = {"atol": 1e-5, "rtol": 1e-5}
-        found = layout.load_preprocessing(folder).tensor(pictures)
+        found = layout.load_preprocessing(folder, model.config.vision_config.image_size).tensor(pictures)
         torch.testing.assert_close(model.encode_pictures(found), expected.image_embeds, **close)
         torch.testing.assert_close(model.encode_texts(layout.read_tokens(words, texts)), expected.text_embeds, **close)
     assert float(expected.logits_per_image[0].argmax()) == 0
