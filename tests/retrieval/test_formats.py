@@ -222,6 +222,17 @@ def test_tables_of_a_page_keep_their_headings_and_layouts_are_none() -> None:
     assert html("<table><tr><td><h1>Left</h1>one<td><p>two</p></table>") == "Left\n\none\n\ntwo"
 
 
+def test_a_first_row_in_bold_is_a_heading_where_words_alone_do_not_tell() -> None:
+    rows = [("Task", "Owner"), ("Paint the fence", "Ada")]
+    said = ["Task: Paint the fence; Owner: Ada"]
+    bold = ["".join(f"<td><b>{one}</b>" for one in rows[0]), "".join(f"<td>{one}" for one in rows[1])]
+    assert html(f"<table><tr>{'<tr>'.join(bold)}</table>").split("\n") == said
+    cells = [[f"<w:tc>{p(r(one, '<w:b/>' if row is rows[0] else ''))}</w:tc>" for one in row] for row in rows]
+    table = "".join(f"<w:tr>{''.join(row)}</w:tr>" for row in cells)
+    assert shown(f"<w:tbl>{table}</w:tbl>").split("\n") == said
+    assert html("<table><tr><td>Name<td>Ada<tr><td>Home<td>London</table>").split("\n") == ["Name; Ada", "Home; London"]
+
+
 def test_a_heading_inside_a_heading_is_found_in_order() -> None:
     document = documents.parse("a.html", b"<h1>One<div><h2>Two</h2></div></h1><p>text")
     assert [section.start for section in document.sections] == [0, 5]

@@ -18,12 +18,15 @@ LONG = 60
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's text, and how many columns and rows it spans; `heading` where the file says that it is one."""
+    """A cell's text, and how many columns and rows it spans; `heading` where the file says that it is one, `bold`
+    where it only looks like one.
+    """
 
     text: str
     columns: int = 1
     rows: int = 1
     heading: bool = False
+    bold: bool = False
 
 
 @dataclass
@@ -101,7 +104,13 @@ class Grid:
             return 1
         if any(cell is not None and cell.heading for row in laid[marked:] for cell in row):
             return marked  # it says itself what is a heading
+        if not marked and len(laid) > 1 and _is_bold(laid[0]) and not _is_bold(laid[1]):
+            return 1
         return marked or int(_looks_like_headings([[cell.text if cell else "" for cell in row] for row in laid]))
+
+
+def _is_bold(row: list[Cell | None]) -> bool:
+    return all(cell.bold for cell in row if cell is not None and cell.text)
 
 
 def is_value(text: str) -> bool:

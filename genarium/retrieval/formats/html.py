@@ -273,7 +273,13 @@ class Page:
         for row in found:
             grid.rows.append(
                 [
-                    Cell(self.inner(cell), _span(cell, "colspan"), _rowspan(cell, row), _tag(cell) == "th")
+                    Cell(
+                        self.inner(cell),
+                        _span(cell, "colspan"),
+                        _rowspan(cell, row),
+                        _tag(cell) == "th",
+                        _is_bold(cell),
+                    )
                     for cell in row
                     if _tag(cell) in ("td", "th") and not _is_hidden(cell, _tag(cell))
                 ]
@@ -306,6 +312,13 @@ def _is_hidden(element: Any, tag: str) -> bool:
         return True
     style = element.get("style")
     return bool(style and re.search(r"(?i)(?:^|[;\s])display\s*:\s*none\b", style))
+
+
+def _is_bold(cell: Any) -> bool:
+    """Whether all that a cell says is in one bold element."""
+    strong = [one for one in cell if _tag(one)]
+    outside = (cell.text or "") + "".join(one.tail or "" for one in strong)
+    return bool(strong) and not outside.strip() and all(_tag(one) in ("b", "strong") for one in strong)
 
 
 def _rows(table: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from genarium.retrieval.documents import Document, Unreadable
@@ -247,7 +248,7 @@ class Word:
             merged = properties.get("w:vMerge")
             down = merged is not None and value(merged) != "restart"
             # rows=0 says that the cell is the one above going on; _merge puts them together.
-            found.append(Cell(self.inner(cell), columns, 0 if down else 1))
+            found.append(Cell(self.inner(cell), columns, 0 if down else 1, bold=_is_bold(cell)))
         return found
 
 
@@ -262,11 +263,11 @@ def _merge(grid: Grid) -> None:
                 top, place = above[column]
                 first = kept[top][place]
                 text = flat([first.text, cell.text])
-                kept[top][place] = Cell(text, first.columns, number - top + 1)
+                kept[top][place] = replace(first, text=text, rows=number - top + 1)
             else:
                 for spanned in range(column, column + min(cell.columns, 1000)):
                     above[spanned] = (number, len(line))
-                line.append(Cell(cell.text, cell.columns, 1))
+                line.append(replace(cell, rows=1))
             column += cell.columns
         kept.append(line)
     grid.rows = kept
@@ -290,6 +291,16 @@ def _inside(element: Any, wanted: str) -> Iterator[Any]:
             yield one
         elif kind(one) in WRAPPERS:
             yield from _inside(one, wanted)
+
+
+def _is_bold(cell: Any) -> bool:
+    """Whether all words of a cell are."""
+    runs = [
+        one
+        for one in cell.iter()
+        if kind(one) == "w:r" and any((t.text or "").strip() for t in one if kind(t) == "w:t")
+    ]
+    return bool(runs) and all(_has(run, "w:rPr", "w:b") for run in runs)
 
 
 def _has(element: Any, properties: str, name: str) -> bool:
