@@ -69,7 +69,7 @@ def parse(
     if strict and short:
         than = "the header" if header else "the first row"
         note(f"{name}: fewer cells than {than} in {listed(short)}; what is lacking is taken as empty")
-    rows = [[*record[:width], *[""] * (width - len(record))] for record in records]
+    rows = [row if len(row) == width else [*row[:width], *[""] * (width - len(row))] for row in records]
     if not header:
         return Delimited([str(number + 1) for number in range(width)], rows, numbers, chosen)
     return Delimited(rows[0], rows[1:], numbers[1:], chosen)
@@ -171,6 +171,8 @@ def _quotes_hold_cells(text: str, *, header: bool) -> bool:
 
 def _width(record: Sequence[str]) -> int:
     """How many cells there are up to the last that is not empty."""
+    if record and record[-1]:
+        return len(record)
     return next((place for place in range(len(record), 0, -1) if record[place - 1]), 0)
 
 
@@ -179,7 +181,7 @@ def _require_width(
 ) -> None:
     """Raises BadInput where a row has more cells than the first one has."""
     for number, record in zip(numbers, records, strict=True):
-        if (found := _width(record)) > width:
+        if len(record) > width and (found := _width(record)) > width:
             than = "the header has names" if header else "the first row has"
             shown = " | ".join(" ".join(cell.split()) for cell in record)
             raise BadInput(
