@@ -42,7 +42,7 @@ class Result(Sequence[Artefact]):
     @property
     def text(self) -> str:
         """What it says in words; of several artefacts, with an empty line between them."""
-        return "\n\n".join(artefact.words() for artefact in self.shown())
+        return "\n\n".join(artefact.in_words() for artefact in self.shown())
 
     @property
     def path(self) -> Path | None:

@@ -57,7 +57,7 @@ class Answer(Artefact):
     def formats(cls) -> tuple[str, ...]:
         return ()
 
-    def words(self) -> str:
+    def in_words(self) -> str:
         return self.text
 
     def title(self) -> str:

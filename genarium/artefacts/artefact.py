@@ -48,7 +48,7 @@ class Artefact(ABC):
         """The artefact as a file with this suffix, one of `formats`."""
         return self.content()
 
-    def words(self) -> str:
+    def in_words(self) -> str:
         """What it says: the text itself, a table as it is read, a picture's title."""
         return str(self)
 

@@ -30,7 +30,7 @@ class Png(Artefact):
     def formats(cls) -> tuple[str, ...]:
         return (cls.suffix, *OTHER_FORMATS)
 
-    def words(self) -> str:
+    def in_words(self) -> str:
         return self.title()
 
     def as_file(self, suffix: str) -> bytes:

@@ -43,7 +43,7 @@ class Text(Artefact):
     def formats(cls) -> tuple[str, ...]:
         return ()
 
-    def words(self) -> str:
+    def in_words(self) -> str:
         return self.text
 
     def title(self) -> str:

@@ -64,9 +64,13 @@ def _option(parameter: Parameter) -> click.Parameter:
     if parameter.type is bool:
         return click.Option([flag, parameter.name], is_flag=True, default=None, help=help_text)
     kind: click.ParamType[Any] = click.Choice(parameter.choices) if parameter.choices else TYPES[parameter.type]
-    named = {"shell_complete": models} if parameter.name == "model" else {}
     return click.Option(
-        [flag, parameter.name], type=kind, multiple=parameter.repeated, default=None, help=help_text, **named
+        [flag, parameter.name],
+        type=kind,
+        multiple=parameter.repeated,
+        default=None,
+        help=help_text,
+        shell_complete=models if parameter.name == "model" else None,
     )
 
 

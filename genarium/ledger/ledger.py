@@ -290,7 +290,7 @@ class Ledger:
         Raises BadInput where there is none.
         """
         entry = self.find(identifier)
-        with self._explained(), self._transaction():
+        with self._explained(), transaction(self.connection):
             self.connection.execute("DELETE FROM ratings WHERE artefact = ? OR other = ?", (entry.id, entry.id))
             self.connection.execute("DELETE FROM artefacts WHERE id = ?", (entry.id,))
             self.connection.execute(
