@@ -19,7 +19,7 @@ from genarium.checkpoints.state_dict import count
 from genarium.decoding import image_tokens
 from genarium.decoding.sampling import Sampling
 from genarium.devices import available_memory, compute_dtype, cpu_bfloat16, pick_device, total_memory
-from genarium.engines.image import ImageRequest, Limits, Picture, is_out_of_memory, tell_what_is_cut
+from genarium.engines.image import ImageRequest, Limits, Picture, is_out_of_memory, tell, tell_what_is_cut
 from genarium.engines.linear import use_decoding_linears
 from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadCheckpoint, BadInput
@@ -154,9 +154,9 @@ class DalleImage:
                 "different models, so download both again"
             )
         if encoded.cut:
-            tell_what_is_cut(self.name, "prompt", self.config.text_length, encoded.cut)
+            tell_what_is_cut(self.name, "prompt", self.config.text_length, encoded.cut, strict=request.strict)
         if encoded.dropped:
-            note(f"{self.name} reads plain English letters only; left out: “{encoded.dropped}”")
+            tell(f"{self.name} reads plain English letters only; left out: “{encoded.dropped}”", request.strict)
         plan, on_cpu = self._plan(request), not self._on_gpu
         if self.asked == "float16" and on_cpu:
             note("a CPU computes slowly or not at all in float16; float32 is used")

@@ -32,6 +32,7 @@ class ImageRequest:
     `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
     (greyscale) says which part of it is painted anew: white. Models that draw a picture's codes take `temperature` and
     `top_k`, or `truncation`, the probability that the likeliest codes hold. With `explain` each comes with its maps.
+    With `strict` a prompt that the model doesn't read whole, or has words it doesn't know, is refused.
     """
 
     prompt: str
@@ -48,6 +49,7 @@ class ImageRequest:
     top_k: int | None = None
     truncation: float | None = None
     explain: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Picture:
 @dataclass(frozen=True)
 class Limits:
     """What a model can do. `size` is what it was trained on; sizes are multiples of `multiple`, unless it is `fixed`.
+    One that `enlarges` draws at `size` from words, and larger pictures of that shape are this one enlarged.
 
     `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
     `samplers` those it runs with, the usual one first. `text` says whether it draws from words alone, `init` and `mask`
@@ -81,6 +84,7 @@ class Limits:
     size: Size
     multiple: int = 8
     fixed: bool = False
+    enlarges: bool = False
     steps: int | None = None
     guidance: float | None = None
     samplers: tuple[str, ...] = ()
@@ -126,7 +130,10 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
             "make the mask as large as the picture"
         )
     size = request.size or _usual_size(request, limits)
-    _require_fitting(size, limits, name)
+    if limits.enlarges and request.size is not None:
+        _require_enlargement(request.size, limits, name)
+    else:
+        _require_fitting(size, limits, name)
     settled = replace(
         request,
         size=size,
@@ -162,10 +169,23 @@ def with_unmasked(made: Image, request: ImageRequest) -> Image:
     return Pillow.composite(made, request.init, request.mask)
 
 
-def tell_what_is_cut(name: str, called: str, context: int, cut: str) -> None:
-    """What `name` does not read of the prompt (or what it is `called`), whose first `context` tokens it reads."""
-    shown = textwrap.shorten(cut, 200)
-    note(f"the {called} is longer than the {context} tokens that {name} reads; left out: “{shown}”")
+def tell_what_is_cut(name: str, called: str, context: int, cut: str, *, strict: bool = False) -> None:
+    """What `name` does not read of the prompt (or what it is `called`), whose first `context` tokens it reads.
+
+    Raises BadInput instead where `strict`.
+    """
+    tell(f"the {called} is longer than the {context} tokens that {name} reads; left out: “{_short(cut)}”", strict)
+
+
+def tell(sentence: str, strict: bool) -> None:
+    """What becomes of a prompt: a note, or where `strict`, BadInput."""
+    if strict:
+        raise BadInput(f"{sentence} (strict)")
+    note(sentence)
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, 200) if " " in text[:200] or len(text) < 200 else f"{text[:199]}…"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -177,6 +197,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
+ELSEWHERE = "CompVis/stable-diffusion-v1-4"
+"""Who draws what the starter can't."""
 NOTHING_TO_EXPLAIN = (
     "has no cross-attention from places to words that could be explained (the U-Nets of Stable Diffusion 1, 2 and XL "
     "and starter/image have)"
@@ -250,6 +272,17 @@ def _require_fitting(size: Size, limits: Limits, name: str) -> None:
         if side % limits.multiple or side < limits.multiple:
             near = [str(value) for value in (below, below + limits.multiple) if value > 0]
             raise BadInput(f"{called} must be a multiple of {limits.multiple}, got {side}; try {' or '.join(near)}")
+
+
+def _require_enlargement(size: Size, limits: Limits, name: str) -> None:
+    (width, height), (own_width, own_height) = size, limits.size
+    if width * own_height != height * own_width or width < own_width:
+        larger = max(own_width, width, -(-height * own_width // own_height))
+        near = _written((larger, larger * own_height // own_width))
+        raise BadInput(
+            f"{name} draws {_written(limits.size)} pixels, and larger pictures of that shape by enlarging it; got "
+            f"{_written(size)}: choose {near}, or a model that draws other shapes, such as {ELSEWHERE}"
+        )
 
 
 def _covering(picture: Image | None, size: Size) -> Image | None:

@@ -24,12 +24,12 @@ from genarium.checkpoints.find import find
 from genarium.checkpoints.folder import read_json
 from genarium.checkpoints.pipeline import INDEX
 from genarium.checkpoints.prompts import PromptEncoder
-from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.pictures import cover, to_pictures, to_tensor
 from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
-from genarium.engines.image import ImageRequest, Limits, Picture, with_unmasked
+from genarium.engines.image import ELSEWHERE, ImageRequest, Limits, Picture, Size, tell, with_unmasked
 from genarium.engines.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
@@ -38,8 +38,6 @@ from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.vae import AutoencoderConfig
 from genarium.progress import emit, is_heard, note
 
-ELSEWHERE = "CompVis/stable-diffusion-v1-4"
-"""Who draws what a small world lacks."""
 PREVIEWS = 6
 """At most so many pictures on the way are decoded, for whoever watches."""
 WORK_COPIES = 48
@@ -67,6 +65,7 @@ class LatentImage:
         return Limits(
             size=(side, side),
             multiple=self.pictures.factor,
+            enlarges=isinstance(self.pictures, ThumbnailsConfig),
             steps=int(self.index["steps"]),
             guidance=float(self.index["guidance"]),
             samplers=(self.process.sampler, *(name for name in SAMPLERS if name != self.process.sampler)),
@@ -77,7 +76,7 @@ class LatentImage:
         )
 
     def memory(self, request: ImageRequest) -> int:
-        width, height = request.size or self.limits.size
+        width, height = self._drawn_at(request)
         weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
         if isinstance(self.pictures, AutoencoderConfig):
             return weights + width * height * self.pictures.block_out_channels[0] * 4 * WORK_COPIES
@@ -90,18 +89,19 @@ class LatentImage:
         """As the protocol says."""
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
+        if self.index.get("world") == "scenes":
+            _tell_of_other_worlds(request.prompt, self.name, request.strict)
+        whole, request = request, self._as_drawn(request)
         denoiser, autoencoder, prompts = self._parts
         for prompt in (request.prompt, request.negative_prompt):
             if lost := prompts.cut(prompt):
-                note(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}")
-        if self.index.get("world") == "scenes":
-            _tell_of_other_worlds(request.prompt, self.name)
+                tell(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}", request.strict)
         with torch.inference_mode():
             states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
         guidance = self.limits.guidance if request.guidance is None else request.guidance
         width, height = request.size or self.limits.size
-        # What is there already, and other sizes, are not planned.
-        planner = self._planner if request.init is None and (width, height) == self.limits.size else None
+        # What is there already is not planned.
+        planner = self._planner if request.init is None else None
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
             source = torch.Generator().manual_seed(seed)
@@ -117,8 +117,27 @@ class LatentImage:
             watched = _watched(denoise, denoiser, looked) if request.explain else denoise
             with torch.inference_mode():
                 pixels = self._paint(request, row, source, watched, autoencoder, asked)
+            if whole is not request:
+                pixels = _enlarged(pixels, whole)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
             yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
+
+    def _drawn_at(self, request: ImageRequest) -> Size:
+        """The size that is drawn at: thumbnails know their own, and where a picture is begun from about its area."""
+        size = request.size or self.limits.size
+        return self.limits.size if self.limits.enlarges and size[0] == size[1] else size
+
+    def _as_drawn(self, request: ImageRequest) -> ImageRequest:
+        """The request at the size that is drawn; the same object where that is the size asked for. Says which."""
+        size, own = self._drawn_at(request), "x".join(map(str, self.limits.size))
+        if size == request.size:
+            if size != self.limits.size:
+                note(f"{self.name} learned at {own} pixels: of other sizes it knows less, and repeats or leaves out")
+            return request
+        asked = "x".join(map(str, request.size or ()))
+        note(f"{self.name} draws {own} pixels; {asked} is that enlarged, without more detail")
+        init, mask = (None if picture is None else cover(picture, size) for picture in (request.init, request.mask))
+        return replace(request, size=size, init=init, mask=mask)
 
     def _paint(
         self,
@@ -220,13 +239,32 @@ def _read_index(path: Path) -> dict[str, Any]:
     return index
 
 
-def _tell_of_other_worlds(prompt: str, name: str) -> None:
-    """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
-    from genarium.data.scenes import parse
+def _enlarged(pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
+    """The picture at the size asked for, and outside of a mask the one that was given."""
+    assert request.size is not None
+    made = Pillow.fromarray(pixels).resize(request.size, Pillow.Resampling.LANCZOS)
+    return np.asarray(with_unmasked(made, request))
 
-    if unknown := parse(prompt).unknown:
-        words = ", ".join(f"“{word}”" for word in unknown)
-        note(f"{name} has only seen composed scenes, without {words}; a model of the whole world: --model {ELSEWHERE}")
+
+def _tell_of_other_worlds(prompt: str, name: str, strict: bool) -> None:
+    """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
+    from genarium.data.languages import foreign
+    from genarium.data.scenes import parse, stand_ins
+    from genarium.data.scenes.captions import article
+
+    parsed = parse(prompt)
+    for word, kind in stand_ins(prompt):
+        note(f"{name} knows no {word}, and draws {article(kind)} {kind} for it")
+    if not parsed.unknown:
+        return
+    if not parsed.ask.things and parsed.ask.background is None:
+        language = foreign(prompt)
+        why = f"reads English alone, and this looks like {language}" if language else "knows no word of this prompt"
+        way = "put it into English" if language else f"a model of the whole world: {ELSEWHERE}"
+        tell(f"{name} {why}: what it draws has nothing to do with it; {way}", strict)
+        return
+    words = ", ".join(f"“{word}”" for word in parsed.unknown)
+    tell(f"{name} has only seen composed scenes, without {words}; a model of the whole world: {ELSEWHERE}", strict)
 
 
 def _mask(mask: Any, factor: int, device: str) -> Tensor:

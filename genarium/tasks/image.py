@@ -75,6 +75,9 @@ def image(
     explain: Annotated[
         bool, Doc("also show where the denoiser looked for each word; -o NAME.png, .html or .npz is then of that")
     ] = False,
+    strict: Annotated[
+        bool, Doc("refuse a prompt with words that the model doesn't know or doesn't read, in place of a note")
+    ] = False,
     grid_size: Annotated[str | None, Doc("COLUMNSxROWS of the contact sheet [default: by the number]")] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
@@ -115,6 +118,7 @@ def image(
             top_k=top_k,
             truncation=truncation,
             explain=explain,
+            strict=strict,
         ),
         engine,
     )

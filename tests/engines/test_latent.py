@@ -88,11 +88,33 @@ def test_guidance_is_that_of_both_prompts_alone(folder: Path) -> None:
     assert np.abs(plain - padded).max() <= 1
 
 
-def test_other_sizes_and_the_refusal_of_those_that_do_not_fit(folder: Path) -> None:
+def test_latents_are_drawn_at_other_sizes_and_thumbnails_enlarged_or_refused(folder: Path) -> None:
     engine = LatentImage(folder)
-    assert made(engine, size=(48, 20))[0].shape == (20, 48, 3)
-    with pytest.raises(BadInput, match="multiple of 4, got 22"):
-        made(engine, size=(22, 32))
+    notes: list[str] = []
+    with listening(lambda event: notes.append(event.preview) if event.stage == "note" else None):
+        if (folder / "unet").exists():
+            assert made(engine, size=(48, 20))[0].shape == (20, 48, 3)
+            with pytest.raises(BadInput, match="multiple of 4, got 22"):
+                made(engine, size=(22, 32))
+            assert "learned at 32x32 pixels" in notes[0]
+            return
+        for size, instead in (((48, 20), "48x48"), ((16, 16), "32x32"), ((20, 90), "90x90")):
+            with pytest.raises(BadInput, match=f"draws 32x32 pixels.* choose {instead}, or a model that draws"):
+                made(engine, size=size)
+        own, larger = made(engine, size=(32, 32))[0], made(engine, size=(70, 70))[0]
+        enlarged = Image.fromarray(own).resize((70, 70), Image.Resampling.LANCZOS)
+        assert np.array_equal(larger, np.asarray(enlarged))
+        assert len(notes) == 1
+        assert "draws 32x32 pixels; 70x70 is that enlarged" in notes[0]
+
+
+def test_what_is_outside_of_a_mask_stays_as_it_was_in_an_enlarged_picture(folder: Path) -> None:
+    start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8))
+    mask = Image.new("L", (96, 96))
+    mask.paste(255, (0, 48, 96, 96))
+    [pixels] = made(LatentImage(folder), size=(96, 96), init=start, mask=mask)
+    assert np.array_equal(pixels[:48], np.asarray(start)[:48])
+    assert not np.array_equal(pixels[48:], np.asarray(start)[48:])
 
 
 def test_a_picture_to_start_from_is_left_the_more_the_stronger(folder: Path) -> None:
@@ -137,7 +159,7 @@ def test_words_outside_of_a_small_world_are_named_with_who_draws_them(
         made(engine, prompt="a bat at night")
     about = [line for line in said if "composed scenes" in line]
     assert len(about) == told
-    assert all("without “unicorn”, “paris”; a model of the whole world: --model CompVis" in line for line in about)
+    assert all("without “unicorn”, “paris”; a model of the whole world: CompVis" in line for line in about)
 
 
 def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
@@ -193,11 +215,40 @@ def test_what_has_a_planner_is_drawn_by_the_plan_of_its_seed(planned: Path, tmp_
     assert np.array_equal(made(engine, guidance=1.0)[0], expected)
 
 
-def test_pictures_that_are_there_and_other_sizes_are_not_planned(planned: Path, tmp_path: Path) -> None:
+def test_pictures_that_are_there_are_not_planned(planned: Path, tmp_path: Path) -> None:
     engine, free = LatentImage(planned), without_planner(planned, tmp_path / "free")
-    start = Image.new("RGB", (32, 32), "red")
-    for asked in ({"init": start, "strength": 0.5}, {"size": (32, 48)}):
-        assert np.array_equal(made(engine, **asked)[0], made(free, **asked)[0])
+    asked = {"init": Image.new("RGB", (32, 32), "red"), "strength": 0.5}
+    assert np.array_equal(made(engine, **asked)[0], made(free, **asked)[0])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "refused"),
+    [
+        ("a red bus at night", None, False),
+        ("flying batman with colorful sky", "knows no batman, and draws a superhero for it", False),
+        ("two hawks", "knows no hawk, and draws an eagle for it", False),
+        ("a unicorn at night", "without “unicorn”; a model of the whole world: CompVis/", True),
+        ("qwerty zxcv", "knows no word of this prompt: what it draws has nothing to do with it", True),
+        ("一只飞翔的鸟", "reads English alone, and this looks like Chinese", True),
+        ("ein fliegender Vogel", "reads English alone, and this looks like German", True),
+    ],
+)
+def test_what_a_world_of_scenes_lacks_is_said_before_anything_is_loaded(
+    planned: Path, prompt: str, said: str | None, refused: bool
+) -> None:
+    engine = LatentImage(planned)
+    engine.index["world"] = "scenes"
+    heard: list[str] = []
+    with listening(lambda event: heard.append(f"{event.stage} {event.preview}")):
+        made(engine, prompt=prompt)
+        notes = [one for one in heard if one.startswith("note")]
+        assert [said is not None and said in one for one in notes] == [True] * (said is not None)
+        assert not notes or heard.index(notes[0]) == 0
+        if refused:
+            heard.clear()
+            with pytest.raises(BadInput, match="strict"):
+                made(engine, prompt=prompt, strict=True)
+            assert not any(one.startswith("denoising") for one in heard)
 
 
 def test_a_planner_of_other_words_is_refused(planned: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genarium.data.scenes.ask import Ask, Wanted
-from genarium.data.scenes.parse import Parsed, parse
+from genarium.data.scenes.parse import Parsed, parse, stand_ins
 from genarium.data.scenes.world import Scene, Thing, World, is_held_out
 
-__all__ = ["Ask", "Parsed", "Scene", "Thing", "Wanted", "World", "is_held_out", "parse"]
+__all__ = ["Ask", "Parsed", "Scene", "Thing", "Wanted", "World", "is_held_out", "parse", "stand_ins"]

@@ -65,6 +65,20 @@ def _lexicon() -> dict[Phrase, tuple[str, str]]:
     return {tuple(phrase.split()): meaning for phrase, meaning in entries.items()}
 
 
+_STAND_INS = tuple(
+    "batman superman hawk falcon moth bumblebee wasp sparrow spaceship mallard pigeon beetle hare ape lamb "
+    "tortoise ferry yacht jet tangerine mandarin coach".split()
+)
+"""Words for things that are drawn as the kind nearest to them."""
+
+
+def stand_ins(prompt: str) -> list[tuple[str, str]]:
+    """The words of a prompt for things that have no kind of their own, and the kind each is drawn as."""
+    words = set(re.findall(r"[\w'-]+", prompt.lower()))
+    lexicon = _lexicon()
+    return [(word, lexicon[(word,)][1]) for word in _STAND_INS if (word,) in lexicon and {word, plural(word)} & words]
+
+
 _LONGEST = 6
 
 

@@ -206,7 +206,7 @@ class DiffusersImage(FolderImage):
 
     def _tell_what_is_cut(self, request: ImageRequest) -> None:
         def tell(called: str, context: int, cut: str) -> None:
-            tell_what_is_cut(self.name, called, context, cut)
+            tell_what_is_cut(self.name, called, context, cut, strict=request.strict)
 
         tell_of_cuts(self._pipeline_for(request), self.family, request.prompt, request.negative_prompt, tell)
 
