@@ -15,6 +15,7 @@ import torch
 
 from genarium.engines.diffusers import DiffusersImage
 from genarium.engines.diffusers.families import FAMILIES
+from genarium.engines.diffusers.prompts import tell_of_cuts
 from genarium.engines.image import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
@@ -80,38 +81,67 @@ def test_every_family_has_a_folder(made: Made) -> None:
     assert all(kinds & set(family.classes) for family in FAMILIES)
 
 
-# Prompts longer than the encoders read. Those without latents of words (a pooled text alone) are seen through less.
-@pytest.mark.parametrize("name", [name for name in FOLDERS if "inpainting" not in name and "Fill" not in name])
-def test_what_is_said_to_be_cut_is_not_read_and_what_is_not_is(made: Made, name: str) -> None:
-    engine = open_(made(name))
-    side = SIDES.get(name, 64)
-    asked: dict[str, Any] = {"size": (side, side)}
-    if not engine.limits.text:
-        asked |= {"init": table.start(side)} | ({"strength": 1.0} if engine.limits.strength else {})
-    letters = "".join(chr(97 + (number * number + number // 7) % 26) for number in range(700))
-    prompt = " ".join(letters)
-    said = notes_of(lambda: draw(engine, prompt, **asked))
-    cut = [one for one in said if "longer than" in one]
-    assert len(cut) == 1
-    left_out = settle_cut(engine, prompt, asked)
-    kept = prompt.removesuffix(left_out).strip()
-    assert prompt.endswith(left_out)
-    assert 50 < len(kept) < len(prompt)
-    whole = draw(engine, prompt, **asked)
-    assert np.array_equal(draw(engine, kept, **asked), whole)
-    assert not notes_of(lambda: draw(engine, kept, **asked))
-    assert notes_of(lambda: draw(engine, f"{kept} z", **asked))
+class Seen(Exception):
+    """What the denoiser was given, which is all that a test wants of a drawing."""
 
 
-def settle_cut(engine: DiffusersImage, prompt: str, asked: dict[str, Any]) -> str:
-    """All that is cut, of which a note shows the beginning."""
-    from genarium.engines.diffusers.prompts import tell_of_cuts
-
+def read_of(engine: DiffusersImage, prompt: str, request: ImageRequest) -> tuple[list[torch.Tensor], str]:
+    """What the denoiser is given of a prompt, and what is said to be cut of it."""
     cuts: list[str] = []
-    request = settle(ImageRequest(prompt, (1,), steps=1, **asked), engine)
+    seen: list[torch.Tensor] = []
+    engine._load(engine._plan(request))
     pipeline = engine._pipeline_for(request)
+    network = next(
+        getattr(pipeline, name) for name in ("prior_prior", "unet", "transformer") if hasattr(pipeline, name)
+    )
+
+    def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        seen.extend(one for one in tensors((args, kwargs)))
+        raise Seen
+
+    hook = network.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        with pytest.raises(BadCheckpoint, match="Seen"):
+            engine._paint(replace(request, prompt=prompt), 0, 1)
+    finally:
+        hook.remove()
     tell_of_cuts(pipeline, engine.family, prompt, "", lambda called, tokens, cut: cuts.append(cut))
-    return cuts[0]
+    return seen, "".join(cuts)
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value.clone()]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [one for part in inner for one in tensors(part)]
+
+
+def same(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    return all(one.shape == other.shape and torch.equal(one, other) for one, other in zip(ones, others, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if "inpainting" not in name and "Fill" not in name])
+def test_what_is_said_to_be_cut_is_not_read_and_the_rest_is(made: Made, name: str) -> None:
+    engine, side = open_(made(name)), SIDES.get(name, 64)
+    starts: dict[str, Any] = {} if engine.limits.text else {"init": table.start(side)}
+    request = settle(ImageRequest("a", (1,), steps=2, size=(side, side), **starts), engine)
+    prompt = " ".join(chr(97 + (number * number + number // 7) % 26) for number in range(700))
+    read, cut = read_of(engine, prompt, request)
+    kept = prompt.removesuffix(cut)
+    assert prompt.endswith(cut)
+    assert 50 < len(kept) < len(prompt)
+    assert same(read, read_of(engine, kept + "".join("q" if one != " " else " " for one in cut), request)[0])
+    last = kept.rstrip()
+    changed = last[:-1] + ("y" if last[-1] != "y" else "x") + kept[len(last) :]
+    assert not same(read, read_of(engine, changed + cut, request)[0])
+    assert not read_of(engine, last, request)[1]
+
+
+def test_what_is_cut_is_said(made: Made) -> None:
+    engine = open_(made("PixArt-α"))
+    said = notes_of(lambda: draw(engine, "a b c d e f g h " * 20 + "red bird", size=(256, 256), steps=2))
+    assert len(said) == 1
+    assert said[0].startswith("the prompt is longer than the 120 tokens that it reads; left out: “h a b")
 
 
 @pytest.mark.parametrize(
