@@ -36,6 +36,25 @@ def emit(stage: str, done: int = 0, total: int | None = None, preview: Any = Non
         listener(Event(stage, done, total, preview, item))
 
 
+_check: ContextVar[Callable[[], None] | None] = ContextVar("genarium_check", default=None)
+
+
+def alive() -> None:
+    """Say that the work goes on, where it tells nothing else for a while: what nobody waits for any more ends here."""
+    if (check := _check.get()) is not None:
+        check()
+
+
+@contextmanager
+def ended_by(check: Callable[[], None]) -> Iterator[None]:
+    """Inside the block `alive` calls `check`, which raises where the work is to end."""
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
+
 def is_heard() -> bool:
     """Whether anyone listens, where a preview costs something to make."""
     return _listener.get() is not None

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from genarium.progress import alive
+
 
 def by_length(lengths: Sequence[int], *, max_tokens: int = 4096) -> Iterator[list[int]]:
     """Places in `lengths`, shortest first, in batches of at most `max_tokens` positions with their padding.
@@ -16,10 +18,12 @@ def by_length(lengths: Sequence[int], *, max_tokens: int = 4096) -> Iterator[lis
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and lengths[place] * (len(batch) + 1) > max_tokens:
+            alive()
             yield batch
             batch = []
         batch.append(place)
     if batch:
+        alive()
         yield batch
 
 

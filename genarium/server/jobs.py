@@ -85,10 +85,14 @@ class Job:
 
     # On the thread that carries it out
 
-    def listen(self, event: Event) -> None:
-        """The run's listener. Raises Stopped once nobody wants the result any more."""
+    def check(self) -> None:
+        """Raises Stopped once nobody wants the result any more."""
         if self._stop.is_set():
             raise Stopped
+
+    def listen(self, event: Event) -> None:
+        """The run's listener. Raises Stopped once nobody wants the result any more."""
+        self.check()
         told: dict[str, Any] = {"item": event.item, "done": event.done, "total": event.total}
         if event.stage == "note":
             self.tell("note", {"text": event.preview})

@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from genarium.errors import BadInput
+from genarium.progress import ended_by
 from genarium.run import run
 from genarium.server.errors import Refused
 from genarium.server.jobs import DONE, FAILED, PARKED, STOPPED, Job, Stopped
@@ -179,7 +180,7 @@ class Queue:
 
         job.begin()
         try:
-            with sharing() if shared else contextlib.nullcontext():
+            with sharing() if shared else contextlib.nullcontext(), ended_by(job.check):
                 result = run(job.recipe, listener=job.listen)
         except Stopped:
             self._end(job, PARKED if job.parking else STOPPED)

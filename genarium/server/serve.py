@@ -17,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from genarium.errors import BadInput
-from genarium.files import reason
+from genarium.files import reason, shortened
 from genarium.ledger import Ledger
 from genarium.server import logs
 from genarium.server.app import application
@@ -132,9 +132,11 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, settings.port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:  # a name that can't be looked up
         why = reason(error) if isinstance(error, OSError) else str(error)
-        raise BadInput(f"can't listen on {host} port {settings.port}: {why}; choose another with --port") from None
+        raise BadInput(
+            f"can't listen on {shortened(host)} port {settings.port}: {why}; choose another with --port"
+        ) from None
 
 
 def _leave() -> None:

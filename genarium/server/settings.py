@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from genarium.errors import BadInput
+from genarium.files import shortened
 
 HARMLESS = ("ham", "harmless", "neutral", "no", "none", "normal", "not toxic", "ok", "positive", "safe", "non-toxic")
 """Labels of a classifier that moderation takes for no objection, in lower case."""
@@ -48,8 +49,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.keys and not is_loopback(self.host):
             raise BadInput(
-                f"--host {self.host} is open to other machines; give --api-key (or GENARIUM_API_KEY) so that only who "
-                "knows it may use the server, or leave out --host to serve this machine alone"
+                f"--host {shortened(self.host)} is open to other machines; give --api-key (or GENARIUM_API_KEY) so "
+                "that only who knows it may use the server, or leave out --host to serve this machine alone"
             )
         for key in self.keys:
             if len(key) < 8 or not key.isascii() or not key.isprintable() or " " in key:

@@ -11,13 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from genarium.engines.batching import by_length
 from genarium.engines.text import StopWatcher
 from genarium.ledger import Ledger
 from genarium.server import keys as keys_module
 from genarium.server import queue as queues
 from genarium.server.keys import Guesses
 from tests.server.conftest import Running, Serve
-from tests.server.test_guard import KEY, TEXT
+from tests.server.test_guard import KEY, TEXT, connected, head_of
 from tests.server.test_jobs import slow, until
 
 __all__ = ["slow"]
@@ -299,3 +300,21 @@ def test_finished_jobs_take_no_more_memory_than_is_kept_for_them(
     monkeypatch.setattr(desk, "KEPT_BYTES", int(one.size * 2.5))
     assert server.http.post("/v1/tasks/text?wait=0", json=TEXT).status_code == 202
     assert len([job for job in server.desk.jobs.values() if job.ended]) <= 3
+
+
+def test_work_that_tells_nothing_ends_after_its_client_left(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = 0
+
+    def run(*_: object, **__: object) -> None:
+        nonlocal batches
+        while True:
+            for _batch in by_length([4096] * 100):  # as encoders go through texts
+                batches += 1
+                time.sleep(0.01)
+
+    monkeypatch.setattr(queues, "run", run)
+    body = b'{"texts": ["a film"]}'
+    with connected(server) as client:
+        client.sendall(head_of(len(body), "/v1/tasks/embed") + body)
+        assert until(lambda: batches > 0)
+    assert until(lambda: server.desk.queue.running() == 0), "it goes on for nobody"

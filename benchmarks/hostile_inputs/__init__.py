@@ -1,0 +1,1 @@
+"""Hostile inputs by kind: a module a kind, each with `inputs(folder)`; see `hostile.py`."""
