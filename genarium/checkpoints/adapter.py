@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.checkpoints.fields import shown
+from genarium.checkpoints.fields.adapter import WAY_OUT, Lora
+from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 
@@ -23,33 +27,31 @@ if TYPE_CHECKING:
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
-# What changes how a low-rank matrix is applied, and is not known here; empty or false in a plain LoRA.
-UNKNOWN = ("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "layer_replication", "target_parameters")
 
 
 def is_adapter(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> Lora:
     """`adapter_config.json`. Raises BadCheckpoint where it is damaged or of a kind not known here."""
-    file = path / CONFIG
-    try:
-        config = json.loads(file.read_text("utf-8"))
-        kind, base = config["peft_type"], config["base_model_name_or_path"]
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    raw = _read_json(path / CONFIG)
+    if (kind := raw.get("peft_type")) != "LORA":
         raise BadCheckpoint(
-            f"{file} can't be read as an adapter's config ({error}); download the folder again"
-        ) from None
-    if kind != "LORA" or any(config.get(name) for name in UNKNOWN):
-        what = next((name for name in UNKNOWN if config.get(name)), f"peft_type {kind}")
-        raise BadCheckpoint(
-            f"{path} is an adapter with {what}, and only plain LoRA is opened here; merge it into its base with peft "
-            "(merge_and_unload) and name the merged folder"
+            f"{path} is an adapter with peft_type {shown(kind)}, and only LoRA is opened here; {WAY_OUT}"
         )
-    if not base or not isinstance(base, str):
-        raise BadCheckpoint(f"{file} does not say what it is an adapter of; put that under base_model_name_or_path")
+    config = Lora.read(raw, str(path))
+    if not config.base_model_name_or_path:
+        raise BadCheckpoint(
+            f"{path / CONFIG} does not say what it is an adapter of; put that under base_model_name_or_path"
+        )
     return config
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    from genarium.checkpoints.folder import read_json  # which asks here whether a folder is an adapter
+
+    return read_json(file)
 
 
 def base_sha256(path: Path) -> dict[str, str]:
@@ -61,44 +63,109 @@ def base_sha256(path: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in named.items() if Path(name).name == name}
 
 
-def merged(path: Path, base: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The base's tensors with the adapter's put in: W + scale · B A, and whole modules in place of the base's.
+def merged(
+    path: Path,
+    base: Mapping[str, Tensor],
+    prefix: str,
+    *,
+    is_transposed: Callable[[str], bool] = lambda name: False,
+) -> Stored:
+    """The base's tensors with the adapter's put in, as the network with PEFT's layers computes.
 
-    `prefix` (`bert.`) is what the names in `base` lack. Raises BadCheckpoint where the adapter is damaged or of
-    another base.
+    W + scale · B A for low-rank matrices, and whole modules and biases in place of the base's. `prefix` (`bert.`) is
+    what the names in `base` lack; `is_transposed` tells which of its matrices are stored as (in, out), as GPT-2's are.
+    Raises BadCheckpoint where the adapter is damaged, of another base, or has a tensor that nothing here reads.
     """
     import torch
+
+    config, stored, out = read_config(path), _tensors(path), Stored(base)
+    adapted: dict[str, str] = {}
+    for key in stored:
+        name = key.removeprefix(PREFIX).removeprefix(prefix)
+        module, _, part = name.partition(".lora_")
+        if not part:  # a bias, or a module of its own
+            out[name.replace(".base_layer.", ".").replace(".modules_to_save.default.", ".")] = stored[key].float()
+        elif part in ("A.weight", "embedding_A"):
+            adapted[module] = key.partition(".lora_")[0]
+    for module, whole in adapted.items():
+        _merge(out, module, whole, stored, config, path, is_transposed(f"{module}.weight"))
+    stored.refuse_left_over(path)
+    if not all(torch.isfinite(tensor).all() for name, tensor in out.items() if tensor is not base.get(name)):
+        raise BadCheckpoint(f"{path} holds values that are not numbers; download the folder again")
+    return out
+
+
+def _tensors(path: Path) -> Stored:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = read_config(path)
+    if not (path / WEIGHTS).is_file():
+        from genarium.checkpoints.folder import refuse_pickles
+
+        refuse_pickles(path, WEIGHTS)
     try:
-        stored = load_file(path / WEIGHTS)
+        return Stored(load_file(path / WEIGHTS))
     except (SafetensorError, OSError, ValueError) as error:
         raise BadCheckpoint(f"{path / WEIGHTS} is damaged or missing ({error}); download the folder again") from None
-    out = dict(base)
-    for key, tensor in stored.items():
-        name = key.removeprefix(PREFIX).removeprefix(prefix)
-        if name.endswith(".lora_B.weight"):
-            continue
-        if not name.endswith(".lora_A.weight"):
-            if "lora_" in name:
-                raise BadCheckpoint(f"{path}: {key} is not of a plain LoRA; merge it with peft (merge_and_unload)")
-            out[name] = tensor.float()
-            continue
-        target = name.replace(".lora_A.weight", ".weight")
-        up = stored.get(key.replace(".lora_A.", ".lora_B."))
-        if target not in base or up is None or base[target].shape != (up.shape[0], tensor.shape[1]):
-            raise BadCheckpoint(
-                f"{path}: {key} does not fit its base {config['base_model_name_or_path']}; it was trained over "
-                "another one, so put that one's name under base_model_name_or_path"
-            )
-        rank = tensor.shape[0]
-        scale = config.get("lora_alpha", rank) / (math.sqrt(rank) if config.get("use_rslora") else rank)
-        out[target] = base[target].float() + scale * (up.float() @ tensor.float())
-    if not all(torch.isfinite(out[name]).all() for name in out.keys() - base.keys()):
-        raise BadCheckpoint(f"{path} holds values that are not numbers; download the folder again")
-    return out
+
+
+def _merge(out: Stored, module: str, whole: str, stored: Stored, config: Lora, path: Path, transposed: bool) -> None:
+    """Put one layer's matrices into `out`; `whole` is its name in the adapter's file."""
+    import torch
+
+    target, bias = f"{module}.weight", f"{module}.bias"
+    down, up = stored.get(f"{whole}.lora_A.weight"), stored.get(f"{whole}.lora_B.weight")
+    embeds = down is None
+    if embeds:  # an embedding's rows are its inputs
+        down, up = stored.get(f"{whole}.lora_embedding_A"), stored.get(f"{whole}.lora_embedding_B")
+    flipped = transposed or embeds
+    weight = out[target].float() if target in out else None
+    weight = weight.t() if weight is not None and flipped else weight
+    if weight is None or down is None or up is None or weight.shape != (up.shape[0], down.shape[1]):
+        raise BadCheckpoint(
+            f"{path}: {whole}.lora_A.weight does not fit its base {config.base_model_name_or_path}; it was trained "
+            "over another one, so put that one's name under base_model_name_or_path"
+        )
+    scale = _scale(config, whole.removeprefix(PREFIX), down.shape[0])
+    if not embeds:
+        weight = _without_beginning(weight, config.init_lora_weights, down.shape[0], scale)
+    weight = weight + scale * (up.float() @ down.float())
+    if config.use_dora:
+        magnitude = stored.get(f"{whole}.lora_magnitude_vector")
+        if magnitude is None or embeds:
+            raise BadCheckpoint(f"{path}: {whole} has no lora_magnitude_vector, as use_dora needs it; {WAY_OUT}")
+        weight = magnitude.float()[:, None] / torch.linalg.norm(weight, dim=1, keepdim=True) * weight
+    out[target] = weight.t().contiguous() if flipped else weight
+    shift = stored.get(f"{whole}.lora_B.bias")
+    if shift is not None:
+        if bias not in out:
+            raise BadCheckpoint(f"{path}: {whole}.lora_B.bias is of a layer whose base has no bias; {WAY_OUT}")
+        out[bias] = out[bias].float() + scale * shift.float()
+
+
+def _scale(config: Lora, module: str, rank: int) -> float:
+    """What the product of this module's matrices is multiplied by."""
+    patterns = config.alpha_pattern or {}
+    fits = (alpha for name, alpha in patterns.items() if re.match(rf"(.*\.)?({name})$", module))
+    alpha = next(fits, config.lora_alpha)
+    return alpha / (math.sqrt(rank) if config.use_rslora else rank)
+
+
+def _without_beginning(weight: Tensor, begun: bool | str, rank: int, scale: float) -> Tensor:
+    """The base's matrix (out, in) as training began with it: without what the adapter began with.
+
+    PiSSA (Meng et al. 2024, arXiv:2404.02948) begins with the largest singular values, OLoRA (Büyükakyüz 2024,
+    arXiv:2406.01775) with the first part of a QR decomposition, times the scale; the base keeps the rest.
+    """
+    import torch
+
+    if begun == "pissa":
+        u, s, v = torch.linalg.svd(weight, full_matrices=False)
+        return weight - u[:, :rank] * s[:rank] @ v[:rank]
+    if begun == "olora":
+        q, r = torch.linalg.qr(weight)
+        return weight - scale * (q[:, :rank] @ r[:rank])
+    return weight
 
 
 def write(

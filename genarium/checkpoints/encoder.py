@@ -303,7 +303,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Stored]:
     raw = described(path)
     prefix = f"{raw['model_type']}."
     if adapter.is_adapter(path):
-        return raw, Stored(adapter.merged(path, _read(base_of(path))[1], prefix))
+        return raw, adapter.merged(path, _read(base_of(path))[1], prefix)
 
     def plain(name: str) -> str:
         return re.sub(r"LayerNorm\.(gamma|beta)$", _of_norm, name.removeprefix(prefix))

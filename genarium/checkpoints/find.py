@@ -67,7 +67,10 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
 
 def base_of(path: Path) -> Path:
     """The folder that the adapter in `path` was trained over. Raises ModelNotFound, BadCheckpoint."""
-    reference = str(adapter.read_config(path)["base_model_name_or_path"])
+    config = adapter.read_config(path)
+    reference = str(config.base_model_name_or_path)
+    if config.revision and "@" not in reference and not Path(reference).is_dir():
+        reference = f"{reference}@{config.revision}"
     try:
         _, folder = _locate(reference, "encoder")
     except ModelNotFound as error:

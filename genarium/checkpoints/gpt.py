@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.checkpoints import adapter, find
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints.gpt_config import MODEL_TYPES, layout_of, query_scale, read_config, write_config
 from genarium.checkpoints.tensors import Stored
@@ -33,9 +34,10 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     raw = folders.read_config(path)
     config = read_config(raw, str(path))
     model_type = raw["model_type"]
-    prefix = "transformer." if model_type == "gpt2" else "model."
-    stored = folders.read_tensors(path).renamed(lambda name: name.removeprefix(prefix), path)
+    stored = _stored(path, config, model_type)
     config = replace(config, tie_embeddings=_ties(stored, config, model_type))
+    if adapter.is_adapter(path):  # it may bring new tokens
+        config = replace(config, vocab_size=len(stored[f"{_top(model_type)['embedding']}.weight"]))
     with torch.device("meta"):
         model = GPT(config)
     tied = {"head.weight": "embedding.weight"} if config.tie_embeddings else {}
@@ -55,12 +57,29 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     return model.requires_grad_(False).eval()
 
 
+def _stored(path: Path, config: GPTConfig, model_type: str) -> Stored:
+    """The tensors by their names without the network's prefix; of an adapter, its base's with the adapter merged."""
+    prefix = "transformer." if model_type == "gpt2" else "model."
+    if not adapter.is_adapter(path):
+        return folders.read_tensors(path).renamed(lambda name: name.removeprefix(prefix), path)
+    base = _stored(find.base_of(path), config, model_type)
+    out = adapter.merged(path, base, prefix, is_transposed=lambda name: model_type == "gpt2" and name.startswith("h."))
+    head, embedding = (f"{_top(model_type)[part]}.weight" for part in ("head", "embedding"))
+    if config.tie_embeddings and head not in out and embedding in base and out[embedding] is not base[embedding]:
+        out[head] = base[embedding]  # an adapted embedding is the head's no more
+    return out
+
+
+def _top(model_type: str) -> dict[str, str]:
+    return GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
+
+
 def _ties(stored: Stored, config: GPTConfig, model_type: str) -> bool:
     """Whether head and embedding are one matrix: where the config says so, and no head of its own is stored.
 
     As transformers has it, a stored head that differs counts more than the config, and one of the two is enough.
     """
-    top = GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
+    top = _top(model_type)
     head, embedding = f"{top['head']}.weight", f"{top['embedding']}.weight"
     if not config.tie_embeddings or head not in stored:
         return config.tie_embeddings

@@ -61,9 +61,10 @@ def folder_of(path: Path) -> Path:
     return base_of(path) if adapter.is_adapter(path) and not own else path
 
 
-def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:
+def end_tokens(path: Path, tokenizer: Tokenizer, vocab_size: int | None = None) -> frozenset[int]:
     """The token ids that end a text, from generation_config.json, config.json and tokenizer_config.json.
 
+    `vocab_size` is the network's, where it is not the config's.
     Where the first two name none, it is the one that transformers' config class has.
     """
     raw = read_config(path)
@@ -75,8 +76,8 @@ def end_tokens(path: Path, tokenizer: Tokenizer) -> frozenset[int]:
     named = tokenizer_config.read(folder_of(path)).eos_token
     if named is not None and (found := tokenizer.token_to_id(named.content)) is not None:
         ids.add(found)
-    vocab_size = raw.get("vocab_size", usual.get("vocab_size", 0))
-    return frozenset(i for i in ids if 0 <= i < vocab_size)
+    size = vocab_size or raw.get("vocab_size", usual.get("vocab_size", 0))
+    return frozenset(i for i in ids if 0 <= i < size)
 
 
 def fields_of(raw: Mapping[str, Any]) -> dict[str, Any]:

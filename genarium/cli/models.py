@@ -68,7 +68,7 @@ def show_model(reference: str, as_json: bool) -> None:
     else:
         over = ""
         if adapter.is_adapter(found.path):
-            over = f", an adapter over {adapter.read_config(found.path)['base_model_name_or_path']}"
+            over = f", an adapter over {adapter.read_config(found.path).base_model_name_or_path}"
         click.echo(
             printable(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
         )

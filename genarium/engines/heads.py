@@ -44,7 +44,7 @@ class NativeHead:
         brings = False
         if adapter.is_adapter(path):
             brings = layout.adapter_outputs(path, config["model_type"]) is not None
-            task = adapter.read_config(path).get("task_type")
+            task = adapter.read_config(path).task_type
             if task not in (None, "SEQ_CLS", "FEATURE_EXTRACTION"):
                 return False
             if brings and not (path / "config.json").is_file():

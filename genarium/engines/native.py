@@ -42,7 +42,7 @@ class NativeText:
         if self.device == "cpu":
             use_decoding_linears(self.model)
         self.tokenizer = tokenizer.load(path)
-        self.end_tokens = tokenizer.end_tokens(path, self.tokenizer)
+        self.end_tokens = tokenizer.end_tokens(path, self.tokenizer, self.model.config.vocab_size)
         added = self.tokenizer.get_added_tokens_decoder().items()
         self.special = {number: token.content for number, token in added if token.special}
         self.generation = generation.read(path)

@@ -131,3 +131,24 @@ def test_a_token_beyond_the_network_is_refused(made: Make) -> None:
         list(engine.write(["a <|new|>"], TextRequest(max_new_tokens=2)))
     message = [{"role": "user", "content": "hello"}]
     assert list(engine.reply(message, ChatRequest(max_new_tokens=2)))  # type: ignore[arg-type]
+
+
+def test_an_adapter_writes_and_replies_with_its_base_s_tokenizer_and_template(made: Make, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    base = made()
+    torch.manual_seed(2)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules=["q_proj"]))
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter) if parameter.requires_grad else 0
+    model.save_pretrained(tmp_path)
+    engine = NativeText(tmp_path, device="cpu")
+    ids = torch.tensor([engine.tokenizer.encode("The fox").ids])
+    out = model.eval().generate(input_ids=ids, max_new_tokens=24, do_sample=False, pad_token_id=0)[0].tolist()
+    assert "The fox" + greedy(engine, "The fox")[0] == engine.tokenizer.decode(out)
+    message = [{"role": "user", "content": "hello"}]
+    replies = [
+        NativeText(folder, device="cpu").reply(message, ChatRequest(max_new_tokens=9)) for folder in (base, tmp_path)
+    ]  # type: ignore[arg-type]
+    counts = [next(reply).prompt_tokens for reply in replies]
+    assert counts[0] == counts[1]

@@ -101,6 +101,8 @@ class Declared(BaseModel):
     published: ClassVar[str] = ""
     file: ClassVar[str] = "config.json"
     """What it is called in messages."""
+    way_out: ClassVar[str] = "choose another checkpoint, or run it with transformers"
+    """Of a value that is not run here."""
     aliases: ClassVar[Mapping[str, str]] = {}
     """Other names of fields (transformers' `attribute_map`)."""
     ignored: ClassVar[frozenset[str]] = frozenset()
@@ -151,9 +153,11 @@ class Declared(BaseModel):
             kind = named.get("quant_method") or named.get("quantization_method") or value
             return f"its weights are quantised ({name}: {kind}), which is not run here; {WAY_OUT[name]}"
         if first["type"] == "literal_error":
-            way_out = WAY_OUT.get(name, "choose another checkpoint, or run it with transformers")
+            way_out = WAY_OUT.get(name, cls.way_out)
             allowed = first["ctx"]["expected"]
             return f"{cls.file} has {name} {value}, and only {allowed} is run here; {way_out}"
+        if first["type"] == "none_required":
+            return f"{cls.file} has {name} {value}, which is not run here; {cls.way_out}"
         if first["type"] == "extra_forbidden":
             return f"{cls.file} has {name} {value}, which is not known here; run it with the code it came with"
         said = first["msg"].removeprefix("Value error, ")
