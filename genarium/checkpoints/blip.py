@@ -17,6 +17,7 @@ from torch import Tensor
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints import vit
 from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.checkpoints.fields.image_text import Blip, BlipText, BlipVision
 from genarium.checkpoints.pixels import Pixels
 from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
@@ -26,6 +27,11 @@ from genarium.models.encoder import EncoderConfig
 
 M = TypeVar("M", Captioner, Matcher)
 TIED = {"out.weight": "text.embedding.weight"}
+
+OUTPUT = {
+    "text_decoder.cls.predictions.decoder.weight": "text_decoder.bert.embeddings.word_embeddings.weight",
+    "text_decoder.cls.predictions.decoder.bias": "text_decoder.cls.predictions.bias",
+}
 
 Kind = Literal["captioner", "matcher"]
 
@@ -89,28 +95,27 @@ def save(model: Captioner | Matcher, path: Path, pixels: Pixels, *, dtype: torch
 
 def read_config(raw: Mapping[str, Any], where: str) -> BlipConfig:
     """The `BlipConfig` a published `config.json` describes. What it leaves out is as in transformers' classes."""
-    text, image = raw.get("text_config") or {}, raw.get("vision_config") or {}
-    for side in (text, image):
-        if side.get("hidden_act", "gelu") not in ACTIVATIONS:
-            raise BadCheckpoint(f"{where}: the native BLIP does not know the activation {side['hidden_act']!r}")
+    pair = Blip.read(raw, where)
+    text = BlipText.read(pair.text_config or {}, f"{where}: text_config")
+    image = BlipVision.read(pair.vision_config or {}, f"{where}: vision_config")
     return BlipConfig(
-        image=vit.read_config(image, image_size=384, activation=ACTIVATIONS[image.get("hidden_act", "gelu")]),
+        image=vit.read_config(image),
         text=EncoderConfig(
-            vocab_size=text.get("vocab_size", 30524),
-            context_length=text.get("max_position_embeddings", 512),
+            vocab_size=text.vocab_size,
+            context_length=text.max_position_embeddings,
             n_types=0,
-            n_layers=text.get("num_hidden_layers", 12),
-            n_heads=text.get("num_attention_heads", 8),
-            d_model=text.get("hidden_size", 768),
-            d_ff=text.get("intermediate_size", 3072),
-            norm_eps=text.get("layer_norm_eps", 1e-12),
-            activation=ACTIVATIONS[text.get("hidden_act", "gelu")],
-            dropout=text.get("hidden_dropout_prob", 0.0),
+            n_layers=text.num_hidden_layers,
+            n_heads=text.num_attention_heads,
+            d_model=text.hidden_size,
+            d_ff=text.intermediate_size,
+            norm_eps=text.layer_norm_eps,
+            activation=ACTIVATIONS[text.hidden_act],
+            dropout=text.hidden_dropout_prob,
             pooler=False,
         ),
-        start_token=text.get("bos_token_id", 30522),
-        end_token=text.get("sep_token_id", 102),
-        projection=raw.get("image_text_hidden_size", 256),
+        start_token=text.bos_token_id,
+        end_token=text.sep_token_id,
+        projection=pair.image_text_hidden_size,
     )
 
 
@@ -225,4 +230,8 @@ def _filled(model: M, path: Path, dtype: torch.dtype, device: str, tied: Mapping
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     folders.fill(model, fetch, path, dtype, device, tied=tied)
+    for own, same in OUTPUT.items():  # stored a second time by some
+        if own in stored and not torch.equal(stored[own], folders.require(stored, same, path)):
+            raise BadCheckpoint(f"{path}: {own} is not {same}, as its config.json says; run it with transformers")
+    stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()

@@ -18,13 +18,13 @@ from torch import Tensor
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints import pixels
 from genarium.checkpoints import tokenizer as tokenizers
+from genarium.checkpoints.fields.image_text import Clip, ClipText, ClipVision
 from genarium.checkpoints.pixels import Pixels
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
 
 T = TypeVar("T", TextConfig, VisionConfig)
-ACTIVATIONS = ("quick_gelu", "gelu")
 PREPROCESSING = "preprocessor_config.json"
 
 
@@ -35,6 +35,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
         model = CLIP(config)
     stored = folders.read_tensors(path)
     folders.fill(model, lambda name: folders.require(stored, name, path), path, dtype, device)
+    stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
 
@@ -135,11 +136,11 @@ def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
         raise BadCheckpoint(f"{where} holds a {raw['model_type']}, not a clip")
     # The first folders say it all a second time under another name, and that one counts.
     text, vision = (raw.get(f"{name}_dict") or raw.get(name) or {} for name in ("text_config", "vision_config"))
-    usual = CLIPConfig()
+    usual, pair = CLIPConfig(), Clip.read(raw, where)
     return CLIPConfig(
-        _tower(TextConfig, text, where),
-        _tower(VisionConfig, vision, where),
-        projection_dim=raw.get("projection_dim", usual.projection_dim),
+        _tower(TextConfig, text, ClipText, f"{where}: text_config"),
+        _tower(VisionConfig, vision, ClipVision, f"{where}: vision_config"),
+        projection_dim=pair.projection_dim or usual.projection_dim,
         logit_scale_init_value=raw.get("logit_scale_init_value", usual.logit_scale_init_value),
     )
 
@@ -156,16 +157,11 @@ def write_config(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def _tower(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
+def _tower(kind: type[T], raw: Mapping[str, Any], declared: type[ClipText] | type[ClipVision], where: str) -> T:
     """What is not said is the default, as in transformers."""
+    said = declared.read(raw, where)
     known = {field.name: raw[field.name] for field in fields(kind) if raw.get(field.name) is not None}
-    for name, value in known.items():
-        if name == "hidden_act":
-            if value not in ACTIVATIONS:
-                raise BadCheckpoint(f"{where}: the native CLIP does not know the activation {value!r}")
-        elif not isinstance(value, int | float):
-            raise BadCheckpoint(f"{where}: the native CLIP takes one number as {name}, got {value!r}")
-    return kind(**known)
+    return kind(**{name: getattr(said, name, value) for name, value in known.items()})
 
 
 def _cut_and_pad(tokenizer: Tokenizer, config: TextConfig) -> None:

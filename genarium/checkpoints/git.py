@@ -12,6 +12,8 @@ from torch import Tensor
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints import vit
 from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.checkpoints.fields.image_text import Git as GitFields
+from genarium.checkpoints.fields.image_text import GitVision
 from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import EncoderConfig
@@ -26,45 +28,49 @@ def opens(path: Path) -> bool:
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Git:
     """Frozen, in evaluation mode. Raises BadCheckpoint where a part is missing, damaged or of another shape."""
-    config = read_config(folders.read_config(path), str(path))
+    raw = folders.read_config(path)
+    config = read_config(raw, str(path))
     with torch.device("meta"):
         model = Git(config)
     stored = folders.read_tensors(path)
-    if "output.weight" not in stored:  # tied to the words
-        stored["output.weight"] = folders.require(stored, "git.embeddings.word_embeddings.weight", path)
+    if raw.get("tie_word_embeddings"):
+        words = folders.require(stored, "git.embeddings.word_embeddings.weight", path)
+        if not torch.equal(stored.get("output.weight", words), words):
+            raise BadCheckpoint(
+                f"{path} has an output layer of its own, and its config.json says that it is the words' table; run it "
+                "with transformers"
+            )
+        stored["output.weight"] = words
 
     def fetch(name: str) -> Tensor:
         parts = [folders.require(stored, part, path) for part in published_names(name)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     folders.fill(model, fetch, path, dtype, device)
+    stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
 
 def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
     """The `GitConfig` a published `config.json` describes. What it leaves out is as in transformers' classes."""
-    image = raw.get("vision_config") or {}
-    acts = raw.get("hidden_act", "gelu"), image.get("hidden_act", "quick_gelu")
-    if unknown := [name for name in acts if name not in ACTIVATIONS]:
-        raise BadCheckpoint(f"{where}: the native GIT does not know the activation {unknown[0]!r}")
+    fields = GitFields.read(raw, where)
+    image = GitVision.read(fields.vision_config or {}, f"{where}: vision_config")
     return GitConfig(
-        image=vit.read_config(
-            image, image_size=224, activation=ACTIVATIONS[acts[1]], patch_bias=False, first_norm=True
-        ),
+        image=vit.read_config(image, patch_bias=False, first_norm=True),
         text=EncoderConfig(
-            vocab_size=raw.get("vocab_size", 30522),
-            context_length=raw.get("max_position_embeddings", 1024),
+            vocab_size=fields.vocab_size,
+            context_length=fields.max_position_embeddings,
             n_types=0,
-            n_layers=raw.get("num_hidden_layers", 6),
-            n_heads=raw.get("num_attention_heads", 12),
-            d_model=raw.get("hidden_size", 768),
-            d_ff=raw.get("intermediate_size", 3072),
-            norm_eps=raw.get("layer_norm_eps", 1e-12),
-            activation=ACTIVATIONS[acts[0]],
+            n_layers=fields.num_hidden_layers,
+            n_heads=fields.num_attention_heads,
+            d_model=fields.hidden_size,
+            d_ff=fields.intermediate_size,
+            norm_eps=fields.layer_norm_eps,
+            activation=ACTIVATIONS[fields.hidden_act],
             pooler=False,
         ),
-        start_token=raw.get("bos_token_id", 101),
-        end_token=raw.get("eos_token_id", 102),
+        start_token=fields.bos_token_id,
+        end_token=fields.eos_token_id,
     )
 
 

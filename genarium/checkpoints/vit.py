@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from genarium.checkpoints.encoder import ACTIVATIONS as TEXT_ACTIVATIONS
+from genarium.checkpoints.fields.image_text import BlipVision, GitVision
 from genarium.models.encoder import Activation
 from genarium.models.vit import ViTConfig
 
@@ -20,16 +20,16 @@ BLOCK = {
 }
 
 
-def read_config(raw: Mapping[str, Any], *, image_size: int, activation: Activation, **more: Any) -> ViTConfig:
-    """What a published `vision_config` describes; `image_size` is that of a folder which names none."""
+def read_config(fields: BlipVision | GitVision, **more: Any) -> ViTConfig:
+    """What a published `vision_config` describes."""
     return ViTConfig(
-        image_size=raw.get("image_size", image_size),
-        patch_size=raw.get("patch_size", 16),
-        n_layers=raw.get("num_hidden_layers", 12),
-        n_heads=raw.get("num_attention_heads", 12),
-        d_model=raw.get("hidden_size", 768),
-        d_ff=raw.get("intermediate_size", 3072),
-        norm_eps=raw.get("layer_norm_eps", 1e-5),
-        activation=activation,
+        image_size=fields.image_size,
+        patch_size=fields.patch_size,
+        n_layers=fields.num_hidden_layers,
+        n_heads=fields.num_attention_heads,
+        d_model=fields.hidden_size,
+        d_ff=fields.intermediate_size,
+        norm_eps=fields.layer_norm_eps,
+        activation=ACTIVATIONS[fields.hidden_act],
         **more,
     )

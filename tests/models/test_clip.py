@@ -187,9 +187,9 @@ def test_the_first_folders_say_their_config_a_second_time_and_leave_defaults_out
     ("raw", "said"),
     [
         ({"model_type": "bert"}, "holds a bert"),
-        ({"model_type": "clip", "text_config": {"hidden_act": "relu"}}, "activation 'relu'"),
-        ({"model_type": "clip", "vision_config": {"image_size": [24, 32]}}, "one number as image_size"),
-        ({"model_type": "clip", "text_config": {"eos_token_id": [1, 2]}}, "one number as eos_token_id"),
+        ({"model_type": "clip", "text_config": {"hidden_act": "relu"}}, "hidden_act 'relu'"),
+        ({"model_type": "clip", "vision_config": {"image_size": [24, 32]}}, r"image_size \[24, 32\]"),
+        ({"model_type": "clip", "text_config": {"eos_token_id": [1, 2]}}, r"eos_token_id \[1, 2\]"),
     ],
 )
 def test_a_network_it_can_not_be_is_refused(raw: dict[str, Any], said: str) -> None:
