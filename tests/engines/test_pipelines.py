@@ -151,6 +151,7 @@ def test_what_is_cut_is_said(made: Made) -> None:
         ("Stable Diffusion 3", {"size": (64, 56)}, "height must be a multiple of 16, got 56; try 48 or 64"),
         ("Z-Image", {"size": (72, 64)}, "width must be a multiple of 16"),
         ("Qwen-Image", {"size": (72, 64)}, "width must be a multiple of 16"),
+        ("PixArt-α", {"steps": 1}, "takes at least 2 steps, got 1"),
         ("Kandinsky 2.2", {"size": (72, 64)}, "width must be a multiple of 64"),
         ("DeepFloyd IF, stage I", {"size": (128, 128)}, "makes pictures of 64x64 only"),
         ("FLUX.1 dev", {"negative_prompt": "sky"}, "takes no negative prompt"),

@@ -102,6 +102,8 @@ class DiffusersImage(FolderImage):
         Tiles change an image a little, so that the machine's size decides on them, not what is free just now: the
         same recipe gives the same bytes. Reading from disk changes no byte.
         """
+        if request.steps == 1 and not self.family.one_step and self.limits.samplers != ("own",):
+            raise BadInput(f"{self.name} takes at least 2 steps, got 1")
         work = memory.work(self.folder, request.size or self.limits.size, request.guidance, self.dtype)
         tiled = work.tiles < work.whole and (
             self._weights + max(work.denoising, work.whole) > memory.total(self.device) // 2

@@ -37,7 +37,8 @@ class Family:
     `guidance` is how a scale is read: "compared" with the negative prompt, above `compares_above`; "embedded", told to
     the network; "beside" compares only where a negative prompt is given (the pipeline's `true_cfg_scale`). `strength`
     says whether an image to start from is changed by a strength, `masks_by_channels` that a mask takes a U-Net of
-    its own, of nine channels. `heun` whether flow matching may take that sampler, `step_takes` what the pipeline gives
+    its own, of nine channels. `one_step` whether other samplers than a distilled one's
+    take a single step. `heun` whether flow matching may take that sampler, `step_takes` what the pipeline gives
     each sampler's step. `options` is what every call is given.
     """
 
@@ -55,6 +56,7 @@ class Family:
     compares_above: float = 1.0
     strength: bool = True
     masks_by_channels: bool = False
+    one_step: bool = True
     heun: bool = False
     step_takes: tuple[str, ...] = ()
     explain: bool = False
@@ -126,7 +128,7 @@ FAMILIES = (
         pack=2,
         side=1024,
     ),
-    Family("PixArt-α", "PixArtAlphaPipeline", reads={"tokenizer": T5}, multiple=8, options=AS_WRITTEN),
+    Family("PixArt-α", "PixArtAlphaPipeline", reads={"tokenizer": T5}, multiple=8, one_step=False, options=AS_WRITTEN),
     Family("PixArt-Σ", "PixArtSigmaPipeline", reads={"tokenizer": T5}, multiple=8, options=AS_WRITTEN),
     Family("Sana", "SanaPipeline", reads={"tokenizer": Reads(MAX_SEQUENCE_LENGTH, "instruction")}, multiple=32),
     Family("AuraFlow", "AuraFlowPipeline", reads={"tokenizer": T5}, pack=2, side=1024, heun=True),
