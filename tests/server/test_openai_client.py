@@ -187,7 +187,7 @@ def test_errors_are_the_client_s_own(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="/v1/models"):
         client.completions.create(model="gpt-4", prompt="x")
     with pytest.raises(openai.BadRequestError, match="context"):
-        client.completions.create(model="tiny", prompt="x", max_tokens=10**9)
+        client.completions.create(model="tiny", prompt="x", max_tokens=100_000)
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model="tiny", prompt="x", n=10**6)
     assert caught.value.param == "n"
