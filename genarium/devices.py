@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from genarium.errors import BadInput
 from genarium.progress import note
+
+if TYPE_CHECKING:
+    import torch
 
 SLOW_BFLOAT16 = "this processor has no instructions for bfloat16, which takes more time here than float32"
 CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -17,6 +18,8 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 def pick_device(name: str) -> str:
     """`auto` is the first GPU, else the CPU. Raises BadInput for a device that is not here."""
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -32,6 +35,8 @@ def cpu_bfloat16() -> Literal["native", "emulated", "plain"]:
     native: with instructions for it (AMX, AVX512_BF16), faster than float32. emulated: oneDNN multiplies it by way of
     float32, with the rest of AVX-512. plain: oneDNN refuses it, and torch's own kernels are several times slower.
     """
+    import torch
+
     if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return "plain"
     native = has_amx() or torch.cpu._is_avx512_bf16_supported()
@@ -40,6 +45,8 @@ def cpu_bfloat16() -> Literal["native", "emulated", "plain"]:
 
 def has_amx() -> bool:
     """Whether this CPU multiplies tiles (AMX)."""
+    import torch
+
     return torch.cpu._is_amx_tile_supported()
 
 
@@ -49,6 +56,8 @@ def compute_dtype(asked: str, device: str, *, auto: torch.dtype) -> torch.dtype:
         return auto
     if asked == "bfloat16" and device == "cpu" and cpu_bfloat16() != "native":
         note(SLOW_BFLOAT16)
+    import torch
+
     named: torch.dtype = getattr(torch, asked)
     return named
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 Made = tuple[Path, Any]
@@ -36,6 +34,9 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
     """Makes a BERT of random weights with a head: its folder, and transformers' model."""
 
     def make(head: str = "Model", **more: Any) -> Made:
+        import torch
+        import transformers
+
         folder = tmp_path_factory.mktemp("bert")
         tokenizer = wordpieces()
         config = transformers.BertConfig(
@@ -59,12 +60,14 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> Callable[..., dict[str, torch.Tensor]]:
+def theirs() -> Callable[..., dict[str, Any]]:
     """Tokenizes with transformers: padded, cut at the context."""
+    import transformers
+
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=wordpieces(), pad_token="[PAD]")
     fast.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
 
-    def tokenize(*texts: list[str]) -> dict[str, torch.Tensor]:
+    def tokenize(*texts: list[str]) -> dict[str, Any]:
         return dict(fast(*texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt"))
 
     return tokenize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,15 @@ from genarium.errors import BadInput
 from genarium.progress import Event, listening
 from genarium.training.settings import Settings, resolve_precision
 from tests.caption_models import MAKERS
+
+
+def test_the_processor_that_is_asked_for_is_the_one_that_is_tested() -> None:
+    """CI runs what computes a second time as on a processor without AVX-512."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA") == "AVX2":
+        assert devices.cpu_bfloat16() == "plain"
+    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
+        assert torch.backends.cpu.get_cpu_capability() == "AVX2"
+
 
 LAYERS = {
     "linear": (lambda: nn.Linear(48, 20), (48,)),
