@@ -11,7 +11,7 @@ import pytest
 from genarium.artefacts import Reply, Text
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
-from genarium.ledger.ledger import SCHEMA
+from genarium.ledger.database import SCHEMA
 from genarium.ledger.preferences import preferences
 from genarium.recipe import Recipe
 from tests.conftest import Command
