@@ -199,5 +199,7 @@ def write(
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / WEIGHTS, save(dict(tensors), metadata={"format": "pt"}))
     write_atomically(path / CONFIG, json.dumps(described, indent=2).encode() + b"\n")
-    whole = dict(config) | {"base_sha256": dict(base_sha256)}
+    # How a base's scores are calibrated says nothing of what was learned beside it.
+    whole = {name: value for name, value in config.items() if name != "score_calibration"}
+    whole |= {"base_sha256": dict(base_sha256)}
     write_atomically(path / "config.json", json.dumps(whole, indent=2).encode() + b"\n")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import torch
 
 from genarium.checkpoints import encoder as layout
 from genarium.checkpoints import tokenizer
+from genarium.checkpoints.folder import read_config
+from genarium.decoding.calibration import LOW, Calibration
 from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.packed import PackedEncoder
@@ -95,9 +97,18 @@ class NativeReader:
         # The plain matrices are not needed beside the packed ones.
         model.encoder.blocks = torch.nn.ModuleList()
         self.tokenizer = tokenizer.load(path)
+        try:
+            self.calibration = Calibration.read(read_config(path))
+        except ValueError as error:
+            raise BadCheckpoint(f"{path / 'config.json'}: {error}; leave it out, or fit it again") from None
         self.frame = self._frame(path)
         self._last: tuple[str, Tokens] = ("", self._tokens(""))
         self.error = 0.0 if self.fast is self.exact else self._error()
+
+    @property
+    def low(self) -> float | None:
+        """The score below which an answer is likelier wrong than right; None where scores aren't calibrated."""
+        return None if self.calibration is None else LOW
 
     @staticmethod
     def opens(config: Mapping[str, Any]) -> bool:
@@ -123,6 +134,8 @@ class NativeReader:
                 ):
                     mine[place] = exact
             answers = merge(mine, context, no_answer=how.no_answer)[: how.top_k]
+            if self.calibration is not None:
+                answers = [replace(one, score=self.calibration.chance(one.score)) for one in answers]
             done.append(Answered(answers, time.perf_counter() - began, len(of_one), len(again)))
         return done
 
@@ -165,14 +178,15 @@ class NativeReader:
             for window, hidden in zip(part, encoder([window.ids for window in part], typed), strict=True):
                 scores = self.head(hidden).float().cpu().numpy()
                 inside = scores[window.first : window.first + len(window.words)]
-                found.append(
-                    window_spans(
-                        np.concatenate([scores[:1], inside]),
-                        window.words,
-                        n=spans_wanted(how.top_k),
-                        max_answer_len=how.max_answer_len,
-                    )
+                best = window_spans(
+                    np.concatenate([scores[:1], inside]),
+                    window.words,
+                    n=spans_wanted(how.top_k),
+                    max_answer_len=how.max_answer_len,
                 )
+                if self.calibration is not None:
+                    best = replace(best, null_log_score=self.calibration.null(best.null_log_score))
+                found.append(best)
             if len(windows) > 1:
                 emit("reading", len(found), len(windows))
         return found

@@ -14,6 +14,7 @@ from genarium.artefacts import Records
 from genarium.data.tables import PLAIN, Delimiter, Encoding, How, NoHeader, read_table, require_rows
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
+from genarium.progress import note
 from genarium.rows import rows
 from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
@@ -85,7 +86,12 @@ def answer(
             if place >= len(done):
                 kept.add(_row(one, result, top_k))
                 timed.append(result)
-    yield _records(kept.done, timed)
+    low = reader.low
+    doubtful = sum(row["answer"] != "" and row["score"] < low for row in kept.done) if low is not None else 0
+    if doubtful:
+        of = "this answer is" if len(asked) == 1 else f"{doubtful} of {len(asked)} answers are"
+        note(f"{of} likelier wrong than right (score below {low:g}); the text may not say")
+    yield _records(kept.done, timed, low)
 
 
 def _asked(
@@ -138,8 +144,8 @@ def _row(asked: Asked, result: Answered, top_k: int) -> dict[str, Any]:
     return named | {"question": asked.question} | found[0] | ({"answers": found} if top_k > 1 else {})
 
 
-def _records(made: list[dict[str, Any]], timed: Sequence[Answered]) -> Records:
-    """The rows, and what they took: times are those of the rows made in this run."""
+def _records(made: list[dict[str, Any]], timed: Sequence[Answered], low: float | None) -> Records:
+    """The rows, and what they took: times are those of the rows made in this run. Scores below `low` are said."""
     import numpy as np
 
     milliseconds = [round(1000 * one.seconds, 2) for one in timed]
@@ -151,7 +157,8 @@ def _records(made: list[dict[str, Any]], timed: Sequence[Answered]) -> Records:
         for one in row.get("answers", [row]):
             where = f"characters {one['start']}-{one['end']}, " if one["answer"] else ""
             text = " ".join(one["answer"].split()) or "(no answer)"
-            lines.append(f"{'  ' * (len(made) > 1)}{text}  ({where}score {one['score']:.3f})")
+            doubt = ", low" if one["answer"] and low is not None and one["score"] < low else ""
+            lines.append(f"{'  ' * (len(made) > 1)}{text}  ({where}score {one['score']:.3f}{doubt})")
         if took is not None:
             lines[-1] = f"{lines[-1][:-1]}, {took:.0f} ms)"
     none = sum(not row["answer"] for row in made)

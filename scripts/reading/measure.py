@@ -26,7 +26,7 @@ from genarium.checkpoints import tokenizer
 from genarium.checkpoints.find import find
 from genarium.engines import open_encoder, open_reader
 from genarium.engines.batching import by_length, pad
-from genarium.engines.reader import Reading
+from genarium.engines.reader import NativeReader, Reading
 from genarium.training.answer import normalised, overlap
 
 FILE = Path(__file__).parents[2] / "tests" / "data" / "questions.jsonl"
@@ -59,11 +59,31 @@ def measure_answers(reference: str, rows: list[dict[str, Any]]) -> None:
             right = sum(a and b for a, b in zip(silent, without, strict=True))
             line += f"; silent {sum(silent)} times, {right} of {sum(without)} rightly"
         print(line)
+    measure_scores(reader, rows)
     if "-v" in sys.argv:
         for row in rows:
             answer = reader.read([(row["question"], row["context"])], Reading(no_answer=True))[0].answers[0]
             mark = " " if best(exact, answer.text, row["answers"]) else "x"
             print(f"{mark} {row['question']} -> {answer.text!r} ({answer.score:.2f}); {row['answers'][:1]}")
+
+
+def measure_scores(reader: NativeReader, rows: list[dict[str, Any]]) -> None:
+    """Whether scores are the chance to be right, over all questions: calibrated, and as the network gives them."""
+    calibration = reader.calibration
+    for name in ("calibrated", "as they come") if calibration is not None else ("as they come",):
+        reader.calibration = calibration if name == "calibrated" else None
+        answers = [reader.read([(row["question"], row["context"])], Reading())[0].answers[0] for row in rows]
+        score = np.array([min(answer.score, 1.0) for answer in answers])
+        right = np.array([best(exact, a.text, row["answers"]) for a, row in zip(answers, rows, strict=True)])
+        tenths = np.minimum((score * 10).astype(int), 9)
+        gaps = [abs((score - right)[tenths == tenth].sum()) for tenth in range(10)]
+        line = f"scores {name}: ECE {sum(gaps) / len(rows):.3f}, Brier {((score - right) ** 2).mean():.3f}"
+        for least in (0.8, 0.65, 0.5):
+            kept = score >= least
+            line += f"; {kept.mean():.0%} score {least} or more, {right[kept].mean():.0%} of them right"
+        kept = score < 0.5
+        print(f"{line}; {right[kept].mean():.0%} of the others")
+    reader.calibration = calibration
 
 
 def measure_ranks(reference: str, rows: list[dict[str, Any]]) -> None:

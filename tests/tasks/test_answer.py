@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,39 @@ def test_several_answers_come_best_first(folder: Path) -> None:
     assert answers[0]["answer"] == "treasure"
     assert [one["score"] for one in answers] == sorted((one["score"] for one in answers), reverse=True)
     assert len({one["answer"] for one in answers}) == 3
+
+
+def test_scores_of_a_calibrated_reader_are_chances_and_low_ones_are_said(folder: Path) -> None:
+    question = "Where is the treasure?"
+    before = records(question, context=CONTEXT, top_k=3, no_answer=True, model=str(folder)).rows[0]["answers"]
+    config = json.loads((folder / "config.json").read_text())
+    config["score_calibration"] = {"answer": [-0.5, 1.0], "no_answer": [1.0, 0.5]}
+    (folder / "config.json").write_text(json.dumps(config))
+    asked = call("answer", question, context=CONTEXT, top_k=3, no_answer=True, model=str(folder))
+    after = asked[0].rows[0]["answers"]  # type: ignore[attr-defined]
+    lines = {one["answer"]: (-0.5, 1.0) if one["answer"] else (1.0, 0.5) for one in before}
+    expected = {
+        one["answer"]: 1 / (1 + math.exp(-lines[one["answer"]][0]) / one["score"] ** lines[one["answer"]][1])
+        for one in before
+    }
+    for one in after:
+        if one["answer"] in expected:
+            assert one["score"] == pytest.approx(expected[one["answer"]], abs=1e-4)
+    assert [one["score"] for one in after] == sorted((one["score"] for one in after), reverse=True)
+
+    alone = call("answer", question, context=CONTEXT, model=str(folder))
+    assert alone[0].rows[0]["answer"] == "treasure"  # type: ignore[attr-defined]
+    assert alone[0].rows[0]["score"] < 0.5  # type: ignore[attr-defined]
+    assert "likelier wrong than right" in alone.notes[0]
+    assert "low)" in str(alone) or ", low," in str(alone)
+
+
+@pytest.mark.parametrize("wrong", [3, {"answer": [0, 1]}, {"answer": [0, -1], "no_answer": [0, 1]}, {"answer": "ab"}])
+def test_a_calibration_that_is_none_is_refused(folder: Path, wrong: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"score_calibration": wrong}))
+    with pytest.raises(BadCheckpoint, match="score_calibration must have answer and no_answer"):
+        records("where?", context=CONTEXT, model=str(folder))
 
 
 def test_no_answer_is_given_only_where_it_is_allowed(folder: Path) -> None:

@@ -12,7 +12,8 @@ HiddenAct = Literal["gelu", "gelu_python", "gelu_new", "gelu_fast", "gelu_pytorc
 # What sentence-transformers, the first BERTs and Genarium's own adapters write, and no network reads.
 STRAY = frozenset(
     "base_sha256 directionality embedding_size hidden_dropout pooler_fc_size pooler_num_attention_heads "
-    "pooler_num_fc_layers pooler_size_per_head pooler_type sbert_ce_default_activation_function sentence_transformers "
+    "pooler_num_fc_layers pooler_size_per_head pooler_type sbert_ce_default_activation_function score_calibration "
+    "sentence_transformers "
     "tie_weights_".split()
 )
 
