@@ -1,7 +1,7 @@
 """The few errors Genarium raises on purpose. Each message is one plain sentence with the way out."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a library's error says, for a sentence of ours: its first line, at most 300 characters, or its kind."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 

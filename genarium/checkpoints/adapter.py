@@ -55,12 +55,16 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def base_sha256(path: Path) -> dict[str, str]:
-    """The weights it was trained over, file by file; empty where another program wrote the adapter."""
-    try:
-        named = json.loads((path / "config.json").read_text("utf-8")).get("base_sha256", {})
-    except (OSError, ValueError, AttributeError):
+    """The weights it was trained over, file by file; empty where another program wrote the adapter.
+
+    Raises BadCheckpoint.
+    """
+    named = _read_json(path / "config.json").get("base_sha256") if (path / "config.json").is_file() else None
+    if named is None:
         return {}
-    return {str(name): str(value) for name, value in named.items() if Path(name).name == name}
+    if not isinstance(named, dict) or any(Path(name).name != name for name in named):
+        raise BadCheckpoint(f"{path / 'config.json'} has base_sha256 {shown(named)}; fine-tune again")
+    return {str(name): str(value) for name, value in named.items()}
 
 
 def merged(

@@ -216,18 +216,20 @@ def published_names(name: str, model: Captioner | Matcher) -> list[str]:
 
 def _published_shape(name: str, tensor: Tensor) -> tuple[int, ...]:
     """The class token and the positions have axes of one in front."""
-    ones = {"image.class_embedding": 2, "image.position_embedding": 1}.get(name, 0)
-    return (1,) * ones + tuple(tensor.shape)
+    return (1,) * AXES_IN_FRONT.get(name, 0) + tuple(tensor.shape)
+
+
+AXES_IN_FRONT = {"image.class_embedding": 2, "image.position_embedding": 1}
 
 
 def _filled(model: M, path: Path, dtype: torch.dtype, device: str, tied: Mapping[str, str]) -> M:
     stored = folders.read_tensors(path)
 
     def fetch(name: str) -> Tensor:
-        parts = [folders.require(stored, part, path) for part in published_names(name, model)]
-        if name in ("image.class_embedding", "image.position_embedding"):
-            return parts[0].reshape(parts[0].shape[-1] if name.endswith("class_embedding") else parts[0].shape[1:])
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        tensor = folders.stacked(stored, published_names(name, model), path)
+        for _ in range(AXES_IN_FRONT.get(name, 0)):
+            tensor = tensor[0] if len(tensor.shape) and len(tensor) == 1 else tensor
+        return tensor
 
     folders.fill(model, fetch, path, dtype, device, tied=tied)
     for own, same in OUTPUT.items():  # stored a second time by some

@@ -46,7 +46,7 @@ def load_tokenizer(path: Path, *, config: TextConfig) -> Tokenizer:
     """
     if not (path / "tokenizer.json").exists():
         raise BadCheckpoint(f"{path} has no tokenizer.json; download the folder again, or let transformers write one")
-    tokenizer = tokenizers.load(path)
+    tokenizer = tokenizers.load(path, config.vocab_size)
     _cut_and_pad(tokenizer, config)
     ids = tokenizer.encode("a").ids
     end = max(ids) if config.eos_token_id == 2 else config.eos_token_id
@@ -137,11 +137,12 @@ def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
     # The first folders say it all a second time under another name, and that one counts.
     text, vision = (raw.get(f"{name}_dict") or raw.get(name) or {} for name in ("text_config", "vision_config"))
     usual, pair = CLIPConfig(), Clip.read(raw, where)
+    scale = raw.get("logit_scale_init_value")  # what training begins with: the weights have what counts
     return CLIPConfig(
         _tower(TextConfig, text, ClipText, f"{where}: text_config"),
         _tower(VisionConfig, vision, ClipVision, f"{where}: vision_config"),
         projection_dim=pair.projection_dim or usual.projection_dim,
-        logit_scale_init_value=raw.get("logit_scale_init_value", usual.logit_scale_init_value),
+        logit_scale_init_value=scale if isinstance(scale, float) else usual.logit_scale_init_value,
     )
 
 

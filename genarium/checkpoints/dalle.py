@@ -180,8 +180,7 @@ def _fetch(state: Mapping[str, Tensor], name: str, file: Path) -> Tensor:
     if name.endswith(UNSCALED) and names[0] not in state:
         # The published files were made from norms without a scale, and leave it out.
         return torch.ones_like(folders.require(state, names[0].replace("weight", "bias"), file))
-    parts = [folders.require(state, part, file) for part in names]
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
+    return folders.stacked(state, names, file)
 
 
 UNSCALED = (

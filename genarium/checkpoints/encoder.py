@@ -317,8 +317,7 @@ def _of_norm(name: re.Match[str]) -> str:
 
 def _filled(model: M, stored: Stored, layout: str, path: Path, dtype: torch.dtype, device: str) -> M:
     def fetch(name: str) -> Tensor:
-        parts = [folders.require(stored, part, path) for part in published_names(name, layout)]
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        return folders.stacked(stored, published_names(name, layout), path)
 
     folders.fill(model, fetch, path, dtype, device)
     stored.refuse_left_over(path, [HEADS])

@@ -7,11 +7,13 @@ Pickled weights (`*.bin`, `*.pt`, `*.ckpt`) are never opened: loading one runs t
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.checkpoints.fields import shown
 from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
@@ -73,20 +75,30 @@ def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:
     """
     index = path / f"{weights}.index.json"
     if index.exists() and not (path / weights).exists():
-        try:
-            names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, OSError) as error:
-            raise BadCheckpoint(f"{index} can't be read ({error}); download the folder again") from None
-        # A shard's name comes from the checkpoint: it must not lead out of its folder.
-        files = [path / Path(name).name for name in names]
-        for file in files:
-            if not file.exists():
-                raise BadCheckpoint(f"{path}: the shard {file.name} is missing; download the folder again")
-        return files
+        return _shards(index)
     if (path / weights).exists():
         return [path / weights]
     refuse_pickles(path, weights)
     raise BadCheckpoint(f"{path} has no {weights}; download the folder again")
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that an index names, which lie beside it. Raises BadCheckpoint."""
+    named = read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise BadCheckpoint(f"{index} has no weight_map, which says where each tensor is; download the folder again")
+    for tensor, name in named.items():
+        # A shard's name comes from the checkpoint: it must not lead out of its folder.
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise BadCheckpoint(
+                f"{index} has {shown(tensor)} in {shown(name)}, which is no name of a safetensors file beside it; "
+                "download the folder again"
+            )
+    files = [index.parent / name for name in sorted(set(named.values()))]
+    for file in files:
+        if not os.path.isfile(file):  # noqa: PTH113 - also of a name that no file can have
+            raise BadCheckpoint(f"{index.parent}: the shard {shown(file.name)} is missing; download the folder again")
+    return files
 
 
 def refuse_pickles(path: Path, instead: str) -> None:
@@ -141,6 +153,27 @@ def require(stored: Mapping[str, Tensor], name: str, where: Path | str) -> Tenso
     if name not in stored:
         raise BadCheckpoint(f"{where}: the weights lack {name}; download the folder again")
     return stored[name]
+
+
+def stacked(stored: Mapping[str, Tensor], names: Sequence[str], where: Path | str, *, grouped: bool = False) -> Tensor:
+    """The tensors of those names, one under the other. Raises BadCheckpoint where they are not of one shape.
+
+    With `grouped` the first, the queries, may have more rows than the others.
+    """
+    import torch
+
+    parts = [require(stored, name, where) for name in names]
+    if len(parts) == 1:
+        return parts[0]
+    last = parts[-1].shape
+    for number, (name, part) in enumerate(zip(names, parts, strict=True)):
+        fits = part.shape == last or (grouped and number == 0 and part.shape[1:] == last[1:] and part.dim() > 0)
+        if not fits or not last:
+            raise BadCheckpoint(
+                f"{where}: {name} has shape {tuple(part.shape)}, and {names[-1]} beside it {tuple(last)}; "
+                "the folder mixes parts of two models, so download it again"
+            )
+    return torch.cat(parts)
 
 
 def fill(

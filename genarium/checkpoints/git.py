@@ -43,8 +43,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
         stored["output.weight"] = words
 
     def fetch(name: str) -> Tensor:
-        parts = [folders.require(stored, part, path) for part in published_names(name)]
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        return folders.stacked(stored, published_names(name), path)
 
     folders.fill(model, fetch, path, dtype, device)
     stored.refuse_left_over(path)

@@ -142,9 +142,8 @@ def _published_names(name: str, model_type: str) -> tuple[list[str], bool]:
 
 def _fetch(stored: Mapping[str, Tensor], name: str, model_type: str, where: str) -> Tensor:
     names, transposed = _published_names(name, model_type)
-    parts = [folders.require(stored, part, where) for part in names]
-    tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
-    return tensor.t().contiguous() if transposed else tensor
+    tensor = folders.stacked(stored, names, where, grouped=True)
+    return tensor.t().contiguous() if transposed and tensor.dim() == 2 else tensor
 
 
 def _publish(name: str, tensor: Tensor, kind: str, config: GPTConfig) -> dict[str, Tensor]:

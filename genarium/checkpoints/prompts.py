@@ -17,7 +17,7 @@ class PromptEncoder:
 
     def __init__(self, path: Path, *, context: int, device: str = "cpu"):
         self.model = layout.load_encoder(path, device=device)
-        self.tokenizer = tokenizers.load(path)
+        self.tokenizer = tokenizers.load(path, self.model.config.vocab_size)
         self.context = context
         self.tokenizer.enable_truncation(context)
         self.tokenizer.enable_padding(pad_to_multiple_of=8)  # so that there are few different shapes

@@ -15,28 +15,76 @@ from genarium.checkpoints.fields.causal import BY_TYPE
 from genarium.checkpoints.fields.generation import Generation
 from genarium.checkpoints.find import base_of
 from genarium.checkpoints.folder import read_config
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, GenariumError, first_line
+from genarium.progress import note
+
+PROBE = "a Fox. é 狐 🦊 \x01"
 
 
-def load(path: Path) -> Tokenizer:
-    """An adapter without a tokenizer has its base's. Raises BadCheckpoint where there is none or it can't be read."""
+def load(path: Path, vocab_size: int | None = None) -> Tokenizer:
+    """An adapter without a tokenizer has its base's. Raises BadCheckpoint where there is none or it can't be read.
+
+    `vocab_size` is how many tokens the network has a place for: a tokenizer that gives other numbers is refused, but
+    tokens added to it that have no place there are taken out, and a note says so: they are read as ordinary text.
+    """
     path = folder_of(path)
     try:
-        if (path / "tokenizer.json").exists():
-            tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-            # A saved tokenizer may carry the padding and cutting of its last use; lengths are the engine's matter.
-            tokenizer.no_padding()
-            tokenizer.no_truncation()
-            tokenizer_files.adjust(tokenizer, path, _read(path / "config.json"))
-            return tokenizer
-        if (made := tokenizer_files.build(path, _read(path / "config.json"))) is not None:
-            tokenizer_files.adjust(made, path, _read(path / "config.json"))
-            return made
-    except BadCheckpoint:
+        made = _made(path)
+        if made is not None and vocab_size is not None:
+            made = _within(made, vocab_size, path)
+    except (GenariumError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # the library raises bare Exception
-        raise BadCheckpoint(f"{path}: the tokenizer can't be read ({error}); download the folder again") from None
-    raise BadCheckpoint(_lacking(path))
+    except BaseException as error:  # the library raises bare Exception, and a panic in it is not even that
+        raise BadCheckpoint(
+            f"{path}: the tokenizer can't be read ({first_line(error)}); download the folder again"
+        ) from None
+    if made is None:
+        raise BadCheckpoint(_lacking(path))
+    return made
+
+
+def _made(path: Path) -> Tokenizer | None:
+    model = _read(path / "config.json")
+    if not (path / "tokenizer.json").exists():
+        tokenizer = tokenizer_files.build(path, model)
+    else:
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        # A saved tokenizer may carry the padding and cutting of its last use; lengths are the engine's matter.
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+    if tokenizer is not None:
+        tokenizer_files.adjust(tokenizer, path, model)
+        # What panics at a text, or has nothing for a character it does not know, does so here and not amid the work.
+        for texts in ([PROBE], [PROBE, PROBE]):
+            tokenizer.decode(tokenizer.encode(*texts).ids)
+    return tokenizer
+
+
+def _within(tokenizer: Tokenizer, vocab_size: int, path: Path) -> Tokenizer:
+    """The tokenizer without added tokens that the network has no place for. Raises BadCheckpoint."""
+    own = tokenizer.get_vocab(with_added_tokens=False)
+    added = {token.content: number for number, token in tokenizer.get_added_tokens_decoder().items()}
+    numbers = [*tokenizer.encode("").ids, *tokenizer.encode("", "").ids]
+    framed = [(tokenizer.id_to_token(number) or "", number) for number in numbers]
+    ordinary = ((piece, number) for piece, number in own.items() if piece not in added)
+    for piece, number in (*ordinary, *framed):
+        if number >= vocab_size:
+            raise BadCheckpoint(
+                f"{path}: its tokenizer reads {shown(piece)} as number {number}, and the network has {vocab_size} "
+                "tokens; get a folder whose tokenizer belongs to it"
+            )
+    beyond = sorted(piece for piece, number in added.items() if number >= vocab_size)
+    if not beyond:
+        return tokenizer
+    note(
+        f"{path.name}: the network has no place for {len(beyond)} of its tokenizer's tokens, such as "
+        f"{shown(beyond[0])}: they are read as ordinary text"
+    )
+    raw = json.loads(tokenizer.to_str())
+    raw["added_tokens"] = [token for token in raw["added_tokens"] if token["id"] < vocab_size]
+    kept = Tokenizer.from_str(json.dumps(raw))
+    kept.encode_special_tokens = tokenizer.encode_special_tokens
+    return kept
 
 
 def _lacking(path: Path) -> str:

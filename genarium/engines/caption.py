@@ -89,13 +89,13 @@ class NativeCaption:
         self.device = device or pick_device("auto")
         n_weights = sum(size for size in _sizes(path))
         self.dtype = pick_dtype(dtype, self.device, n_weights)
-        self.tokenizer = tokenizers.load(path)
         if folder.read_config(path)["model_type"] == "git":
             self.model: Git | Captioner = git.load(path, dtype=self.dtype, device=self.device)
         else:
             self.model = blip.load_captioner(path, dtype=self.dtype, device=self.device)
         if self.device == "cpu":
             use_float32_products(self.model)
+        self.tokenizer = tokenizers.load(path, self.model.config.text.vocab_size)
         self.pixels = pixels.read(path, self.model.config.image.image_size)
 
     @staticmethod

@@ -38,7 +38,7 @@ class NativeEncoder:
         self.pooled_width = self.model.config.d_model * len(self.sentence.head.poolings)
         self.width = self.sentence.head.width(self.model.config.d_model)
         """D, the numbers of a vector."""
-        self.tokenizer = tokenizer.load(path)
+        self.tokenizer = tokenizer.load(path, self.model.config.vocab_size)
         cutting = tokenizer_config.read(tokenizer.folder_of(path))
         longest = self.sentence.max_length or cutting.max_length or self.model.config.context_length
         self.context = min(self.model.config.context_length, longest)

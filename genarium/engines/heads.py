@@ -29,7 +29,7 @@ class NativeHead:
         config = layout.described(path)
         self.labels = layout.labels(config)
         self.problem = config.get("problem_type") or "single_label_classification"
-        self.tokenizer = tokenizer.load(path)
+        self.tokenizer = tokenizer.load(path, self.model.config.vocab_size)
         cutting = tokenizer_config.read(tokenizer.folder_of(path))
         self.context = min(self.model.config.context_length, cutting.max_length or self.model.config.context_length)
         self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)

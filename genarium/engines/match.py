@@ -60,7 +60,7 @@ class BlipMatcher:
         self.name, self.device = name or str(path), device or pick_device("auto")
         self.model = blip_layout.load_matcher(path, device=self.device)
         self.pixels = pixels.read(path, self.model.config.image.image_size)
-        self.tokenizer = tokenizers.load(path)
+        self.tokenizer = tokenizers.load(path, self.model.config.text.vocab_size)
         self.tokenizer.enable_truncation(self.model.config.text.context_length)
         self._seen: tuple[Image, Tensor] | None = None
 

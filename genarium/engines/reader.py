@@ -96,7 +96,7 @@ class NativeReader:
         self.fast = PackedEncoder(model.encoder, fast) if fast == torch.bfloat16 else self.exact
         # The plain matrices are not needed beside the packed ones.
         model.encoder.blocks = torch.nn.ModuleList()
-        self.tokenizer = tokenizer.load(path)
+        self.tokenizer = tokenizer.load(path, self.config.vocab_size)
         try:
             self.calibration = Calibration.read(read_config(path))
         except ValueError as error:

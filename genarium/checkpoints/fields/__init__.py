@@ -43,7 +43,8 @@ Said = Annotated[Any, _Mark("said")]
 
 Size = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 """A width or a length."""
-Layers = Annotated[int, Field(strict=True, ge=1, le=4096)]
+Layers = Annotated[int, Field(strict=True, ge=1, le=512)]
+"""The deepest published decoders have 126, merges of them 315; thousands would take minutes to build and refuse."""
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e18, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -148,10 +149,12 @@ class Declared(BaseModel):
         value = shown(first["input"])
         if first["type"] == "missing":
             return f"{cls.file} has no {name!r}; download the folder again"
+        name = shown(name, quoted=False)  # what an object has for names is anything
         if first["loc"][0] in QUANTISED:
             named = first["input"] if isinstance(first["input"], dict) else {}
             kind = named.get("quant_method") or named.get("quantization_method") or value
-            return f"its weights are quantised ({name}: {kind}), which is not run here; {WAY_OUT[name]}"
+            way_out = WAY_OUT[str(first["loc"][0])]
+            return f"its weights are quantised ({name}: {shown(kind, quoted=False)}), which is not run here; {way_out}"
         if first["type"] == "literal_error":
             way_out = WAY_OUT.get(name, cls.way_out)
             allowed = first["ctx"]["expected"]
