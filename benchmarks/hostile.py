@@ -354,8 +354,10 @@ def kills(work: Path, count: int) -> list[Came]:
         spans = [dice.uniform(0.05, 1.0) * whole.seconds for _ in range(left)]
         killed = _finished(work, f"{kind}-killed", words, result, spans)
         for number in range(left):
-            found.append(Came(f"kills: {kind}", str(number), killed.fault))
-        if killed.content != whole.content:
+            found.append(Came(f"kills: {kind}", str(number), whole.fault or killed.fault))
+        if not whole.content:
+            found[-1].fault = "nothing was made"
+        elif killed.content != whole.content:
             found[-1].fault = "other bytes"
     return found + _served_kills(work, count - 4 * (count // 5))
 
@@ -369,7 +371,8 @@ class Finished:
 
 def _finished(work: Path, name: str, words: list[str], result: str, spans: list[float]) -> Finished:
     """Run to the end after as many kills as there are spans; what the ledger has must be whole after each."""
-    home, out, here = work / f"{name}-home", work / f"{name}-out.jsonl", work / name / "x"
+    ending = ".png" if words[0] == "image" else ".jsonl" if words[0] == "classify" else ""
+    home, out, here = work / f"{name}-home", work / f"{name}-out{ending}", work / name / "x"
     here.mkdir(parents=True)
     os.environ["GENARIUM_HOME"] = str(home)
     words, fault = [str(out) if word == "OUT" else word for word in words], ""
@@ -380,7 +383,7 @@ def _finished(work: Path, name: str, words: list[str], result: str, spans: list[
     ended = in_a_fork(words, b"", here, 600)
     seconds = time.monotonic() - began
     if ended.code != 0:
-        fault = f"exit code {ended.code}: {ended.error[-200:]}"
+        fault = f"exit code {ended.code}"
     if list(home.glob("artefacts/.*")) or list((home / "unfinished").glob("*")):
         fault = fault or "what was killed is left lying"
     if not result:
@@ -390,13 +393,14 @@ def _finished(work: Path, name: str, words: list[str], result: str, spans: list[
 
 
 def _index_of(home: Path) -> bytes:
-    """What an index says of its passages, whatever order they came in."""
-    import sqlite3
+    """The index's digest and every passage, whatever order they came in."""
+    from genarium.retrieval.store import Index
 
-    [file] = home.glob("indexes/*/index.sqlite")
-    with contextlib.closing(sqlite3.connect(file)) as opened:
-        tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE name = 'passages'")]
-        return repr([sorted(map(repr, opened.execute(f"SELECT text FROM {table}"))) for table in tables]).encode()
+    with Index("kills") as opened:
+        asked = "SELECT path, start, end, context, text FROM passages JOIN files ON files.id = passages.file"
+        passages = sorted(opened.connection.execute(f"{asked} ORDER BY path, start").fetchall())
+        assert passages, "nothing was indexed"
+        return repr((opened.digest(), passages)).encode()
 
 
 def _broken(home: Path) -> str:
