@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A busy machine is slow, not wrong.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 STORY = "Der Fuchs läuft über den Hügel. The fox ran over the hill and sang to the moon. "
@@ -64,7 +64,7 @@ def genarium(home: Path) -> Command:
     """Runs `genarium ARGUMENTS` in a process of its own, with this test's data folder."""
 
     def run(
-        *arguments: str | Path, stdin: str | bytes = "", env: dict[str, str] | None = None, timeout: float = 120
+        *arguments: str | Path, stdin: str | bytes = "", env: dict[str, str] | None = None, timeout: float = 600
     ) -> subprocess.CompletedProcess[str]:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(

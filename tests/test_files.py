@@ -98,7 +98,7 @@ def test_a_pipe_and_a_device_are_written_and_never_replaced(tmp_path: Path) -> N
             break
         except BadInput:  # the reader is not there yet
             continue
-    reader.join(60)
+    reader.join(600)
     assert read == [content]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     (tmp_path / "null").symlink_to("/dev/null")

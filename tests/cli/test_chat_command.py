@@ -192,7 +192,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.near, text.encode())
 
-    def wait_for(self, text: str, seconds: float = 60) -> str:
+    def wait_for(self, text: str, seconds: float = 600.0) -> str:
         """All that came until `text` did; it is used up by this."""
         until = time.monotonic() + seconds
         while text not in self.seen:
@@ -230,7 +230,7 @@ def test_a_conversation_in_a_terminal(endpoint: list[list[dict[str, str]]]) -> N
     terminal.wait_for("> ")
     terminal.type("\x04")
     terminal.wait_for("genarium chat --continue")
-    assert terminal.process.wait(30) == 0
+    assert terminal.process.wait(600) == 0
 
     last = endpoint[-1]
     assert last[:4] == [
@@ -253,4 +253,4 @@ def test_one_reply_is_streamed_to_a_terminal(endpoint: list[list[dict[str, str]]
     assert terminal.process.poll() is None  # it came while the rest was being written
     terminal.type("\x03")
     terminal.wait_for("stopped")
-    assert terminal.process.wait(30) == 130
+    assert terminal.process.wait(600) == 130

@@ -77,24 +77,17 @@ def test_ctrl_c_leaves_nothing_half_written(home: Path, tiny: Path) -> None:
     command = [sys.executable, "-m", "genarium.cli.main", "text", "The", "--model", str(tiny), "-n", "100"]
     command += ["--max-new-tokens", "80", "--seed", "1", "--stop", "e"]  # so that rows end at different times
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 600
         while not list(home.glob("artefacts/[!.]*/text.txt")) and time.monotonic() < until and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=600)
     assert process.returncode in (0, 130), error
     assert b"Traceback" not in error
     assert list(home.glob("artefacts/*"))
     for folder in home.glob("artefacts/*"):
         assert not folder.name.startswith(".")
         assert sorted(p.name for p in folder.iterdir()) == ["recipe.json", "text.txt"]
-
-
-def cpu_seconds(command: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, capture_output=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_help_lists_every_command_and_loads_nothing_heavy(genarium: Command) -> None:

@@ -93,7 +93,7 @@ def test_a_long_text_is_split_in_bounded_time(unit: str) -> None:
     """Quotes that never close take the splitting library the square of the text."""
     began = time.process_time()
     sentences(unit * (300_000 // len(unit)))
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 60  # the square would take hours
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_two_processes_write_at_once_and_nothing_is_lost() -> None:
     processes = [writer(name, count) for name in ("one", "two")]
     written = []
     for process in processes:
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=600)
         assert process.returncode == 0, error
         written += out.split()
     assert len(set(written)) == 2 * count

@@ -190,7 +190,7 @@ def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", BOMBS, *map(str, (blanks, laughs, deep))],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
     )

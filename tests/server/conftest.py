@@ -25,7 +25,7 @@ class Running:
 
     def __init__(self, where: str, server: Server, thread: threading.Thread):
         self.address, self.server, self.thread = where, server, thread
-        self.http = httpx2.Client(base_url=where, timeout=60)
+        self.http = httpx2.Client(base_url=where, timeout=600)
 
     @property
     def desk(self) -> Desk:
@@ -34,7 +34,7 @@ class Running:
     def stop(self) -> None:
         """As SIGTERM does."""
         self.server.should_exit = True
-        self.thread.join(60)
+        self.thread.join(600)
         assert not self.thread.is_alive(), "the server did not go down"
 
 
@@ -51,7 +51,7 @@ def running(settings: Settings) -> Iterator[Running]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    assert up.wait(120)
+    assert up.wait(600)
     found = Running(address(listening), made[0], thread)
     try:
         yield found

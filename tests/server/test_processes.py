@@ -39,9 +39,9 @@ class Process:
         self.said: list[str] = []
         self.up = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
-        assert self.up.wait(60), self.said
+        assert self.up.wait(600), self.said
         [address] = [found[0] for line in self.said if (found := re.search(r"http://\S+", line))]
-        self.http = httpx2.Client(base_url=address, timeout=60)
+        self.http = httpx2.Client(base_url=address, timeout=600)
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -52,7 +52,7 @@ class Process:
 
 
 def test_two_servers_on_one_folder_a_kill_while_writing_and_an_orderly_end(home: Path, tiny: Path) -> None:
-    killed, told = Process(home, tiny), Process(home, tiny, "--grace", "30")
+    killed, told = Process(home, tiny), Process(home, tiny, "--grace", "600")
     answered: list[str] = []
     lost = 0
 
@@ -74,9 +74,9 @@ def test_two_servers_on_one_folder_a_kill_while_writing_and_an_orderly_end(home:
     while len(answered) < 40:
         time.sleep(0.005)
     killed.process.kill()
-    threads[3].join(60)
+    threads[3].join(600)
     for thread in threads:
-        thread.join(60)
+        thread.join(600)
     assert lost == 3
     with Ledger() as ledger:
         entries = {entry.id: entry for entry in ledger.history(10_000)}
@@ -92,9 +92,9 @@ def test_two_servers_on_one_folder_a_kill_while_writing_and_an_orderly_end(home:
     while "genarium_queue_running 1.0" not in told.http.get("/metrics").text:
         time.sleep(0.005)
     told.process.send_signal(signal.SIGTERM)
-    waiting.join(60)
+    waiting.join(600)
     assert made[0].status_code == 200, "the grace was long enough"
-    assert told.process.wait(30) == 0
+    assert told.process.wait(600) == 0
     assert "Traceback" not in "".join(told.said)
 
 

@@ -32,7 +32,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go = threading.Event()
 
     def run(recipe: Recipe, *, listener: object) -> None:
-        assert go.wait(60)
+        assert go.wait(600)
         raise ValueError
 
     monkeypatch.setattr(queues, "run", run)

@@ -29,7 +29,7 @@ def entries(home: Path, **of: Any) -> list[Entry]:
 
 def until(page: Any, true: str) -> None:
     """Wait for an expression to hold. Playwright's own way is an eval inside the page, which its policy forbids."""
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 600
     while not page.evaluate(true):
         assert time.monotonic() < ends, true
         page.wait_for_timeout(30)
