@@ -133,7 +133,7 @@ def draw(folder: Path) -> None:
     from genarium.engines.image import ImageRequest, settle
 
     engine = engines.open_image(str(folder))
-    list(engine.generate(settle(ImageRequest("a red bird", (0,), steps=1), engine)))
+    list(engine.generate(settle(ImageRequest("a red bird", (0,), steps=2), engine)))
 
 
 def _folder(make: Callable[[Path], Path], run: Callable[[Path], None], file: str) -> Callable[[str, Path], Run]:

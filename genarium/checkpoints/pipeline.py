@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genarium.checkpoints import folder
+from genarium.checkpoints import folder, tokenizer_config
+from genarium.checkpoints.fields import shown
+from genarium.checkpoints.fields.diffusion import Sizes
 from genarium.checkpoints.folder import read_json
 from genarium.errors import BadCheckpoint
 
@@ -19,6 +21,7 @@ INDEX = "model_index.json"
 VARIANTS = (None, "bf16", "fp16")
 """The precisions that are read, the first that is there."""
 MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")
+NETWORKS = ("unet", "transformer", "vae", "vqvae", "movq")
 CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
@@ -66,7 +69,7 @@ def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
     index = read_json(path / INDEX)
     kind = index.get("_class_name")
     if not isinstance(kind, str):
-        raise BadCheckpoint(f"{path} brings code of its own ({kind}), which is not run here")
+        raise BadCheckpoint(f"{path} brings code of its own ({shown(kind, quoted=False)}), which is not run here")
     named, values = _parts_of(index, path)
     absent = tuple(name for name in named if name in MAY_BE_MISSING and not (path / name).is_dir())
     wanted = [name for name in named if name not in absent]
@@ -81,16 +84,26 @@ def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
         configs[name] = read_json(config) if config is not None else {}
         if quantised := configs[name].get("quantization_config"):
             method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+            method = shown(method or "quantization_config", quoted=False)
             raise BadCheckpoint(
-                f"{path}: {name} is quantised ({method or 'quantization_config'}), and image models are run in full or "
+                f"{path}: {name} is quantised ({method}), and image models are run in full or "
                 "half precision here; name the folder that it was made from"
             )
+        _check(name, configs[name], path)
         if (path / name / "config.json").is_file() and not name.rstrip("_0123456789").endswith("tokenizer"):
             parts[name] = _part(path / name, configs[name], state_dicts=state_dicts)
         elif name.startswith(("unet", "transformer", "vae", "text_encoder")):
             raise BadCheckpoint(f"{path}: {name} has no config.json; download the folder again")
     classes = {name: named[name] for name in wanted}
     return Pipeline(path, kind, parts, configs, absent, classes, values)
+
+
+def _check(name: str, config: dict[str, Any], path: Path) -> None:
+    """Raises BadCheckpoint where a part's config has a value of another kind than is read here."""
+    if name.rstrip("_0123456789") in NETWORKS:
+        Sizes.read(config, f"{path}: {name}")
+    elif name.rstrip("_0123456789").endswith("tokenizer"):
+        tokenizer_config.read(path / name)
 
 
 def _parts_of(index: dict[str, Any], path: Path) -> tuple[dict[str, tuple[str, str]], dict[str, Any]]:
@@ -104,7 +117,9 @@ def _parts_of(index: dict[str, Any], path: Path) -> tuple[dict[str, tuple[str, s
             values[name] = value
         elif value[:1] not in ([], [None]):
             if len(value) != 2 or not all(isinstance(one, str) for one in value) or Path(name).name != name:
-                raise BadCheckpoint(f"{path}: {INDEX} says of {name} {value!r}, which is no library and class")
+                raise BadCheckpoint(
+                    f"{path}: {INDEX} says of {shown(name, quoted=False)} {shown(value)}, which is no library and class"
+                )
             named[name] = (value[0], value[1])
     return named, values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from genarium.checkpoints.folder import read_json
 from genarium.errors import BadCheckpoint
@@ -50,7 +50,7 @@ class TokenizerConfig(BaseModel):
     trim_offsets: bool = True
     split_special_tokens: bool = False
     model_input_names: list[str] | None = None
-    model_max_length: float | None = None
+    model_max_length: Annotated[float, Field(allow_inf_nan=False)] | None = None
     padding_side: Literal["left", "right"] = "right"
     truncation_side: Literal["left", "right"] = "right"
     bos_token: AnyToken | None = None

@@ -7,12 +7,11 @@ memory holds.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium.errors import BadInput
+from genarium.errors import BadInput, GenariumError, first_line
 from genarium.progress import note
 
 if TYPE_CHECKING:
@@ -103,13 +102,16 @@ def _upright(file: Path, name: str) -> Image:
                 note(f"{Path(name).name} has {frames} frames; the first is used")
                 opened.seek(0)
             opened.load()
+            upright = ImageOps.exif_transpose(opened)
     except Image.DecompressionBombError:
         raise BadInput(f"{name} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
     except UnidentifiedImageError:
         raise BadInput(f"{name} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
-        raise BadInput(f"{name} is damaged or cut short ({error}); save or download it again") from None
-    return _eight_bits(ImageOps.exif_transpose(opened), dict(getattr(opened, "tag_v2", {})), name)
+    except (GenariumError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise whatever their damaged bytes lead to
+        raise BadInput(f"{name} is damaged or cut short ({first_line(error)}); save or download it again") from None
+    return _eight_bits(upright, dict(getattr(opened, "tag_v2", {})), name)
 
 
 def _converted(opened: Image, mode: str, name: str) -> Image:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from genarium import engines
 from genarium.checkpoints import folder
 from genarium.checkpoints import tokenizer as tokenizers
-from genarium.errors import BadCheckpoint
+from genarium.data.pictures import read_picture
+from genarium.engines.image import ImageRequest, settle
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
+from tests.image_models import stable_diffusion
 from tests.small_encoder import make_base
 
 DEEP = "[" * 100_000
@@ -159,3 +165,52 @@ def test_json_is_read_at_one_door(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_bytes(content.encode("latin-1"))
         with pytest.raises(BadCheckpoint):
             folder.read_json(tmp_path / "config.json")
+
+
+PIPELINES: dict[str, tuple[str, dict[str, Any]]] = {
+    "side as an object": ("vae/config.json", {"sample_size": {"a": 1}}),
+    "channels as a text": ("vae/config.json", {"latent_channels": "0.42.1"}),
+    "no widths": ("vae/config.json", {"block_out_channels": None}),
+    "channels as a list": ("unet/config.json", {"in_channels": [[4]]}),
+    "levels as a text": ("scheduler/scheduler_config.json", {"beta_end": "x"}),
+    "levels of no kind": ("scheduler/scheduler_config.json", {"beta_schedule": {"a\nb": "x" * 5000}}),
+    "levels from one number": ("scheduler/scheduler_config.json", {"trained_betas": 0.5}),
+    "class as a list": ("model_index.json", {"_class_name": list(range(5000))}),
+    "part as a list": ("model_index.json", {"unet": ["x" * 5000, 7]}),
+    "length as an object": ("tokenizer/tokenizer_config.json", {"model_max_length": {"a": 77}}),
+    "length that is no number": ("tokenizer/tokenizer_config.json", {"model_max_length": float("nan")}),
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stable_diffusion(tmp_path_factory.mktemp("pipeline"))
+
+
+@pytest.mark.parametrize(("file", "values"), PIPELINES.values(), ids=PIPELINES)
+def test_a_pipeline_with_values_of_the_wrong_kind_is_refused(pipeline: Path, file: str, values: dict[str, Any]) -> None:
+    whole = (pipeline / file).read_bytes()
+    changed(pipeline / file, **values)
+    try:
+        with pytest.raises(BadCheckpoint) as told:
+            settle(ImageRequest("a red bird", (0,), steps=2), engines.open_image(str(pipeline)))
+    finally:
+        (pipeline / file).write_bytes(whole)
+    assert len(str(told.value)) < 600
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", ["tiff", "gif", "png", "webp", "jpeg"])
+def test_a_damaged_image_is_read_or_refused(tmp_path: Path, kind: str) -> None:
+    """Pillow's own readers raise KeyError, TypeError and others at what they do not expect."""
+    file, random = tmp_path / f"a.{kind}", Random(0)
+    drawn = Image.linear_gradient("L").resize((24, 16)).convert("I;16" if kind == "tiff" else "L")
+    drawn.save(file, **({"save_all": True, "append_images": [drawn.rotate(180)]} if kind in ("tiff", "gif") else {}))
+    whole = file.read_bytes()
+    for _ in range(60):
+        content = bytearray(whole)
+        at = random.randrange(len(content))
+        content[at : at + random.choice([1, 2, 30])] = random.randbytes(random.choice([0, 1, 2, 30]))
+        file.write_bytes(content)
+        with contextlib.suppress(BadInput):
+            assert read_picture(file).size[0] > 0

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Size, Unneeded
+from genarium.checkpoints.fields import Declared, Fields, Flag, Layers, Positive, Size, Unneeded
 
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
 Shift = Annotated[float, Field(strict=True, ge=-1e6, le=1e6, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Widths = Annotated[list[Size], Field(min_length=1, max_length=16)]
 One = Annotated[float, Field(strict=True, ge=1, le=1)]
 BY_DIFFUSERS = frozenset({"_class_name", "_diffusers_version", "_use_default_values"})
+
+
+class Sizes(Declared):
+    """What is read of any denoiser's and decoder's config before diffusers opens it; the class itself checks the rest.
+
+    None, or nothing, is what the class takes.
+    """
+
+    in_channels: Size | None = None
+    latent_channels: Size | None = None
+    patch_size: Size | list[Size] | None = None
+    sample_size: Size | list[Size] | None = None
+    block_out_channels: Widths | None = None
+    encoder_block_out_channels: Widths | None = None
+    temperal_downsample: list[bool] | None = None
+    scaling_factor: Finite | None = None
+    shift_factor: Finite | None = None
+
+    @classmethod
+    def _others(cls, extra: Mapping[str, Any], where: str) -> list[str]:
+        return []
 
 
 class UNet(Fields, published="diffusers:UNet2DConditionModel"):

@@ -54,6 +54,8 @@ def pixels_a_latent(folder: Pipeline) -> int:
     if halvings := setting(config, "temperal_downsample"):
         return int(2 ** len(halvings))
     channels = setting(config, "block_out_channels") or setting(config, "encoder_block_out_channels") or ()
+    if not channels:
+        raise BadCheckpoint(f"{folder.path}: its decoder's config.json has no block_out_channels; download it again")
     return int(2 ** (len(channels) - 1))
 
 

@@ -43,7 +43,8 @@ def work(folder: Pipeline, size: Size, guidance: float | None, dtype: torch.dtyp
     guided = 2 if (guidance or 0) > 1 else 1
     denoising = guided * width * height // pixels_a_latent(folder) ** 2 * channels * bytes_each * DENOISER_COPIES
     a_pixel = int((vae.get("block_out_channels") or [DECODER_WIDTH])[0]) * bytes_each * DECODER_COPIES
-    tile = int(vae.get("sample_size") or 512)
+    side = vae.get("sample_size") or 512
+    tile = max(side) if isinstance(side, list) else side
     whole, tiles = (area * a_pixel + width * height * RESULT_BYTES for area in (width * height, tile * tile))
     return Work(denoising, whole, tiles)
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from genarium.engines.diffusers.families import Family
+from genarium.errors import BadCheckpoint, first_line
 
 # Schedulers of the same noise levels, which may stand for each other; ours by default where the folder names an
 # older one. Any other scheduler (distilled for few steps, say) is kept as it is, and called `own`.
@@ -60,7 +61,7 @@ FLOW_PROCESS: dict[str, tuple[Any, ...]] = {
 def choices(config: dict[str, Any], family: Family, channels: int) -> tuple[str, ...]:
     """The samplers that run with a scheduler's config, the usual one first; `own` where it has no other name.
 
-    `channels` are those of what is denoised.
+    `channels` are those of what is denoised. Raises BadCheckpoint where the config's own scheduler can't be made of it.
     """
     import diffusers
 
@@ -68,7 +69,12 @@ def choices(config: dict[str, Any], family: Family, channels: int) -> tuple[str,
     own = getattr(diffusers, kind, None)
     if own is None:
         return ("own",)
-    scheduler = own.from_config(config)
+    try:
+        scheduler = own.from_config(config)
+    except Exception as error:  # whatever the library says of values of another kind
+        raise BadCheckpoint(
+            f"scheduler_config.json can't be used by diffusers' {kind}: {first_line(error)}; download the folder again"
+        ) from None
     if kind in FLOW.values():
         heun = kind == FLOW["heun"] or (family.heun and _keeps(FLOW["heun"], scheduler, FLOW_PROCESS))
         return ("euler", "heun") if family.heun and heun else ("euler",)
