@@ -12,6 +12,7 @@ from torch import nn
 
 from genarium.devices import compute_dtype, cpu_bfloat16, has_amx
 from genarium.errors import BadInput
+from genarium.training.muon import Muon
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,5 @@ def make_optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Op
         torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, betas=betas, fused=True)
     ]
     if inner:
-        optimizers.append(
-            torch.optim.Muon(
-                inner,
-                lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        optimizers.append(Muon(inner, lr=settings.learning_rate, weight_decay=settings.weight_decay))
     return optimizers

@@ -19,6 +19,7 @@ from genarium.engines.text import TextRequest
 from genarium.engines.upcast import use_float32_products
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
+from genarium.training.muon import Muon
 from genarium.training.settings import Settings, resolve_precision
 from tests.caption_models import MAKERS
 
@@ -134,3 +135,20 @@ def test_training_in_it_is_refused_where_it_only_costs_time(processor: str) -> N
         assert resolve_precision(replace(settings, precision="auto"), model) == torch.float32
     else:
         assert resolve_precision(settings, model) == torch.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(24, 60), (60, 24)])
+def test_muon_makes_the_steps_that_torch_s_makes(processor: str, shape: tuple[int, int]) -> None:
+    start, steps = torch.randn(shape, generator=torch.Generator().manual_seed(0)), 4
+    moved = []
+    for kind, more in ((Muon, {}), (torch.optim.Muon, {"adjust_lr_fn": "match_rms_adamw"})):
+        weights = nn.Parameter(start.clone())
+        optimizer = kind([weights], lr=0.02, weight_decay=0.1, **more)
+        draw = torch.Generator().manual_seed(1)
+        for _ in range(steps):
+            weights.grad = torch.randn(shape, generator=draw)
+            optimizer.step()
+        assert set(optimizer.state[weights]) == {"momentum_buffer"}
+        moved.append(weights.detach() - start)
+    [found, expected] = moved
+    assert float((found - expected).norm() / expected.norm()) < (0.02 if processor == "plain" else 1e-6)
