@@ -20,7 +20,10 @@ from genarium.data.pictures import read_picture
 from genarium.engines.image import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
+from genarium.retrieval import documents
+from genarium.retrieval.documents import Unreadable
 from tests.image_models import stable_diffusion
+from tests.retrieval import test_formats
 from tests.small_encoder import make_base
 
 DEEP = "[" * 100_000
@@ -214,3 +217,11 @@ def test_a_damaged_image_is_read_or_refused(tmp_path: Path, kind: str) -> None:
         file.write_bytes(content)
         with contextlib.suppress(BadInput):
             assert read_picture(file).size[0] > 0
+
+
+def test_what_a_parser_says_of_a_damaged_document_is_one_line() -> None:
+    """libxml2 ends some of its sentences in the middle."""
+    for content in (test_formats.word("<w:p>\x00</w:p>"), test_formats.word("<w:p><")):
+        with pytest.raises(Unreadable) as told:
+            documents.parse("a.docx", content)
+        assert "\n" not in str(told.value)

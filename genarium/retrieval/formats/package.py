@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 from urllib.parse import unquote
 
+from genarium.errors import first_line
 from genarium.retrieval.documents import Unreadable
 
 MAX_XML = 64 * 2**20
@@ -50,7 +51,7 @@ class Package:
         except Exception as error:  # zlib, lzma and bz2 have errors of their own
             if isinstance(error, Unreadable | MemoryError):
                 raise
-            raise Unreadable(f"not a {self.what}, or damaged ({error})") from None
+            raise Unreadable(f"not a {self.what}, or damaged ({first_line(error)})") from None
         self.left -= len(content)
         if self.left < 0:
             raise Unreadable(f"unpacks to more than {MAX_XML // 2**20} MiB; refused")
@@ -63,7 +64,7 @@ class Package:
         try:
             root = etree.fromstring(self.read(name), parser())
         except (etree.LxmlError, ValueError) as error:
-            raise Unreadable(f"a damaged {self.what}: {error}") from None
+            raise Unreadable(f"a damaged {self.what}: {first_line(error)}") from None
         refuse_entities(root, self.what)
         return root
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from genarium.errors import first_line
 from genarium.retrieval.documents import Document, Unreadable
 from genarium.retrieval.formats.formulas import omml
 from genarium.retrieval.formats.grid import Cell, Grid
@@ -125,7 +126,7 @@ class Word:
                     yield element
                     element.clear()
         except etree.LxmlError as error:
-            raise Unreadable(f"a damaged Word file: {error}") from None
+            raise Unreadable(f"a damaged Word file: {first_line(error)}") from None
         if not found:
             raise Unreadable("not a Word file: no text in its document")
 
