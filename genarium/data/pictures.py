@@ -107,8 +107,10 @@ def _upright(file: Path, name: str) -> Image:
         raise BadInput(f"{name} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
     except UnidentifiedImageError:
         raise BadInput(f"{name} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
-    except (GenariumError, MemoryError):
+    except GenariumError:
         raise
+    except MemoryError:  # also where a damaged part says that it is of gigabytes
+        raise BadInput(f"{name} asks for more memory than there is; save it again, or make it smaller") from None
     except Exception as error:  # Pillow's readers raise whatever their damaged bytes lead to
         raise BadInput(f"{name} is damaged or cut short ({first_line(error)}); save or download it again") from None
     return _eight_bits(upright, dict(getattr(opened, "tag_v2", {})), name)
