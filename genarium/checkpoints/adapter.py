@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.adapter import WAY_OUT, Lora
 from genarium.checkpoints.tensors import Stored
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, first_line
 from genarium.files import write_atomically
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ def _tensors(path: Path) -> Stored:
     try:
         return Stored(load_file(path / WEIGHTS))
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadCheckpoint(f"{path / WEIGHTS} is damaged or missing ({error}); download the folder again") from None
+        raise BadCheckpoint(
+            f"{path / WEIGHTS} is damaged or missing ({first_line(error)}); download the folder again"
+        ) from None
 
 
 def _merge(out: Stored, module: str, whole: str, stored: Stored, config: Lora, path: Path, transposed: bool) -> None:
@@ -125,7 +127,7 @@ def _merge(out: Stored, module: str, whole: str, stored: Stored, config: Lora, p
     flipped = transposed or embeds
     weight = out[target].float() if target in out else None
     weight = weight.t() if weight is not None and flipped else weight
-    if weight is None or down is None or up is None or weight.shape != (up.shape[0], down.shape[1]):
+    if weight is None or down is None or up is None or not _fits(weight, down, up):
         raise BadCheckpoint(
             f"{path}: {whole}.lora_A.weight does not fit its base {config.base_model_name_or_path}; it was trained "
             "over another one, so put that one's name under base_model_name_or_path"
@@ -136,15 +138,24 @@ def _merge(out: Stored, module: str, whole: str, stored: Stored, config: Lora, p
     weight = weight + scale * (up.float() @ down.float())
     if config.use_dora:
         magnitude = stored.get(f"{whole}.lora_magnitude_vector")
-        if magnitude is None or embeds:
-            raise BadCheckpoint(f"{path}: {whole} has no lora_magnitude_vector, as use_dora needs it; {WAY_OUT}")
+        if magnitude is None or embeds or magnitude.shape != weight.shape[:1]:
+            raise BadCheckpoint(
+                f"{path}: {whole} has no lora_magnitude_vector of its length, as use_dora needs; {WAY_OUT}"
+            )
         weight = magnitude.float()[:, None] / torch.linalg.norm(weight, dim=1, keepdim=True) * weight
     out[target] = weight.t().contiguous() if flipped else weight
     shift = stored.get(f"{whole}.lora_B.bias")
     if shift is not None:
-        if bias not in out:
-            raise BadCheckpoint(f"{path}: {whole}.lora_B.bias is of a layer whose base has no bias; {WAY_OUT}")
+        if bias not in out or shift.shape != out[bias].shape:
+            raise BadCheckpoint(f"{path}: {whole}.lora_B.bias is of a layer whose base has no such bias; {WAY_OUT}")
         out[bias] = out[bias].float() + scale * shift.float()
+
+
+def _fits(weight: Tensor, down: Tensor, up: Tensor) -> bool:
+    """Whether (rank, in) and (out, rank) are of a matrix (out, in)."""
+    if not weight.dim() == down.dim() == up.dim() == 2 or down.is_complex() or up.is_complex():
+        return False
+    return weight.shape == (up.shape[0], down.shape[1]) and up.shape[1] == down.shape[0]
 
 
 def _scale(config: Lora, module: str, rank: int) -> float:

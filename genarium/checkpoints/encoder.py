@@ -20,7 +20,7 @@ from genarium.checkpoints import folder as folders
 from genarium.checkpoints.fields.encoder import BY_TYPE, DistilBert, Roberta
 from genarium.checkpoints.find import base_of
 from genarium.checkpoints.tensors import Stored
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, first_line
 from genarium.models.encoder import Activation, Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
 M = TypeVar("M", bound=nn.Module)
@@ -155,7 +155,9 @@ def adapter_outputs(path: Path, kind: str) -> int | None:
                 if name.removeprefix(adapter.PREFIX).replace("modules_to_save.default.", "") == out:
                     return int(opened.get_slice(name).get_shape()[0])
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadCheckpoint(f"{path / adapter.WEIGHTS} is damaged or missing ({error}); download it again") from None
+        raise BadCheckpoint(
+            f"{path / adapter.WEIGHTS} is damaged or missing ({first_line(error)}); download it again"
+        ) from None
     return None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.tensors import Stored
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, first_line
 from genarium.files import write_atomically
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read_json(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise BadCheckpoint(f"{file.parent} has no {file.name}; get the folder again") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise BadCheckpoint(f"{file} can't be read as JSON ({error}); get the folder again") from None
+        raise BadCheckpoint(f"{file} can't be read as JSON ({first_line(error)}); get the folder again") from None
     if not isinstance(loaded, dict):
         raise BadCheckpoint(f"{file} is no JSON object; get the folder again")
     return loaded
@@ -126,7 +126,7 @@ def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
         try:
             more = load_file(file)
         except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+            raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
         if twice := tensors.keys() & more.keys():
             raise BadCheckpoint(f"{path}: two of its files hold {min(twice)}; download the folder again")
         tensors.update(more)
@@ -144,7 +144,7 @@ def tensor_names(path: Path) -> set[str]:
             with safe_open(file, "pt") as opened:
                 names |= set(opened.keys())
         except (SafetensorError, OSError, ValueError) as error:
-            raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+            raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
     return names
 
 

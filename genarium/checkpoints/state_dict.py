@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, first_line
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -61,4 +61,4 @@ def read_shapes(file: Path) -> Shapes:
         with safe_open(file, "pt") as opened:
             return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadCheckpoint(f"{file} is damaged or cut short ({error}); download it again") from None
+        raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None

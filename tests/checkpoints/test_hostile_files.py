@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from genarium import engines
-from genarium.checkpoints import folder
+from genarium.checkpoints import adapter, folder
 from genarium.checkpoints import tokenizer as tokenizers
 from genarium.data.pictures import read_picture
 from genarium.engines.image import ImageRequest, settle
@@ -225,3 +225,33 @@ def test_what_a_parser_says_of_a_damaged_document_is_one_line() -> None:
         with pytest.raises(Unreadable) as told:
             documents.parse("a.docx", content)
         assert "\n" not in str(told.value)
+
+
+def test_what_the_library_says_of_a_header_is_short(tmp_path: Path) -> None:
+    make_base(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.dumps(json.loads(whole[8 : 8 + size]) | {"x" * 100_000: {"dtype": "x" * 100_000}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + whole[8 + size :])
+    assert "is damaged or cut short" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(32, 1), (1,), (32, 2, 1), ()])
+def test_an_adapter_whose_matrices_do_not_fit_each_other_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    base = make_base(tmp_path / "base")
+    layer = f"{adapter.PREFIX}encoder.layer.0.attention.self.query.lora_"
+    adapter.write(
+        tmp_path / "adapter",
+        base=str(base),
+        base_sha256={},
+        config=json.loads((base / "config.json").read_text()),
+        task_type="FEATURE_EXTRACTION",
+        rank=2,
+        alpha=4,
+        target_modules=["query"],
+        modules_to_save=[],
+        tensors={f"{layer}A.weight": torch.ones(2, 32), f"{layer}B.weight": torch.ones(shape)},
+    )
+    assert "does not fit its base" in refused(tmp_path / "adapter")
+    changed(tmp_path / "adapter" / "adapter_config.json", **{"x\n" * 3000: 1})
+    assert "which is not known here" in refused(tmp_path / "adapter")

@@ -79,6 +79,7 @@ class Lora(Declared, published="peft:LoraConfig"):
         for name, value in extra.items():
             if value and name not in cls.ignored:
                 raise BadCheckpoint(
-                    f"{where}: {cls.file} has {name} {shown(value)}, which is not known here; {cls.way_out}"
+                    f"{where}: {cls.file} has {shown(name, quoted=False)} {shown(value)}, which is not known here; "
+                    f"{cls.way_out}"
                 )
         return []
