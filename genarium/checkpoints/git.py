@@ -35,7 +35,8 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     stored = folders.read_tensors(path)
     if raw.get("tie_word_embeddings"):
         words = folders.require(stored, "git.embeddings.word_embeddings.weight", path)
-        if not torch.equal(stored.get("output.weight", words), words):
+        own = stored.get("output.weight")
+        if own is not None and not torch.equal(own, words):
             raise BadCheckpoint(
                 f"{path} has an output layer of its own, and its config.json says that it is the words' table; run it "
                 "with transformers"

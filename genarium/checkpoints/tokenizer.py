@@ -55,8 +55,8 @@ def _made(path: Path) -> Tokenizer | None:
     if tokenizer is not None:
         tokenizer_files.adjust(tokenizer, path, model)
         # What panics at a text, or has nothing for a character it does not know, does so here and not amid the work.
-        for texts in ([PROBE], [PROBE, PROBE]):
-            tokenizer.decode(tokenizer.encode(*texts).ids)
+        for pair in (None, PROBE):
+            tokenizer.decode(tokenizer.encode(PROBE, pair).ids)
     return tokenizer
 
 

@@ -132,4 +132,4 @@ def test_facts_are_json_and_say_where_each_word_is() -> None:
     facts = json.loads(json.dumps(heat().facts()))
     assert [word["word"] for word in facts["pictures"][0]["words"]] == ["a", "bird", "over", "sea"]
     assert facts["pictures"][0]["words"][3]["peak"] is None
-    assert str(heat()).splitlines()[0] == f"75.0%  {CAPTION}"
+    assert str(heat()).splitlines()[:2] == [" match  caption", f" 75.0%  {CAPTION}"]
