@@ -81,6 +81,8 @@ def write_atomically(file: Path, content: bytes) -> None:
     """
     try:
         file = file.resolve()
+        if file.is_symlink():  # a circle, at which Python before 3.13 raises this by itself
+            raise RuntimeError
         file.parent.mkdir(parents=True, exist_ok=True)
         part, opened = _open_part(file)
         with os.fdopen(opened, "wb") as out:
