@@ -15,6 +15,7 @@ from genarium import tasks
 from genarium.artefacts import Records, Text
 from genarium.errors import BadCheckpoint, BadInput, GenariumError
 from genarium.ledger import Ledger
+from genarium.ledger.database import transaction
 from genarium.progress import Event
 from genarium.rows import rows
 from genarium.run import call, prepare, reproduce, run
@@ -49,7 +50,7 @@ def test_reproducing_compares_the_bytes_and_keeps_only_what_differs(tiny: Path) 
     with Ledger() as ledger:
         assert reproduce(made.id, ledger=ledger).equal
         assert ledger.count() == 1
-        with ledger._transaction():
+        with transaction(ledger.connection):
             ledger.connection.execute("UPDATE artefacts SET sha256 = 'other'")
         outcome = reproduce(made.id, ledger=ledger)
         assert not outcome.equal
