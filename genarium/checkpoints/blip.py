@@ -16,14 +16,12 @@ from torch import Tensor
 
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints import vit
-from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.checkpoints.encoder import BERT_BLOCK, of_fields
 from genarium.checkpoints.fields.image_text import Blip, BlipText, BlipVision
 from genarium.checkpoints.pixels import Pixels
-from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
 from genarium.models.blip import BlipConfig, Captioner, Matcher
-from genarium.models.encoder import EncoderConfig
 
 M = TypeVar("M", Captioner, Matcher)
 TIED = {"out.weight": "text.embedding.weight"}
@@ -100,16 +98,10 @@ def read_config(raw: Mapping[str, Any], where: str) -> BlipConfig:
     image = BlipVision.read(pair.vision_config or {}, f"{where}: vision_config")
     return BlipConfig(
         image=vit.read_config(image),
-        text=EncoderConfig(
-            vocab_size=text.vocab_size,
+        text=of_fields(
+            text,
             context_length=text.max_position_embeddings,
             n_types=0,
-            n_layers=text.num_hidden_layers,
-            n_heads=text.num_attention_heads,
-            d_model=text.hidden_size,
-            d_ff=text.intermediate_size,
-            norm_eps=text.layer_norm_eps,
-            activation=ACTIVATIONS[text.hidden_act],
             dropout=text.hidden_dropout_prob,
             pooler=False,
         ),

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from genarium.checkpoints import adapter
 from genarium.checkpoints import folder as folders
-from genarium.checkpoints.fields.encoder import BY_TYPE, DistilBert, Roberta
+from genarium.checkpoints.fields.encoder import BY_TYPE, Bert, DistilBert, Roberta
+from genarium.checkpoints.fields.image_text import BlipText
+from genarium.checkpoints.fields.image_text import Git as GitFields
 from genarium.checkpoints.find import base_of
 from genarium.checkpoints.tensors import Stored
 from genarium.errors import BadCheckpoint, first_line
@@ -32,7 +34,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
+    "quick_gelu": "quick_gelu",
 }
+"""By published name. Which of them a kind of network may have is declared in `fields/`."""
 HEADS = (
     r"(cls|lm_head|vocab_transform|vocab_layer_norm|vocab_projector|classifier|pre_classifier|qa_outputs|pooler)\..*"
 )
@@ -178,6 +182,20 @@ def has_reader(path: Path) -> bool:
     return any(name.startswith("qa_outputs.") for name in _read(path)[1])
 
 
+def of_fields(fields: Bert | BlipText | GitFields, **more: Any) -> EncoderConfig:
+    """What a published config of BERT's names describes; `more` is what each kind of network has its own way for."""
+    return EncoderConfig(
+        vocab_size=fields.vocab_size,
+        n_layers=fields.num_hidden_layers,
+        n_heads=fields.num_attention_heads,
+        d_model=fields.hidden_size,
+        d_ff=fields.intermediate_size,
+        norm_eps=fields.layer_norm_eps,
+        activation=ACTIVATIONS[fields.hidden_act],
+        **more,
+    )
+
+
 def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
     """The `EncoderConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
     kind = raw.get("model_type")
@@ -201,17 +219,11 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
         )
     else:
         first = fields.pad_token_id + 1 if isinstance(fields, Roberta) else 0
-        config = EncoderConfig(
-            vocab_size=fields.vocab_size,
+        config = of_fields(
+            fields,
             context_length=fields.max_position_embeddings - first,
             n_types=fields.type_vocab_size,
             first_position=first,
-            n_layers=fields.num_hidden_layers,
-            n_heads=fields.num_attention_heads,
-            d_model=fields.hidden_size,
-            d_ff=fields.intermediate_size,
-            norm_eps=fields.layer_norm_eps,
-            activation=ACTIVATIONS[fields.hidden_act],
             dropout=fields.hidden_dropout_prob,
         )
     if config.d_model % config.n_heads or config.context_length < 1:

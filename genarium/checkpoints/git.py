@@ -11,12 +11,10 @@ from torch import Tensor
 
 from genarium.checkpoints import folder as folders
 from genarium.checkpoints import vit
-from genarium.checkpoints.encoder import BERT_BLOCK
+from genarium.checkpoints.encoder import BERT_BLOCK, of_fields
 from genarium.checkpoints.fields.image_text import Git as GitFields
 from genarium.checkpoints.fields.image_text import GitVision
-from genarium.checkpoints.vit import ACTIVATIONS
 from genarium.errors import BadCheckpoint
-from genarium.models.encoder import EncoderConfig
 from genarium.models.git import Git, GitConfig
 
 
@@ -57,18 +55,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
     image = GitVision.read(fields.vision_config or {}, f"{where}: vision_config")
     return GitConfig(
         image=vit.read_config(image, patch_bias=False, first_norm=True),
-        text=EncoderConfig(
-            vocab_size=fields.vocab_size,
-            context_length=fields.max_position_embeddings,
-            n_types=0,
-            n_layers=fields.num_hidden_layers,
-            n_heads=fields.num_attention_heads,
-            d_model=fields.hidden_size,
-            d_ff=fields.intermediate_size,
-            norm_eps=fields.layer_norm_eps,
-            activation=ACTIVATIONS[fields.hidden_act],
-            pooler=False,
-        ),
+        text=of_fields(fields, context_length=fields.max_position_embeddings, n_types=0, pooler=False),
         start_token=fields.bos_token_id,
         end_token=fields.eos_token_id,
     )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from genarium.checkpoints.encoder import ACTIVATIONS as TEXT_ACTIVATIONS
+from genarium.checkpoints.encoder import ACTIVATIONS
 from genarium.checkpoints.fields.image_text import BlipVision, GitVision
-from genarium.models.encoder import Activation
 from genarium.models.vit import ViTConfig
 
-ACTIVATIONS: dict[str, Activation] = {**TEXT_ACTIVATIONS, "quick_gelu": "quick_gelu"}
-"""By published name: CLIP's quick GELU beside those of texts."""
 # Native name -> published names, within a block; its attention has names of its own in each layout.
 BLOCK = {
     "attention_norm": ("layer_norm1",),
