@@ -47,10 +47,11 @@ def read() -> dict[str, Any]:
     for name, value in given.items():
         if name not in tables and (name != "model" or not isinstance(value, str)):
             raise BadInput(f"{file}: {name} = {value!r} stands under no command; put it under [text], say")
-    model = os.environ.get("GENARIUM_MODEL") or given.get("model")
-    for name in WRITERS if model else ():
-        first = bool(os.environ.get("GENARIUM_MODEL"))
-        tables[name] = tables.get(name, {}) | ({"model": model} if first or "model" not in tables.get(name, {}) else {})
+    for name in WRITERS:
+        if model := os.environ.get("GENARIUM_MODEL"):
+            tables[name] = tables.get(name, {}) | {"model": model}
+        elif "model" in given:
+            tables[name] = {"model": given["model"]} | tables.get(name, {})
     return tables
 
 

@@ -175,8 +175,8 @@ def reproduce(ctx: click.Context, identifier: str, as_json: bool) -> int:
     elif outcome.equal:
         click.echo(f"{entry.id}: equal, byte for byte (sha256 {entry.sha256[:16]}…)")
         if outcome.found != "whole":
-            aside = f"; the changed one is {outcome.kept}" if outcome.kept else ""
-            click.echo(f"its file was {outcome.found} and is written again: {entry.path}{aside}", err=True)
+            beside = f"; the changed one is {outcome.kept}" if outcome.kept else ""
+            aside(f"its file was {outcome.found} and is written again: {entry.path}{beside}")
     else:
         click.echo(f"{entry.id}: different; what came this time is kept as {', '.join(made)}")
     return 0 if outcome.equal else 1

@@ -58,7 +58,6 @@ def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_js
     from genarium.run import prepare, run
 
     place = files.named(output) if output is not None else None
-    place = files.named(output) if output is not None else None
     if output is not None:
         check_output(task, output)
     elif not keep and not as_json and issubclass(task.artefact, Png):

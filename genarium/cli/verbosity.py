@@ -10,33 +10,19 @@ KEY = "genarium.verbosity"
 def options() -> list[click.Option]:
     """The two options, for a command's parameters."""
     return [
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            callback=_quiet,
-            allow_from_autoenv=False,
-            help="say nothing beside the result; errors are still told",
-        ),
-        click.Option(
-            ["-v", "--verbose"],
-            is_flag=True,
-            expose_value=False,
-            callback=_verbose,
-            allow_from_autoenv=False,
-            help="say each stage with its time, and what the recipe is",
-        ),
+        _option("-q", "--quiet", by=-1, help="say nothing beside the result; errors are still told"),
+        _option("-v", "--verbose", by=1, help="say each stage with its time, and what the recipe is"),
     ]
 
 
-def _quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[KEY] = ctx.meta.get(KEY, 0) - 1
+def _option(*names: str, by: int, help: str) -> click.Option:
+    """A flag that changes the level by so much."""
 
+    def change(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta[KEY] = ctx.meta.get(KEY, 0) + by
 
-def _verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[KEY] = ctx.meta.get(KEY, 0) + 1
+    return click.Option(names, is_flag=True, expose_value=False, callback=change, allow_from_autoenv=False, help=help)
 
 
 def level() -> int:
