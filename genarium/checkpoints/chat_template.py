@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium.checkpoints import rendering
+from genarium.checkpoints.folder import json_or_nothing
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.files import shortened
 from genarium.messages import Message
@@ -139,7 +140,7 @@ class ChatTemplate:
 def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
     """The folder's template. Raises BadCheckpoint where it has none: then it is no chat model."""
     path = _folder_of(path)
-    config = _read_json(path / "tokenizer_config.json")
+    config = json_or_nothing(path / "tokenizer_config.json")
     source: Any = config.get("chat_template")
     file = path / "chat_template.jinja"
     if file.is_file():
@@ -163,7 +164,7 @@ def _folder_of(path: Path) -> Path:
     """That of the base, for an adapter that was saved without a template."""
     from genarium.checkpoints import adapter, find
 
-    own = (path / "chat_template.jinja").is_file() or "chat_template" in _read_json(path / "tokenizer_config.json")
+    own = (path / "chat_template.jinja").is_file() or "chat_template" in json_or_nothing(path / "tokenizer_config.json")
     return find.base_of(path) if adapter.is_adapter(path) and not own else path
 
 
@@ -176,8 +177,8 @@ def _special(path: Path, config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """`bos_token`, `eos_token` and their like by name; what the folder does not say is its tokenizer's class's."""
     from genarium.checkpoints import tokenizer_files
 
-    found = tokenizer_files.special_tokens(path, _read_json(path / "config.json"))
-    for raw in (_read_json(path / "special_tokens_map.json"), config):
+    found = tokenizer_files.special_tokens(path, json_or_nothing(path / "config.json"))
+    for raw in (json_or_nothing(path / "special_tokens_map.json"), config):
         for name, value in raw.items():
             text = value.get("content") if isinstance(value, dict) else value
             if name.endswith("_token") and isinstance(text, str):
@@ -221,11 +222,3 @@ def _renamed(tokenizer: Tokenizer, names: dict[str, str]) -> Tokenizer:
     if "unk_token" in raw["model"]:
         raw["model"]["unk_token"] = rename(raw["model"]["unk_token"])
     return Tokenizer.from_str(json.dumps(raw))
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return loaded if isinstance(loaded, dict) else {}

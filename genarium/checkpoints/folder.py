@@ -60,12 +60,17 @@ def read_json(file: Path) -> dict[str, Any]:
     return loaded
 
 
+def json_or_nothing(file: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where the file is missing, or is not that: for what a folder need not have."""
+    try:
+        return read_json(file)
+    except BadCheckpoint:
+        return {}
+
+
 def is_of(file: Path, kind: str) -> bool:
     """Whether a config can be read in `file` and names `kind` for its class."""
-    try:
-        return bool(read_json(file).get("_class_name") == kind)
-    except BadCheckpoint:
-        return False
+    return bool(json_or_nothing(file).get("_class_name") == kind)
 
 
 def weight_files(path: Path, weights: str = WEIGHTS) -> list[Path]:

@@ -14,7 +14,7 @@ from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.causal import BY_TYPE
 from genarium.checkpoints.fields.generation import Generation
 from genarium.checkpoints.find import base_of
-from genarium.checkpoints.folder import read_config
+from genarium.checkpoints.folder import json_or_nothing, read_config
 from genarium.errors import BadCheckpoint, GenariumError, first_line
 from genarium.progress import note
 
@@ -44,7 +44,7 @@ def load(path: Path, vocab_size: int | None = None) -> Tokenizer:
 
 
 def _made(path: Path) -> Tokenizer | None:
-    model = _read(path / "config.json")
+    model = json_or_nothing(path / "config.json")
     if not (path / "tokenizer.json").exists():
         tokenizer = tokenizer_files.build(path, model)
     else:
@@ -89,7 +89,7 @@ def _within(tokenizer: Tokenizer, vocab_size: int, path: Path) -> Tokenizer:
 
 def _lacking(path: Path) -> str:
     """What to do about a folder whose tokenizer can't be read."""
-    named = str(_read(path / "tokenizer_config.json").get("tokenizer_class") or "no class is named")
+    named = str(json_or_nothing(path / "tokenizer_config.json").get("tokenizer_class") or "no class is named")
     other = next((name for name in ("tokenizer.model", "tekken.json", "tiktoken.model") if (path / name).exists()), "")
     if other or (path / "vocab.json").exists():
         return (
@@ -145,11 +145,3 @@ def separator(path: Path, tokenizer: Tokenizer) -> int:
 def _ids(value: Any) -> set[int]:
     given = value if isinstance(value, list) else [value]
     return {number for number in given if isinstance(number, int) and not isinstance(number, bool)}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return loaded if isinstance(loaded, dict) else {}
