@@ -55,7 +55,7 @@ class Records(Artefact):
 
     @classmethod
     def formats(cls) -> tuple[str, ...]:
-        return (cls.suffix, ".csv")
+        return (cls.suffix, ".csv", ".tsv")
 
     def as_file(self, suffix: str) -> bytes:
         match suffix.lower():

@@ -227,3 +227,11 @@ def test_results_have_one_shape(home: Path, tiny: Path) -> None:
     labels = genarium.classify(["fine"], labels=["good", "bad"])
     assert "fine" in labels.text
     assert labels.path == labels.artefacts[0].path
+
+
+def test_a_table_is_written_in_each_of_its_formats(genarium: Command, tmp_path: Path) -> None:
+    for suffix, beginning in ((".csv", "text,label,"), (".tsv", "text\tlabel\t"), (".jsonl", '{"label":')):
+        out = tmp_path / f"labelled{suffix}"
+        done = genarium("classify", "a fine day", "--labels", "good,bad", "-o", out)
+        assert done.returncode == 0, done.stderr
+        assert out.read_text().startswith(beginning)
