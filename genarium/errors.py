@@ -6,6 +6,12 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
+def excerpt(text: str, most: int = 60) -> str:
+    """A text in a sentence or a line of a table: on one line, and of a long one the beginning."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 class GenariumError(Exception):
     """Anything the person in front of the machine can put right. `exit_code` is the command line's."""
 

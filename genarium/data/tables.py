@@ -15,7 +15,7 @@ from annotated_types import MinLen
 from genarium import files
 from genarium.data import delimited, encodings
 from genarium.data.delimited import listed
-from genarium.errors import BadInput
+from genarium.errors import BadInput, excerpt
 from genarium.progress import note
 
 PLAIN = "text"
@@ -188,7 +188,7 @@ def _doubt_header(table: Table, only: str) -> None:
     """The first line of a file with one column may be its name or a text. Raises BadInput where it looks like one."""
     if len(only.split()) > NAME_WORDS or only.rstrip().endswith((".", "!", "…")) or only in (r[0] for r in table.rows):
         raise BadInput(
-            f"is the first line of {table.path}, {_short(only)!r}, a row or the column's name? Say no_header, or name "
+            f"is the first line of {table.path}, {excerpt(only)!r}, a row or the column's name? Say no_header, or name "
             "it with column"
         )
     note(
@@ -314,8 +314,3 @@ def _from_objects(path: Path, found: list[tuple[int, Any]], marked: bool) -> Tab
     columns = list(dict.fromkeys(name for _, row in found for name in row))
     rows = [[row.get(name) for name in columns] for _, row in found]
     return Table(path, columns, rows, [number for number, _ in found], marked=marked, header=False)
-
-
-def _short(text: str, most: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genarium.engines.heads import NativeHead
-from genarium.errors import BadCheckpoint, BadInput
+from genarium.errors import BadCheckpoint, BadInput, excerpt
 from genarium.progress import note
 from genarium.rows import Row, rows
 
@@ -140,10 +140,8 @@ def table(found: Sequence[Row], width: int = 100) -> str:
     longest = max(len(row["label"] or "") for row in found)
 
     def line(row: dict[str, Any]) -> str:
-        text = " ".join(row["text"].split())
-        shown = text if len(text) <= width else text[: width - 1] + "…"
         if row["label"] is None:
             return f"{'-':<{longest}}  {'-':<5}  (empty)"
-        return f"{row['label']:<{longest}}  {row['probabilities'][row['label']]:.3f}  {shown}"
+        return f"{row['label']:<{longest}}  {row['probabilities'][row['label']]:.3f}  {excerpt(row['text'], width)}"
 
     return "\n".join(map(line, found))

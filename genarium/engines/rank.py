@@ -9,7 +9,7 @@ import numpy as np
 
 from genarium.engines.encoder import NativeEncoder
 from genarium.engines.heads import NativeHead
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, excerpt
 from genarium.progress import note
 from genarium.rows import Row
 
@@ -72,7 +72,6 @@ def table(rows: Sequence[Row], width: int = 100) -> str:
     """Place, score and passage, a line each."""
 
     def line(row: Row) -> str:
-        text = " ".join(row["text"].split())
-        return f"{row['rank']:>3}  {row['score']:7.3f}  {text if len(text) <= width else text[: width - 1] + '…'}"
+        return f"{row['rank']:>3}  {row['score']:7.3f}  {excerpt(row['text'], width)}"
 
     return "\n".join(map(line, rows))

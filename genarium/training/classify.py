@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.data.labelled import LabelledText, Pair
+from genarium.errors import excerpt
 from genarium.models.encoder import TextClassifier
 from genarium.training.inputs import Batches, Inputs, digest_of, outputs
 
@@ -91,7 +92,7 @@ class Classify:
         shares = self._scores(one)[0].softmax(-1)
         example, best = self.watched[place], int(shares.argmax())
         verdict = "right" if self.labels[best] == example.label else f"wrong, it is {example.label}"
-        return f"{_shorten(example.text)} -> {self.labels[best]} {float(shares[best]):.2f} ({verdict})"
+        return f"{excerpt(example.text)} -> {self.labels[best]} {float(shares[best]):.2f} ({verdict})"
 
     def _scores(self, inputs: Inputs) -> Tensor:
         scores = torch.zeros(len(inputs), len(self.labels))
@@ -172,7 +173,7 @@ class Rank:
         pair = self.watched[place]
         one = Inputs([self.watched_inputs.ids[place]], [self.watched_inputs.types[place]])
         score = float(self._scores(one)[0].sigmoid())
-        return f"{_shorten(pair.query)} | {_shorten(pair.passage)} -> {score:.2f} (it is {pair.label:g})"
+        return f"{excerpt(pair.query)} | {excerpt(pair.passage)} -> {score:.2f} (it is {pair.label:g})"
 
     def _scores(self, inputs: Inputs) -> Tensor:
         scores = torch.zeros(len(inputs))
@@ -185,11 +186,6 @@ def f1(found: Tensor, true: Tensor) -> float:
     """2 · precision · recall / (precision + recall) of two rows of yes and no; 0 where nothing was found right."""
     right = int((found & true).sum())
     return 2 * right / max(1, int(found.sum()) + int(true.sum()))
-
-
-def _shorten(text: str, width: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def divergence(first: Tensor, second: Tensor) -> Tensor:
