@@ -147,6 +147,7 @@ class ContinuousBatch:
                         self._step()
                 except BaseException as error:  # every caller is told; the next one begins anew
                     self._fail(error)
+                    return
                 with self._lock:
                     if not self._batch.texts and not self._waiting:
                         self._keys = self._values = torch.empty(0)
@@ -155,11 +156,13 @@ class ContinuousBatch:
                         return
 
     def _fail(self, error: BaseException) -> None:
+        """Tell all who wait. Later ones get another thread: where memory ran out, oneDNN fails on this one for good."""
         with self._lock:
             concerned = [*self._batch.texts, *self._waiting]
             self._waiting.clear()
-        self._batch = _Batch()
-        self._keys = self._values = torch.empty(0)
+            self._batch = _Batch()
+            self._keys = self._values = torch.empty(0)
+            self._thread = None
         for out in {id(text.out): text.out for text in concerned}.values():
             out.put(error)
 

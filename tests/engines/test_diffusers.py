@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,19 +219,49 @@ def test_what_can_t_be_made_is_refused_before_anything_is_loaded(
     assert engine._loaded is None
 
 
-def test_where_memory_runs_out_nothing_stays_loaded(folder: Path) -> None:
-    engine = DiffusersImage(folder, device="cpu")
-    paint(engine)
+MEMORY_RUNS_OUT = """
+import resource, sys, threading
+from pathlib import Path
+from genarium.engines.diffusers.engine import DiffusersImage
+from genarium.errors import BadInput
+from tests.engines.test_diffusers import paint
+
+engine = DiffusersImage(Path(sys.argv[1]), device="cpu")
+paint(engine)
+before = resource.getrlimit(resource.RLIMIT_AS)
+
+def too_large():
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (taken + 2**24, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2**22, before[1]))
     try:
-        with pytest.raises(BadInput, match="memory ran out at 1536x1536"):
-            paint(engine, size=(1536, 1536), steps=1)
+        paint(engine, size=(512, 512), steps=1)
+    except BadInput as error:
+        print(error)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-    assert engine._loaded is None
-    assert paint(engine)[0].max() > 0
+
+def after():
+    print("loaded", engine._loaded is not None, "then painted", paint(engine)[0].max() > 0)
+
+# As the server does it, each in a thread of its own: where memory ran out in oneDNN, it fails on that thread for good.
+for work in (too_large, after):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_where_memory_runs_out_nothing_stays_loaded(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_RUNS_OUT, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent.parent,
+        check=False,
+    )
+    refused, after = done.stdout.splitlines() or [done.stderr, ""]
+    assert "memory ran out at 512x512" in refused
+    assert after == "loaded False then painted True", done.stderr
 
 
 def test_missing_parts_are_named(copied: Path) -> None:
