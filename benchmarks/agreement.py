@@ -26,16 +26,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from genarium.checkpoints import catalogue
+from genarium.checkpoints.store import catalogue
 from genarium.data.pictures import to_pictures
-from genarium.data.scenes import Ask, World
-from genarium.data.scenes.checker import Checker
-from genarium.engines import open_matcher
-from genarium.engines.best_of import best_of
-from genarium.engines.image import ImageRequest, settle
-from genarium.engines.latent import LatentImage
+from genarium.engines.image.best_of import best_of
+from genarium.engines.image.latent import LatentImage
+from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.registry import open_matcher
 from genarium.models.thumbnails import Thumbnails
 from genarium.models.vae import Autoencoder
+from genarium.scenes import Ask, World
+from genarium.scenes.checker import Checker
 
 Draw = Callable[[str, int], np.ndarray]
 

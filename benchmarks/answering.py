@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTrainedTokenizerFast
 
-from genarium.checkpoints import catalogue
-from genarium.checkpoints.folder import copy_tokenizer
-from genarium.engines.reader import NativeReader, Reading
+from genarium.checkpoints.store import catalogue
+from genarium.checkpoints.store.folder import copy_tokenizer
+from genarium.engines.answer.reader import NativeReader, Reading
 
 LENGTHS = (32, 128, 384)
 MAX_ANSWER_LEN = 15

@@ -22,17 +22,18 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from genarium import engines
-from genarium.checkpoints import blip, git, pixels
-from genarium.checkpoints import tokenizer as tokenizers
-from genarium.checkpoints.find import find
-from genarium.data.scenes import Scene, World
-from genarium.data.scenes.captions import caption
-from genarium.data.scenes.changes import CHANGES
-from genarium.data.scenes.dice import Dice
-from genarium.data.scenes.telling import told, wrong
-from genarium.engines.caption import CaptionRequest
+from genarium.checkpoints.layouts import blip, git
+from genarium.checkpoints.processors import image_processor
+from genarium.checkpoints.processors import tokenizer as tokenizers
+from genarium.checkpoints.store.find import find
+from genarium.engines import registry
+from genarium.engines.vision.caption import CaptionRequest
 from genarium.files import write_atomically
+from genarium.scenes import Scene, World
+from genarium.scenes.captions import caption
+from genarium.scenes.changes import CHANGES
+from genarium.scenes.dice import Dice
+from genarium.scenes.telling import told, wrong
 
 SEED, SIZE, BATCH, TOKENS = 77, 64, 50, 20
 
@@ -43,7 +44,7 @@ def pictures_of(world: World, scenes: list[Scene]) -> list[Image.Image]:
 
 def measure_captions(reference: str, world: World, n: int) -> dict[str, float]:
     """Shares of captions that have each attribute of every thing right, and all of them."""
-    engine = engines.open_caption(reference)
+    engine = registry.open_caption(reference)
     faults: Counter[str] = Counter()
     right = but_size = 0
     for first in range(0, n, BATCH):
@@ -64,7 +65,7 @@ def measure_match(reference: str, world: World, n: int) -> dict[str, float]:
     folder = find(reference, default="match").path
     assert folder is not None
     model, tokenizer = blip.load_matcher(folder), tokenizers.load(folder)
-    brought = pixels.read(folder, model.config.image.image_size)
+    brought = image_processor.read(folder, model.config.image.image_size)
     judged: dict[str, list[bool]] = {name: [] for name in ("true captions", *(f"wrong {c}" for c in CHANGES), "pairs")}
 
     @torch.inference_mode()
@@ -116,7 +117,7 @@ def measure_git(folder: Path, repeats: int) -> dict[str, object]:
     plain = GitForCausalLM.from_pretrained(folder).eval()
     half = GitForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
     ours = {dtype: git.load(folder, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
-    picture = pixels.Pixels(224, crop=True).tensor([Image.effect_noise((320, 240), 90).convert("RGB")])
+    picture = image_processor.Pixels(224, crop=True).tensor([Image.effect_noise((320, 240), 90).convert("RGB")])
     config = ours[torch.float32].config
 
     def theirs(model: GitForCausalLM) -> list[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.twice import make_twice
-from genarium.engines.dalle import DalleImage
+from genarium.engines.image.dalle import DalleImage
 from tests import dalle_folders as shapes
 
 WIDTHS = {"mini": (1024, 2730, 12, 50264, 16385), "mega": (2048, 4096, 24, 50272, 16415)}

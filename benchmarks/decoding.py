@@ -22,7 +22,7 @@ from transformers import GPT2LMHeadModel
 
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
-from genarium.engines.native import NativeText
+from genarium.engines.text.native import NativeText
 
 SHORT, LONG, PROMPT = 8, 72, 32
 

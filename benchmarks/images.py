@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.engines.diffusers import DiffusersImage
-from genarium.engines.image import ImageRequest, settle
+from genarium.engines.image.diffusers import DiffusersImage
+from genarium.engines.image.protocol import ImageRequest, settle
 
 PROMPT = "flying batman with colorful sky"
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genarium import engines
-from genarium.engines.classify import CHUNK, Classifier
-from genarium.engines.encoder import NativeEncoder
+from genarium.engines import registry
+from genarium.engines.classify.protocol import CHUNK, Classifier
+from genarium.engines.embed.encoder import NativeEncoder
 from genarium.errors import BadCheckpoint
 
 Labelled = list[tuple[str, str]]
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--calibrate", action="store_true")
     options = parser.parse_args()
     with contextlib.suppress(BadCheckpoint):  # a generative model makes no vectors
-        remember(engines.open_encoder(options.model))
+        remember(registry.open_encoder(options.model))
     train, dev = sst2(options.data, "train"), sst2(options.data, "dev")
     messages, kept_out = hold_out(sms(options.data))
     for name, labels, pool, test, measure in (
@@ -97,14 +97,14 @@ def main() -> None:
         ("SMS spam, F1", ["ham", "spam"], messages, kept_out, f1),
     ):
         began = time.perf_counter()
-        classifier = engines.open_classifier(options.model, labels=labels, calibrate=options.calibrate)
+        classifier = registry.open_classifier(options.model, labels=labels, calibrate=options.calibrate)
         score = measure(predicted(classifier, test), test)
         speed = len(test) / (time.perf_counter() - began)
         print(f"{name}, zero-shot: {score:.3f} ({len(test)} texts, {speed:.0f} a second)", flush=True)
         scores = []
         for seed in range(options.draws):
             examples = draw(pool, seed)
-            classifier = engines.open_classifier(
+            classifier = registry.open_classifier(
                 options.model, labels=labels, examples=examples, calibrate=options.calibrate
             )
             scores.append(measure(predicted(classifier, test), test))

@@ -13,10 +13,10 @@ from collections import defaultdict
 import numpy as np
 from PIL import Image
 
-from genarium import engines
 from genarium.artefacts.heat_drawing import peak
-from genarium.data.scenes import World
-from genarium.data.scenes.regions import covered, named
+from genarium.engines import registry
+from genarium.scenes import World
+from genarium.scenes.regions import covered, named
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="pixels of a scene's side")
     parser.add_argument("--snap", type=int, default=8, help="pixels of the grid that things stand on")
     asked = parser.parse_args()
-    world, matcher = World(asked.size, snap=asked.snap), engines.open_matcher(asked.model)
+    world, matcher = World(asked.size, snap=asked.snap), registry.open_matcher(asked.model)
     middle = (asked.size // 2, asked.size // 2)
     rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     began = time.perf_counter()

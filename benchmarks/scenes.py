@@ -8,11 +8,11 @@ from collections import Counter
 
 import numpy as np
 
-from genarium.data.scenes import World
-from genarium.data.scenes.changes import CHANGES
-from genarium.data.scenes.checker import Checker
-from genarium.data.scenes.degrade import mild
-from genarium.data.scenes.dice import Dice
+from genarium.scenes import World
+from genarium.scenes.changes import CHANGES
+from genarium.scenes.checker import Checker
+from genarium.scenes.degrade import mild
+from genarium.scenes.dice import Dice
 
 
 def measure(checker: Checker, n: int, seed: int = 77) -> dict[str, tuple[int, int]]:

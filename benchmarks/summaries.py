@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genarium import engines
 from genarium.data.sentences import sentences
-from genarium.engines.summary import maximal_marginal_relevance
+from genarium.engines import registry
+from genarium.engines.summarize.summary import maximal_marginal_relevance
 
 BOOKS = ("the-crimson-fairy-book.txt", "the-violet-fairy-book.txt")
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=5)
     parser.add_argument("--tales", type=int, default=24)
     asked = parser.parse_args()
-    encoder = engines.open_encoder("starter")
+    encoder = registry.open_encoder("starter")
     figures: dict[str, list[tuple[float, float]]] = {}
     found = [tale for book in BOOKS for tale in tales((asked.data / book).read_text("utf-8"))][: asked.tales]
     for number, tale in enumerate(found):

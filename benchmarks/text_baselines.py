@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genarium.checkpoints import gpt, tokenizer
+from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.processors import tokenizer
 from genarium.data import text
 from genarium.training.loop import fit
-from genarium.training.next_token import NextToken, likelihood
+from genarium.training.objectives.next_token import NextToken, likelihood
 from genarium.training.settings import Settings
 
 

@@ -6,7 +6,7 @@ import json
 import resource
 import time
 
-from genarium.engines.image import ImageEngine, ImageRequest, settle
+from genarium.engines.image.protocol import ImageEngine, ImageRequest, settle
 
 PROMPT = "flying batman with colorful sky"
 

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.twice import make_twice
-from genarium.engines.vq_diffusion import VQDiffusionImage
+from genarium.engines.image.vq_diffusion import VQDiffusionImage
 from tests.vq_folders import Sizes, write_folder
 
 ITHQ: Sizes = {

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
-from genarium.checkpoints.find import find
+from genarium.checkpoints.store.find import find
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.ledger import Entry, Ledger
 from genarium.ledger.folder import State, restore

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from genarium import files
-from genarium.checkpoints import blip
-from genarium.checkpoints.folder import WEIGHTS
+from genarium.checkpoints.layouts import blip
+from genarium.checkpoints.store.folder import WEIGHTS
 from genarium.training.adapters import average
-from genarium.training.captions import PIXELS
+from genarium.training.sources.captions import PIXELS
 
 
 def main(trained_on: Path, before: Path, out: Path) -> None:

@@ -1,9 +1,9 @@
-"""Make genarium/data/scenes/sprites.png again, from Debian's colour emoji font. Only this needs the font.
+"""Make genarium/scenes/sprites.png again, from Debian's colour emoji font. Only this needs the font.
 
     apt-get install fonts-noto-color-emoji
     python scripts/make_sprites.py
 
-Run it after adding a kind to genarium/data/scenes/kinds.py. `--check` compares what is there with the font.
+Run it after adding a kind to genarium/scenes/kinds.py. `--check` compares what is there with the font.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from genarium.data.scenes.kinds import KINDS
-from genarium.data.scenes.sprites import ATLAS, CELL, glyph
+from genarium.scenes.kinds import KINDS
+from genarium.scenes.sprites import ATLAS, CELL, glyph
 
 FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 STRIKE = 109  # the one size the font's bitmaps come in

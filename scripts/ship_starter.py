@@ -13,18 +13,19 @@ import torch
 from safetensors.torch import load_file, save
 
 from genarium import files
-from genarium.checkpoints import adapter, catalogue, folder, gpt
-from genarium.checkpoints.pipeline import INDEX
+from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.layouts.pipeline import INDEX
+from genarium.checkpoints.store import adapters, catalogue, folder
 
 KINDS = ("*.json", "*.safetensors")
 
 
 def main(source: Path, name: str) -> None:
     target = catalogue.FOLDER / name
-    if adapter.is_adapter(source):
-        half = {key: tensor.half() for key, tensor in load_file(source / adapter.WEIGHTS).items()}
-        files.write_atomically(target / adapter.WEIGHTS, save(half, metadata={"format": "pt"}))
-        for described in (adapter.CONFIG, "config.json"):
+    if adapters.is_adapter(source):
+        half = {key: tensor.half() for key, tensor in load_file(source / adapters.WEIGHTS).items()}
+        files.write_atomically(target / adapters.WEIGHTS, save(half, metadata={"format": "pt"}))
+        for described in (adapters.CONFIG, "config.json"):
             files.write_atomically(target / described, (source / described).read_bytes())
     elif (source / INDEX).exists():
         # Its networks are in half precision already.

@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genarium.data.scenes.backgrounds import VARIANTS, background
-from genarium.data.scenes.degrade import roughen
-from genarium.data.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
-from genarium.data.scenes.dice import Dice
-from genarium.data.scenes.kinds import BACKGROUNDS, KINDS, SIZES
-from genarium.data.scenes.sprites import paste, sprite
+from genarium.scenes.backgrounds import VARIANTS, background
+from genarium.scenes.degrade import roughen
+from genarium.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
+from genarium.scenes.dice import Dice
+from genarium.scenes.kinds import BACKGROUNDS, KINDS, SIZES
+from genarium.scenes.sprites import paste, sprite
 from genarium.training.loop import fit
 from genarium.training.settings import Settings
 

@@ -38,7 +38,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GPT-2 folder of random weights, context 96, over bytes."""
     import torch
 
-    from genarium.checkpoints import gpt
+    from genarium.checkpoints.layouts import gpt
     from genarium.data.text import END_OF_TEXT, bpe_tokenizer
     from genarium.models.gpt import GPT, GPTConfig
 

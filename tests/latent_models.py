@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from genarium.checkpoints import text_to_image as layout
+from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.models.dit import DiTConfig
 from genarium.models.plan import Planner, PlannerConfig, PlanWords
 from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
-from genarium.training.denoise import PROCESS
-from genarium.training.plans import plan_words
+from genarium.training.objectives.denoise import PROCESS
+from genarium.training.objectives.plans import plan_words
 
 WORDS = 384
 """As wide as the states of starter/encoder."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from genarium.checkpoints import encoder as layout
+from genarium.checkpoints.layouts import encoder as layout
 from genarium.models.encoder import Encoder, EncoderConfig
 
 GOOD, BAD, SO_SO = ["lovely", "great", "fine"], ["awful", "poor", "dull"], ["plain", "usual", "middling"]

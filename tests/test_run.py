@@ -60,7 +60,7 @@ def test_reproducing_compares_the_bytes_and_keeps_only_what_differs(tiny: Path) 
 def test_a_model_that_changed_is_not_the_recipes_model(tiny: Path, tmp_path: Path) -> None:
     import torch
 
-    from genarium.checkpoints import gpt
+    from genarium.checkpoints.layouts import gpt
 
     folder = Path(shutil.copytree(tiny, tmp_path / "model"))
     recipe = prepare("text", "The fox", max_new_tokens=4, model=str(folder), seed=1)

@@ -129,8 +129,8 @@ def _image(ending: str, folder: Path) -> Callable[[bytes], None]:
 
 
 def _schema(ending: str, folder: Path) -> Callable[[bytes], None]:
-    from genarium.engines.native import NativeText
-    from genarium.engines.text import TextRequest
+    from genarium.engines.text.native import NativeText
+    from genarium.engines.text.protocol import TextRequest
 
     engine = NativeText(llama(folder / "llama"))
 

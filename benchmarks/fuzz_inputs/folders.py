@@ -32,7 +32,7 @@ def llama(folder: Path) -> Path:
 
 
 def sharded(folder: Path) -> Path:
-    from genarium.checkpoints import folder as folders
+    from genarium.checkpoints.store import folder as folders
 
     config = json.loads((llama(folder) / "config.json").read_text())
     folders.write(folder, config, dict(folders.read_tensors(folder)), max_shard_bytes=60_000)
@@ -43,11 +43,11 @@ def adapted(folder: Path) -> Path:
     """A LoRA beside its base."""
     import torch
 
-    from genarium.checkpoints import adapter
+    from genarium.checkpoints.store import adapters
 
     base = llama(folder.parent / "base")
-    layer = f"{adapter.PREFIX}model.layers.0.self_attn.q_proj.lora_"
-    adapter.write(
+    layer = f"{adapters.PREFIX}model.layers.0.self_attn.q_proj.lora_"
+    adapters.write(
         folder,
         base=str(base),
         base_sha256={},
@@ -89,50 +89,50 @@ def pipeline(folder: Path) -> Path:
 
 
 def write(folder: Path) -> None:
-    from genarium import engines
-    from genarium.engines.text import TextRequest
+    from genarium.engines import registry
+    from genarium.engines.text.protocol import TextRequest
 
-    list(engines.open_text(str(folder)).write(["The fox ran"], TextRequest(max_new_tokens=3)))
+    list(registry.open_text(str(folder)).write(["The fox ran"], TextRequest(max_new_tokens=3)))
 
 
 def reply(folder: Path) -> None:
-    from genarium import engines
-    from genarium.engines.text import ChatRequest
+    from genarium.engines import registry
+    from genarium.engines.text.protocol import ChatRequest
     from genarium.messages import Message
 
     said = [Message(role="user", content="Hello fox")]
-    list(engines.open_text(str(folder)).reply(said, ChatRequest(max_new_tokens=3, date="2026-11-29")))
+    list(registry.open_text(str(folder)).reply(said, ChatRequest(max_new_tokens=3, date="2026-11-29")))
 
 
 def embed(folder: Path) -> None:
-    from genarium import engines
+    from genarium.engines import registry
 
-    engines.open_encoder(str(folder)).embed(["a lovely film"])
+    registry.open_encoder(str(folder)).embed(["a lovely film"])
 
 
 def match(folder: Path) -> None:
     from PIL import Image
 
-    from genarium import engines
+    from genarium.engines import registry
 
-    engines.open_matcher(str(folder)).scores(Image.new("RGB", (40, 30), "red"), ["a red bird"])
+    registry.open_matcher(str(folder)).scores(Image.new("RGB", (40, 30), "red"), ["a red bird"])
 
 
 def caption(folder: Path) -> None:
     from PIL import Image
 
-    from genarium import engines
-    from genarium.engines.caption import CaptionRequest
+    from genarium.engines import registry
+    from genarium.engines.vision.caption import CaptionRequest
 
     request = CaptionRequest(n_beams=2, max_new_tokens=3)
-    engines.open_caption(str(folder)).describe([Image.new("RGB", (40, 30), "red")], request)
+    registry.open_caption(str(folder)).describe([Image.new("RGB", (40, 30), "red")], request)
 
 
 def draw(folder: Path) -> None:
-    from genarium import engines
-    from genarium.engines.image import ImageRequest, settle
+    from genarium.engines import registry
+    from genarium.engines.image.protocol import ImageRequest, settle
 
-    engine = engines.open_image(str(folder))
+    engine = registry.open_image(str(folder))
     list(engine.generate(settle(ImageRequest("a red bird", (0,), steps=2), engine)))
 
 
@@ -144,10 +144,10 @@ def _folder(make: Callable[[Path], Path], run: Callable[[Path], None], file: str
         run(folder)
 
         def once(content: bytes) -> None:
-            from genarium.engines import opened
+            from genarium.engines import cache
 
             place.write_bytes(content)
-            opened.forget_all()
+            cache.forget_all()
             run(folder)
 
         once.whole = whole  # type: ignore[attr-defined]

@@ -26,9 +26,10 @@ from pathlib import Path
 import numpy as np
 from corpora import documentation
 
-from genarium import engines, files
+from genarium import files
 from genarium.artefacts import Answer
-from genarium.checkpoints.find import find
+from genarium.checkpoints.store.find import find
+from genarium.engines import registry
 from genarium.retrieval import documents
 from genarium.retrieval.asking import embedder
 from genarium.retrieval.build import build
@@ -105,7 +106,7 @@ def quality(questions: Iterable[Question], rankers: Sequence[str], depth: int) -
         with Index(body) as index:
             known = Vectors(index)
             everything = index.hits([int(number) for number in known.numbers])
-            vectors = engines.open_encoder("starter/encoder").embed([question.text for question in asked])
+            vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
             for question, vector in zip(asked, vectors, strict=True):
                 right = {hit.id for hit in everything if question.right(hit.file, hit.start, hit.end)}
                 dense = [number for number, _ in known.nearest(vector)]
@@ -113,7 +114,7 @@ def quality(questions: Iterable[Question], rankers: Sequence[str], depth: int) -
                 ways = {"dense": dense, "keyword": words, "fused": fuse([dense, words])}
                 for reference in rankers:
                     hits = index.hits(ways["fused"][:depth])
-                    ranked = [hit.id for hit in rank(question.text, hits, engines.open_ranker(reference).scores)]
+                    ranked = [hit.id for hit in rank(question.text, hits, registry.open_ranker(reference).scores)]
                     ways[f"fused, ranked by {reference}"] = ranked
                     ways[f"fused with {reference}"] = fuse([ways["fused"][:depth], ranked])
                 for way, ranking in ways.items():
@@ -136,7 +137,7 @@ def tuning(questions: Sequence[Question]) -> None:
         for body, asked in by_body(questions, answered=answered):
             with Index(body) as index:
                 known = Vectors(index)
-            vectors = engines.open_encoder("starter/encoder").embed([question.text for question in asked])
+            vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
             closest[answered] += [known.nearest(vector, 1)[0][1] for vector in vectors]
     for threshold in np.arange(0.20, 0.61, 0.04):
         with_one, without = (np.mean(np.array(closest[answered]) >= threshold) for answered in (True, False))
@@ -169,7 +170,7 @@ def answers(questions: Sequence[Question], model: str) -> None:
 
 def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
     """Print the latency of each step over copies of an index's texts and vectors, a little noise on the vectors."""
-    encoder = engines.open_encoder("starter/encoder")
+    encoder = registry.open_encoder("starter/encoder")
     random = np.random.default_rng(0)
     asked = [json.loads(line) for line in (HERE / "questions.jsonl").read_text("utf-8").splitlines()]
     chosen = [row["question"] for row in asked if row["body"] == body][:50]

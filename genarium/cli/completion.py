@@ -75,7 +75,7 @@ def _place(shell: str) -> Path:
 
 def models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The starters, and folders."""
-    from genarium.checkpoints.catalogue import starters
+    from genarium.checkpoints.store.catalogue import starters
 
     names = [f"starter/{name}" for name in starters()]
     items = [CompletionItem(name) for name in names if name.startswith(incomplete)]

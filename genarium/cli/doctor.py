@@ -77,7 +77,7 @@ def _storage() -> list[dict[str, Any]]:
 
 
 def _starters() -> list[dict[str, Any]]:
-    from genarium.checkpoints.catalogue import starters
+    from genarium.checkpoints.store.catalogue import starters
 
     checks = []
     for starter in starters().values():

@@ -50,7 +50,7 @@ def index(
 
 
 def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> None:
-    from genarium.checkpoints.find import find
+    from genarium.checkpoints.store.find import find
     from genarium.progress import listening
     from genarium.retrieval.asking import embedder, vectors_digest
     from genarium.retrieval.build import build

@@ -24,7 +24,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def list_models(as_json: bool) -> None:
     """List the starters, and the hub checkpoints on this machine."""
-    from genarium.checkpoints.catalogue import starters
+    from genarium.checkpoints.store.catalogue import starters
 
     rows: list[dict[str, Any]] = [
         {
@@ -51,9 +51,9 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show_model(reference: str, as_json: bool) -> None:
     """Show a model's card, or what its folder says of it."""
-    from genarium.checkpoints import adapter, catalogue
-    from genarium.checkpoints.find import find
-    from genarium.checkpoints.folder import read_config
+    from genarium.checkpoints.store import adapters, catalogue
+    from genarium.checkpoints.store.find import find
+    from genarium.checkpoints.store.folder import read_config
     from genarium.errors import BadInput
 
     found = find(reference, default="text")
@@ -67,8 +67,8 @@ def show_model(reference: str, as_json: bool) -> None:
         click.echo(catalogue.starter(found.reference.removeprefix("starter/")).card())
     else:
         over = ""
-        if adapter.is_adapter(found.path):
-            over = f", an adapter over {adapter.read_config(found.path).base_model_name_or_path}"
+        if adapters.is_adapter(found.path):
+            over = f", an adapter over {adapters.read_config(found.path).base_model_name_or_path}"
         click.echo(
             printable(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
         )
@@ -82,8 +82,8 @@ def show_model(reference: str, as_json: bool) -> None:
 @click.argument("reference", metavar="HUB_ID[@REVISION]")
 def pull(reference: str) -> None:
     """Fetch a checkpoint from the hub, to use it offline."""
-    from genarium.checkpoints import folder
-    from genarium.checkpoints.find import download
+    from genarium.checkpoints.store import folder
+    from genarium.checkpoints.store.find import download
 
     path = download(reference)
     if not (path / "model_index.json").exists():

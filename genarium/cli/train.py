@@ -17,26 +17,26 @@ from genarium.signature import bind, parameters
 
 # Family -> the function that trains it, and its line in the help; imported when asked for.
 FAMILIES = {
-    "gpt": ("genarium.training.gpt", "train_gpt", "A GPT from text: next-token prediction."),
-    "vae": ("genarium.training.vae", "train_vae", "An autoencoder of pictures."),
+    "gpt": ("genarium.training.commands.gpt", "train_gpt", "A GPT from text: next-token prediction."),
+    "vae": ("genarium.training.commands.vae", "train_vae", "An autoencoder of pictures."),
     "diffusion": (
-        "genarium.training.diffusion",
+        "genarium.training.commands.diffusion",
         "train_diffusion",
         "Diffusion of pictures and captions: of latents, or of thumbnails.",
     ),
     "planner": (
-        "genarium.training.planner",
+        "genarium.training.commands.planner",
         "train_planner",
         "A planner of composed scenes: from a caption, what stands where.",
     ),
     "distil": (
-        "genarium.training.distil",
+        "genarium.training.commands.distil",
         "train_distil",
         "Distil a latent diffusion model into one that draws in fewer steps.",
     ),
-    "clip": ("genarium.training.clip", "train_clip", "A contrastive pair of pictures and texts, CLIP."),
-    "caption": ("genarium.training.caption", "train_caption", "A BLIP captioner of composed scenes."),
-    "match": ("genarium.training.caption", "train_match", "A BLIP matcher of pictures and captions."),
+    "clip": ("genarium.training.commands.clip", "train_clip", "A contrastive pair of pictures and texts, CLIP."),
+    "caption": ("genarium.training.commands.caption", "train_caption", "A BLIP captioner of composed scenes."),
+    "match": ("genarium.training.commands.caption", "train_match", "A BLIP matcher of pictures and captions."),
 }
 
 
@@ -58,7 +58,7 @@ def train() -> None:
 
 def finetune() -> click.Command:
     """`finetune`, which has one family for all its tasks."""
-    from genarium.training import finetune as module
+    from genarium.training.commands import finetune as module
 
     return train_command("finetune", module.finetune, "Teach an encoder a task from a file of examples.", group="")
 

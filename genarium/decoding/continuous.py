@@ -29,7 +29,7 @@ from genarium.decoding.sampling import Sampling
 from genarium.models.gpt import GPT, KeyValueCache
 
 MOST_ROWS = 32
-"""Texts in one step: as many as the packed weights are laid out for (`engines/linear.py`)."""
+"""Texts in one step: as many as the packed weights are laid out for (`engines/cpu/linear.py`)."""
 READ_AT_ONCE = 256
 """Prompt tokens read between two steps, unless one prompt alone is longer: who writes already waits for no more."""
 GROWTH = 128

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genarium.checkpoints import catalogue
+from genarium.checkpoints.store import catalogue
 from genarium.progress import note
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genarium import engines
-from genarium.checkpoints.find import Found, find
-from genarium.checkpoints.sentence_transformers import is_mean
+from genarium.checkpoints.layouts.sentence_transformers import is_mean
+from genarium.checkpoints.store.find import Found, find
+from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.retrieval import generate
@@ -20,7 +20,7 @@ from genarium.retrieval.rank import Score
 from genarium.retrieval.store import Hit, Index
 
 if TYPE_CHECKING:
-    from genarium.engines.encoder import NativeEncoder
+    from genarium.engines.embed.encoder import NativeEncoder
 
 TOGETHER = 8
 """Passages laid end to end: beyond this nothing gets faster."""
@@ -36,10 +36,10 @@ def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
     import torch.nn.functional as F
 
     from genarium.devices import cpu_bfloat16
-    from genarium.engines.packed import PackedEncoder
+    from genarium.engines.cpu.packed import PackedEncoder
 
     path = find(reference, default="encoder").path
-    encoder = engines.open_encoder(reference)
+    encoder = registry.open_encoder(reference)
     assert path is not None
     if encoder.sentence.similarity != "cosine":
         raise BadInput(
@@ -80,12 +80,12 @@ def encoder_of(index: Index) -> NativeEncoder:
             f"the encoder {meta['encoder']} is another one now than when {index.name} was made; "
             f"make the index anew: genarium index {meta['folder']}"
         )
-    return engines.open_encoder(meta["encoder"])
+    return registry.open_encoder(meta["encoder"])
 
 
 def ranker_of(reference: str) -> Score:
     """What scores passages for a question: a cross-encoder reads both together. Raises BadCheckpoint."""
-    return engines.open_ranker(reference).scores
+    return registry.open_ranker(reference).scores
 
 
 def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: int) -> Generate:
@@ -94,17 +94,17 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
 
     Raises ModelNotFound, BadCheckpoint.
     """
-    from genarium.checkpoints.encoder import has_reader
-    from genarium.checkpoints.folder import read_config
-    from genarium.engines.encoder import NativeEncoder
-    from genarium.engines.text import TextRequest
+    from genarium.checkpoints.layouts.encoder import has_reader
+    from genarium.checkpoints.store.folder import read_config
+    from genarium.engines.embed.encoder import NativeEncoder
+    from genarium.engines.text.protocol import TextRequest
 
     found = find(model, default="encoder")
     if found.path is not None and NativeEncoder.opens(read_config(found.path)):
         if has_reader(found.path):
             return lambda question, hits: generate.read(question, hits, spans_of(model))
         return lambda question, hits: generate.extract(question, hits, _paired(encoder))
-    engine = engines.open_text(model)
+    engine = registry.open_text(model)
 
     def complete(prompt: str) -> str:
         # The likeliest token each time: an answer from documents is no place for invention.
@@ -128,9 +128,9 @@ def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
 
 def spans_of(reference: str) -> Read:
     """The best span of each text; its score is how much likelier it is than that the text has no answer."""
-    from genarium.engines.reader import Reading
+    from genarium.engines.answer.reader import Reading
 
-    reader = engines.open_reader(reference)
+    reader = registry.open_reader(reference)
 
     def read(question: str, texts: Sequence[str]) -> list[Span]:
         spans = []

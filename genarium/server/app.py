@@ -16,22 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from genarium import studio
-from genarium.server import (
-    decisions,
-    errors,
-    history,
-    indexes,
-    openai_images,
-    openai_responses,
-    openai_text,
-    openai_vectors,
-)
+from genarium.server import decisions, errors, history, indexes
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
 from genarium.server.errors import Json, Refused
 from genarium.server.guard import Guard, tried
 from genarium.server.keys import COOKIE, SESSION_SECONDS, Guesses, Keys
 from genarium.server.logs import Watch
+from genarium.server.openai import images as openai_images
+from genarium.server.openai import responses as openai_responses
+from genarium.server.openai import text as openai_text
+from genarium.server.openai import vectors as openai_vectors
 from genarium.server.settings import Settings
 
 router = APIRouter()
@@ -46,7 +41,7 @@ def application(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        from genarium.engines.opened import keep_within
+        from genarium.engines.cache import keep_within
 
         keep_within(settings.memory)
         desk.take_up_parked()

@@ -1,8 +1,8 @@
 """`/v1/decisions`: yes or no, one of several, or a number, each with probabilities.
 
 A generative model is asked, and its answer is not read but scored: over the possible answers alone, as `classify`
-does (`engines/language_labels.py`). So there is always an answer, and its probability is a number, not a manner of
-speaking.
+does (`engines/classify/language_labels.py`). So there is always an answer, and its probability is a number, not a
+manner of speaking.
 """
 
 from __future__ import annotations

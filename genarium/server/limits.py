@@ -12,7 +12,7 @@ from genarium.tasks.task import Task
 
 WRITING = ("text", "chat")
 USUAL_TOKENS = 512
-"""New tokens of a text where a request doesn't say: what a reply has at most (`engines/text.py`)."""
+"""New tokens of a text where a request doesn't say: what a reply has at most (`engines/text/protocol.py`)."""
 MOST_VALUES = 300_000
 """Values in a body of JSON. An empty list takes two bytes there and sixty in memory."""
 

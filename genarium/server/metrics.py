@@ -70,9 +70,9 @@ class Metrics:
 
 
 def _loaded() -> tuple[int, int]:
-    from genarium.engines import opened
+    from genarium.engines import cache
 
-    return opened.count(), opened.held()
+    return cache.count(), cache.held()
 
 
 def _resident() -> int:

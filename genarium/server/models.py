@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from genarium import files
-from genarium.checkpoints import catalogue
+from genarium.checkpoints.store import catalogue
 from genarium.errors import ModelNotFound
 from genarium.server.settings import Settings
 

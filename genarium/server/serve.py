@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             self.ready()
             # torch takes seconds to import: better before the first request than in it.
-            asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "genarium.engines.native")
+            asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "genarium.engines.text.native")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         closing = asyncio.create_task(asyncio.to_thread(self.desk.close))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, MaxLen, MinLen
 
-from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import PLAIN, Delimiter, Encoding, How, NoHeader, read_table, require_rows
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -20,7 +20,7 @@ from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
 
 if TYPE_CHECKING:
-    from genarium.engines.reader import Answered
+    from genarium.engines.answer.reader import Answered
 
 
 class Asked(NamedTuple):
@@ -69,13 +69,13 @@ def answer(
     Each comes with a score, the characters it is at, and the time it took. Answers are words of the text, never written
     anew: answer[start:end] of the text is the answer.
     """
-    from genarium.engines.reader import Reading
+    from genarium.engines.answer.reader import Reading
 
     asked = _asked(question or [], context, context_file, questions, How(delimiter, encoding, header=not no_header))
     tell_of_other_languages(model, "answer", list(dict.fromkeys(text for one in asked for text in one[:2])))
     kept = rows()
     done = kept.begin(len(asked))
-    reader = engines.open_reader(model, dtype=dtype)
+    reader = registry.open_reader(model, dtype=dtype)
     how = Reading(top_k, max_answer_len, no_answer, max_seq_len, doc_stride)
     timed: list[Answered] = []
     # A batch that was stopped half-way is read again whole: what a question is read with is always the same.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, MinLen
 
-from genarium import engines
 from genarium.artefacts import Records
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from genarium.data.photos import Photo
-    from genarium.engines.caption import Caption, CaptionEngine, CaptionRequest
+    from genarium.engines.vision.caption import Caption, CaptionEngine, CaptionRequest
 
 
 def _pin_photos(asked: Sequence[str], arguments: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -77,11 +77,11 @@ def caption(
     goes on where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
     """
     from genarium.data.photos import find
-    from genarium.engines.caption import CaptionRequest
+    from genarium.engines.vision.caption import CaptionRequest
 
     tell_of_other_languages(model, "caption", [prompt] if prompt else [])
     asked = find(photos, private=allow_private)
-    engine = engines.open_caption(model, dtype=dtype)
+    engine = registry.open_caption(model, dtype=dtype)
     if engine.name == "starter/caption":
         note(
             "starter/caption was trained on composed scenes alone and takes every picture for one; for photos name "

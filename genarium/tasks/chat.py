@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MinLen
 
-from genarium import engines
 from genarium.artefacts import Reply
+from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.messages import Message, conversation
 from genarium.recipe import MAX_SEED
@@ -69,12 +69,12 @@ def chat(
     seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Reply]:
     """Talk with a model: one message, or a conversation."""
-    from genarium.engines.text import ChatRequest, usual_reply
+    from genarium.engines.text.protocol import ChatRequest, usual_reply
 
     said = conversation(system, messages or [], message)
     if any(turn["role"] == "system" for turn in said[1:]):
         raise BadInput("the system message comes first and once; give it with system, not among messages")
-    engine = engines.open_text(model, default="chat", dtype=dtype)
+    engine = registry.open_text(model, default="chat", dtype=dtype)
     request = ChatRequest(
         n=n,
         max_new_tokens=max_new_tokens or usual_reply(engine.context),

@@ -9,9 +9,9 @@ from typing import Annotated
 from annotated_doc import Doc
 from annotated_types import MinLen
 
-from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
 from genarium.tasks.task import task
@@ -55,8 +55,10 @@ def classify(
     if few_shot is not None:
         # The examples' columns have names, whatever those of the file are called.
         examples, named = read_examples(few_shot, None if no_header else column, label_column, named)
-    classifier = engines.open_classifier(model, labels=named, examples=examples, template=template, calibrate=calibrate)
-    from genarium.engines.classify import columns, counts, label_rows, summary, table
+    classifier = registry.open_classifier(
+        model, labels=named, examples=examples, template=template, calibrate=calibrate
+    )
+    from genarium.engines.classify.protocol import columns, counts, label_rows, summary, table
 
     note(classifier.way)
     found = label_rows(classifier, asked.texts)

@@ -9,9 +9,9 @@ from typing import Annotated
 from annotated_doc import Doc
 from annotated_types import MinLen
 
-from genarium import engines
 from genarium.artefacts import Plot, Records, Vectors
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -37,7 +37,7 @@ def embed(
     """
     asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
     tell_of_other_languages(model, "encoder", asked)
-    encoder = engines.open_encoder(model)
+    encoder = registry.open_encoder(model)
     if not compare:
         unit = encoder.sentence.similarity == "cosine"
         if not unit:
@@ -51,7 +51,7 @@ def embed(
         yield Vectors(texts=asked, embeddings=vectors, static=encoder.embed_static(asked) if static else None)
         return
     from genarium.artefacts.word_plot import plot_word
-    from genarium.engines.words import compare_word
+    from genarium.engines.embed.words import compare_word
 
     if len(asked) < 2:
         raise BadInput("--compare takes a word and then at least one text that has it")

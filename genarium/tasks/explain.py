@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_doc import Doc
 from annotated_types import Ge, MinLen
 
-from genarium import engines
 from genarium.artefacts import Heat
 from genarium.artefacts.heat import WordHeat
 from genarium.artefacts.heat_drawing import SLIMMEST
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
@@ -81,7 +81,7 @@ def explain(
     picture = photos.find([photo], private=allow_private)[0].read()
     if max(picture.size) > SLIMMEST * min(picture.size):
         note(f"{picture.width}x{picture.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")
-    matcher = engines.open_matcher(model)
+    matcher = registry.open_matcher(model)
     said = caption if caption is not None else _describe(picture, captioner)
     explained = matcher.explain(picture, said, layer)
     scores = matcher.scores(picture, [said, *(against or ())])
@@ -98,7 +98,7 @@ def explain(
 
 def _describe(picture: Image, captioner: str | None) -> str:
     """The best caption, as `genarium caption` makes it."""
-    from genarium.engines.caption import CaptionRequest
+    from genarium.engines.vision.caption import CaptionRequest
 
-    ((made, *_),) = engines.open_caption(captioner or "starter").describe([picture], CaptionRequest())
+    ((made, *_),) = registry.open_caption(captioner or "starter").describe([picture], CaptionRequest())
     return made.text

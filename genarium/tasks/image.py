@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_doc import Doc
 from annotated_types import Interval, MinLen
 
-from genarium import engines
 from genarium.artefacts import Heat, Image, Sheet
 from genarium.artefacts.heat import WordHeat
+from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.recipe import MAX_SEED
@@ -21,7 +21,7 @@ from genarium.tasks.task import model_pin, task
 if TYPE_CHECKING:
     import numpy as np
 
-    from genarium.engines.image import ImageRequest
+    from genarium.engines.image.protocol import ImageRequest
 
 LARGEST_SIDE = 100_000
 DAAM = "where the denoiser looked for each word, over all steps, layers and heads (DAAM, Tang et al. 2022)"
@@ -95,13 +95,13 @@ def image(
     """
     from genarium.artefacts.sheet import usual_grid
     from genarium.data.pictures import read_mask, read_picture
-    from genarium.engines.best_of import best_of as best_of_each
-    from genarium.engines.image import ImageRequest, settle
+    from genarium.engines.image.best_of import best_of as best_of_each
+    from genarium.engines.image.protocol import ImageRequest, settle
 
     wanted = None if size is None else _pair("size", size, "512x512", square=True)
     grid = _grid(grid_size, n) if grid_size is not None else usual_grid(n)
     first = seed or 0
-    engine = engines.open_image(model, dtype=dtype)
+    engine = registry.open_image(model, dtype=dtype)
     request = settle(
         ImageRequest(
             prompt=prompt,
@@ -124,7 +124,7 @@ def image(
     )
     made, seen, spans = [], [], list[tuple[int, int]]()
     if best_of > 1:
-        pictures = best_of_each(engine, request, best_of, engines.open_matcher(matcher or "starter"))
+        pictures = best_of_each(engine, request, best_of, registry.open_matcher(matcher or "starter"))
     else:
         pictures = engine.generate(request)
     for picture in pictures:

@@ -9,9 +9,9 @@ from typing import Annotated
 from annotated_doc import Doc
 from annotated_types import Ge, MinLen
 
-from genarium import engines
 from genarium.artefacts import Records
 from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
 from genarium.tasks.task import task
@@ -38,9 +38,9 @@ def rank(
     how = How(delimiter, encoding, header=not no_header)
     asked = given(passages, file, column, how, what="passages").texts
     tell_of_other_languages(model, "encoder", [query, *asked])
-    from genarium.engines.rank import best, table
+    from genarium.engines.embed.rank import best, table
 
-    ranker = engines.open_ranker(model)
+    ranker = registry.open_ranker(model)
     note(ranker.way)
     scores = ranker.scores(query, asked)
     rows = [

@@ -9,8 +9,8 @@ from typing import Annotated
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, MaxLen, MinLen
 
-from genarium import engines
 from genarium.artefacts import Summary
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.signature import LONGEST_BOOK
@@ -51,7 +51,7 @@ def summarize(
     The starter chooses sentences of it; other models write their own.
     """
     from genarium.data.text import read
-    from genarium.engines.summary import SummaryRequest
+    from genarium.engines.summarize.summary import SummaryRequest
 
     if (text is None) == (file is None):
         raise BadInput("summarize takes a text, - for standard input, or --file FILE: give one of them")
@@ -71,7 +71,7 @@ def summarize(
         length_penalty=length_penalty,
         prefix=prefix,
     )
-    done = engines.open_summarizer(model).summarize(whole, request)
+    done = registry.open_summarizer(model).summarize(whole, request)
     yield Summary(
         prompt="",
         text=done.text,

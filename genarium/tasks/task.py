@@ -35,12 +35,12 @@ def model_pin(default: str, *, counts: Callable[[Mapping[str, Any]], bool] = lam
     def write(reference: str | None, values: Mapping[str, Any]) -> dict[str, str] | None:
         if reference is None or not counts(values):
             return None
-        from genarium.engines import digest_of
+        from genarium.engines.registry import digest_of
 
         return {"reference": reference, "sha256": digest_of(reference, default=default)}
 
     def opened(pin: dict[str, str] | None) -> str | None:
-        from genarium.engines import digest_of
+        from genarium.engines.registry import digest_of
 
         if pin is not None and digest_of(pin["reference"], default=default) != pin["sha256"]:
             raise BadInput(

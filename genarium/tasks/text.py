@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MaxLen, MinLen
 
-from genarium import engines
 from genarium.artefacts import Text
+from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.recipe import MAX_SEED
 from genarium.tasks.task import task
@@ -55,10 +55,10 @@ def text(
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:
     """Go on with a text."""
-    from genarium.engines.text import TextRequest
+    from genarium.engines.text.protocol import TextRequest
 
     tell_of_other_languages(model, "text", [prompt])
-    engine = engines.open_text(model, dtype=dtype)
+    engine = registry.open_text(model, dtype=dtype)
     request = TextRequest(
         n=n,
         max_new_tokens=max_new_tokens,

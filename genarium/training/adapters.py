@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.checkpoints import adapter, digest
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints.folder import weight_files
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.store import adapters, digest
+from genarium.checkpoints.store.folder import weight_files
 from genarium.models.encoder import SpanReader, TextClassifier
 
 M = TypeVar("M", bound=nn.Module)
@@ -131,7 +131,7 @@ def save_adapter(
     def published(name: str) -> list[str]:
         names = layout.published_names(name, kind)
         heads = ("classifier.", "pre_classifier.", "qa_outputs.")
-        return [adapter.PREFIX + (part if part.startswith(heads) else stem + part) for part in names]
+        return [adapters.PREFIX + (part if part.startswith(heads) else stem + part) for part in names]
 
     def keep(name: str, tensor: Tensor) -> None:
         tensors[name] = tensor.detach().to("cpu", dtype).contiguous().clone()
@@ -142,7 +142,7 @@ def save_adapter(
         lora.append(module)
         for part, a, b in zip(published(f"{name}.weight"), module.lora_a, module.lora_b, strict=True):
             layer = part.removesuffix(".weight")
-            adapted.append(layer.removeprefix(adapter.PREFIX))
+            adapted.append(layer.removeprefix(adapters.PREFIX))
             keep(f"{layer}.lora_A.weight", a)
             keep(f"{layer}.lora_B.weight", b)
     heads = []
@@ -150,10 +150,10 @@ def save_adapter(
         for leaf, tensor in model.get_submodule(head).named_parameters():
             (whole,) = published(f"{head}.{leaf}")
             keep(whole, tensor)
-            module_name = whole.removeprefix(adapter.PREFIX).rpartition(".")[0]
+            module_name = whole.removeprefix(adapters.PREFIX).rpartition(".")[0]
             # RoBERTa's head is one module with two layers, which PEFT wraps as one.
             heads.append("classifier" if module_name.startswith("classifier.") else module_name)
-    adapter.write(
+    adapters.write(
         path,
         base=base,
         base_sha256={file.name: digest.of_file(file) for file in weight_files(base_path)},

@@ -12,7 +12,7 @@ from torch import nn
 
 from genarium.devices import compute_dtype, cpu_bfloat16, has_amx
 from genarium.errors import BadInput
-from genarium.training.muon import Muon
+from genarium.training.optimizers import Muon
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints.find import find
-from genarium.checkpoints.prompts import PromptEncoder
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.store.find import find
+from genarium.conditioning.prompts import PromptEncoder
 from genarium.errors import BadInput
 from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, initialise
 from genarium.training.adapters import add_lora, head_names

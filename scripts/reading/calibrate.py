@@ -19,10 +19,10 @@ import numpy as np
 from measure import best, exact
 
 from genarium import files
-from genarium.checkpoints import catalogue
+from genarium.checkpoints.store import catalogue
 from genarium.decoding.calibration import CONFIG
 from genarium.decoding.spans import merge
-from genarium.engines.reader import NativeReader, Reading
+from genarium.engines.answer.reader import NativeReader, Reading
 
 HOW = Reading(no_answer=True)
 

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from sentences import sentences
 
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints import tokenizer
-from genarium.checkpoints.find import find
-from genarium.engines import open_encoder, open_reader
-from genarium.engines.batching import by_length, pad
-from genarium.engines.reader import NativeReader, Reading
-from genarium.training.answer import normalised, overlap
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.processors import tokenizer
+from genarium.checkpoints.store.find import find
+from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.cpu.batching import by_length, pad
+from genarium.engines.registry import open_encoder, open_reader
+from genarium.training.objectives.span import normalised, overlap
 
 FILE = Path(__file__).parents[2] / "tests" / "data" / "questions.jsonl"
 FIRST = 20

@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from genarium.checkpoints import gpt
 from genarium.checkpoints.fields.causal import BY_TYPE
+from genarium.checkpoints.layouts import gpt
 from genarium.errors import BadCheckpoint
 from tests.causal_checkpoints import BASES, HEAD_DIM_4, NOT_OF_LOGITS, ROPES, VALUES, WINDOWS, save, tokens
 

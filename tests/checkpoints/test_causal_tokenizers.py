@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from genarium.checkpoints import tokenizer as tokenizers
+from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.errors import BadCheckpoint
 from tests.causal_checkpoints import BASES
 from tests.chat_models import STYLES, tokenizer_for

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from transformers import PreTrainedTokenizerFast
 
-from genarium.checkpoints import chat_template, tokenizer
-from genarium.checkpoints.chat_template import ChatTemplate
+from genarium.checkpoints.processors import chat_template, tokenizer
+from genarium.checkpoints.processors.chat_template import ChatTemplate
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.messages import Message, conversation
 from tests.chat_models import STYLES, make_checkpoint

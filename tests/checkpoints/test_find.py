@@ -14,7 +14,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from genarium.checkpoints import catalogue, digest, find, tokenizer
+from genarium.checkpoints.processors import tokenizer
+from genarium.checkpoints.store import catalogue, digest, find
 from genarium.data.text import bpe_tokenizer
 from genarium.errors import BadCheckpoint, ModelNotFound
 

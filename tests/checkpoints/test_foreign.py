@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from genarium import engines
-from genarium.checkpoints.foreign import describe_file
+from genarium.checkpoints.store.foreign import describe_file
+from genarium.engines import registry
 from genarium.errors import BadCheckpoint
 
 
@@ -40,7 +40,7 @@ def save(file: Path, *names: str) -> Path:
 def test_a_single_file_is_named(tmp_path: Path, tensor: str, says: str) -> None:
     file = save(tmp_path / "model.safetensors", tensor)
     with pytest.raises(BadCheckpoint) as refused:
-        engines.open_image(str(file))
+        registry.open_image(str(file))
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -69,5 +69,5 @@ def test_a_folder_that_is_no_pipeline_is_named(
     for name in files:
         save(tmp_path / name, "cond_stage_model.x")
     with pytest.raises(BadCheckpoint) as refused:
-        engines.open_image(str(tmp_path))
+        registry.open_image(str(tmp_path))
     assert says in str(refused.value)

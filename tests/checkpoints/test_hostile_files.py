@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from genarium import engines
-from genarium.checkpoints import adapter, folder
-from genarium.checkpoints import tokenizer as tokenizers
+from genarium.checkpoints.processors import tokenizer as tokenizers
+from genarium.checkpoints.store import adapters, folder
 from genarium.data.pictures import read_picture
-from genarium.engines.image import ImageRequest, settle
+from genarium.engines import registry
+from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from genarium.retrieval import documents
@@ -32,7 +32,7 @@ DEEP = "[" * 100_000
 def refused(path: Path) -> str:
     """What is said of the folder."""
     with pytest.raises(BadCheckpoint) as told:
-        engines.open_encoder(str(path)).embed(["a lovely film"])
+        registry.open_encoder(str(path)).embed(["a lovely film"])
     assert len(str(told.value)) < 600
     assert "\n" not in str(told.value)
     return str(told.value)
@@ -117,13 +117,13 @@ def test_added_tokens_without_a_place_are_ordinary_text_and_said(tmp_path: Path)
     vocabulary = with_more["model"]["vocab"]
     vocabulary |= {f"word{number}": number for number in range(len(vocabulary), 64)}
     (tmp_path / "tokenizer.json").write_text(json.dumps(with_more))
-    plain = engines.open_encoder(str(tmp_path)).embed(["a <film>"])
+    plain = registry.open_encoder(str(tmp_path)).embed(["a <film>"])
     more = {"id": 64, "content": "<film>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     with_more["added_tokens"] = [more | {"special": True}]
     (tmp_path / "tokenizer.json").write_text(json.dumps(with_more))
     said: list[str] = []
     with listening(lambda event: said.append(str(event))):
-        found = engines.open_encoder(str(tmp_path)).embed(["a <film>"])
+        found = registry.open_encoder(str(tmp_path)).embed(["a <film>"])
     assert any("no place for 1 of its tokenizer's tokens, such as '<film>'" in one for one in said)
     assert (found == plain).all()
     assert tokenizers.load(tmp_path).encode("<film>", add_special_tokens=False).ids == [64]  # where nobody says a size
@@ -196,7 +196,7 @@ def test_a_pipeline_with_values_of_the_wrong_kind_is_refused(pipeline: Path, fil
     changed(pipeline / file, **values)
     try:
         with pytest.raises(BadCheckpoint) as told:
-            settle(ImageRequest("a red bird", (0,), steps=2), engines.open_image(str(pipeline)))
+            settle(ImageRequest("a red bird", (0,), steps=2), registry.open_image(str(pipeline)))
     finally:
         (pipeline / file).write_bytes(whole)
     assert len(str(told.value)) < 600
@@ -239,8 +239,8 @@ def test_what_the_library_says_of_a_header_is_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(32, 1), (1,), (32, 2, 1), ()])
 def test_an_adapter_whose_matrices_do_not_fit_each_other_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     base = make_base(tmp_path / "base")
-    layer = f"{adapter.PREFIX}encoder.layer.0.attention.self.query.lora_"
-    adapter.write(
+    layer = f"{adapters.PREFIX}encoder.layer.0.attention.self.query.lora_"
+    adapters.write(
         tmp_path / "adapter",
         base=str(base),
         base_sha256={},

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from genarium.checkpoints import pixels
+from genarium.checkpoints.processors import image_processor
 from genarium.errors import BadCheckpoint
 
 SIZES = [(40, 30), (25, 61), (24, 24), (9, 17), (200, 30)]
@@ -40,7 +40,7 @@ def test_every_field_is_read_as_transformers_reads_it(kind: type[Any], fields: d
     (tmp_path / "preprocessor_config.json").write_text(
         json.dumps(written | {"image_processor_type": kind.__name__.removesuffix("Pil")})
     )
-    ours = pixels.read(tmp_path, 24)
+    ours = image_processor.read(tmp_path, 24)
     for width, height in SIZES:
         values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         picture = Image.fromarray(values)
@@ -69,5 +69,5 @@ def test_every_field_is_read_as_transformers_reads_it(kind: type[Any], fields: d
 def test_what_is_not_done_here_is_refused_by_name(fields: dict[str, Any], said: str, tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(fields))
     with pytest.raises(BadCheckpoint) as refused:
-        pixels.read(tmp_path, 24)
+        image_processor.read(tmp_path, 24)
     assert said in str(refused.value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genarium.checkpoints import scheduler
+from genarium.checkpoints.layouts import scheduler
 from genarium.errors import BadCheckpoint
 from genarium.progress import Event, listening
 

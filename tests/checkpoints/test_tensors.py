@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genarium.checkpoints import folder, gpt
-from genarium.checkpoints.tensors import Stored
+from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.store import folder
+from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.models.gpt import GPT, GPTConfig
 

@@ -10,7 +10,7 @@ import pytest
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from genarium.checkpoints import tokenizer as tokenizers
+from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.errors import BadCheckpoint
 from genarium.progress import listening
 

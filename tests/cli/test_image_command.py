@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genarium.engines import open_matcher
+from genarium.engines.registry import open_matcher
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.progress import Event

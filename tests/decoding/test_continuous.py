@@ -17,8 +17,8 @@ from genarium.decoding.choosing import Chosen
 from genarium.decoding.continuous import READ_AT_ONCE, ContinuousBatch, sharing
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
-from genarium.engines.native import NativeText
-from genarium.engines.text import TextRequest
+from genarium.engines.text.native import NativeText
+from genarium.engines.text.protocol import TextRequest
 from genarium.errors import BadInput
 
 

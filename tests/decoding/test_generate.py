@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from genarium.checkpoints import gpt
+from genarium.checkpoints.layouts import gpt
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
-from genarium.engines.linear import use_decoding_linears
+from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.models.gpt import GPT
 
 VOCABULARY = 200

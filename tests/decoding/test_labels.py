@@ -11,7 +11,7 @@ import torch
 import transformers
 from hypothesis import given, settings
 
-from genarium.checkpoints import gpt
+from genarium.checkpoints.layouts import gpt
 from genarium.decoding.labels import log_likelihoods
 from genarium.models.gpt import GPT
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from genarium.checkpoints import gpt
+from genarium.checkpoints.layouts import gpt
 from genarium.decoding.continuous import ContinuousBatch
 from genarium.decoding.generate import generate
 from genarium.decoding.labels import log_likelihoods

@@ -21,7 +21,7 @@ from diffusers import (
 )
 from torch import Tensor
 
-from genarium.checkpoints import scheduler as layout
+from genarium.checkpoints.layouts import scheduler as layout
 from genarium.diffusion.process import Process
 from genarium.diffusion.samplers import SAMPLERS, ddim, dpm_solver_2m, euler, heun, inpaint
 from genarium.diffusion.schedules import DiffusionSchedule, FlowSchedule, Levels, draw_noise, generators

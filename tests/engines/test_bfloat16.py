@@ -12,14 +12,14 @@ from PIL import Image
 from torch import nn
 
 from genarium import devices
-from genarium.engines.caption import CaptionRequest, NativeCaption
-from genarium.engines.native import NativeText
-from genarium.engines.packed import PackedLinear, attend
-from genarium.engines.text import TextRequest
-from genarium.engines.upcast import use_float32_products
+from genarium.engines.cpu.packed import PackedLinear, attend
+from genarium.engines.cpu.upcast import use_float32_products
+from genarium.engines.text.native import NativeText
+from genarium.engines.text.protocol import TextRequest
+from genarium.engines.vision.caption import CaptionRequest, NativeCaption
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
-from genarium.training.muon import Muon
+from genarium.training.optimizers import Muon
 from genarium.training.settings import Settings, resolve_precision
 from tests.caption_models import MAKERS
 
@@ -113,7 +113,7 @@ def test_text_is_written_and_a_note_says_where_it_is_slow(tiny: Path, processor:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_captions_are_written(tmp_path: Path, processor: str, kind: str) -> None:
-    from genarium.engines.image_text import ImageTextCaption
+    from genarium.engines.vision.image_text import ImageTextCaption
 
     MAKERS[kind](tmp_path)
     opened = NativeCaption if kind in ("blip", "git") else ImageTextCaption

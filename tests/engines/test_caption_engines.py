@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from genarium import engines
-from genarium.checkpoints import pixels
+from genarium.checkpoints.processors import image_processor
 from genarium.decoding.captions import beam_search
-from genarium.engines.caption import CaptionRequest, NativeCaption
-from genarium.engines.image_text import ImageTextCaption
+from genarium.engines import registry
+from genarium.engines.vision.caption import CaptionRequest, NativeCaption
+from genarium.engines.vision.image_text import ImageTextCaption
 from genarium.errors import BadCheckpoint, BadInput
 from tests.caption_models import MAKERS, make_blip, make_chat, make_git
 
@@ -22,13 +22,13 @@ PICTURES = [Image.effect_noise((40, 30), 80).convert("RGB"), Image.new("RGB", (2
 
 def test_blip_writes_what_transformers_generate_writes(tmp_path: Path) -> None:
     theirs = make_blip(tmp_path)
-    engine = engines.open_caption(str(tmp_path))
+    engine = registry.open_caption(str(tmp_path))
     assert isinstance(engine, NativeCaption)
     request = CaptionRequest(n=3, prompt="a photo of", n_beams=3, max_new_tokens=9)
     prompt = engine.tokenizer.encode("a photo of").ids  # with [CLS] and [SEP], which its generate takes away again
     for row, picture in enumerate(PICTURES):
         made = theirs.generate(
-            pixel_values=pixels.read(tmp_path, 24).tensor([picture]),
+            pixel_values=image_processor.read(tmp_path, 24).tensor([picture]),
             input_ids=torch.tensor([prompt]),
             num_beams=3,
             num_return_sequences=3,
@@ -44,7 +44,7 @@ def test_blip_writes_what_transformers_generate_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_every_kind_describes_also_from_half_precision_weights(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
     MAKERS[kind](tmp_path, dtype=dtype)
-    engine = engines.open_caption(str(tmp_path))
+    engine = registry.open_caption(str(tmp_path))
     assert isinstance(engine, NativeCaption if kind in ("blip", "git") else ImageTextCaption)
     searched = engine.describe(PICTURES, CaptionRequest(n=2, max_new_tokens=5))
     assert [len(one) for one in searched] == [2, 2]
@@ -61,7 +61,7 @@ def test_every_kind_describes_also_from_half_precision_weights(tmp_path: Path, k
 def test_a_model_that_chats_is_asked_and_one_that_goes_on_begins_with_the_prompt(tmp_path: Path) -> None:
     make_chat(tmp_path / "chat")
     make_git(tmp_path / "git")
-    chat, git = (engines.open_caption(str(tmp_path / name)) for name in ("chat", "git"))
+    chat, git = (registry.open_caption(str(tmp_path / name)) for name in ("chat", "git"))
     request = CaptionRequest(prompt="what is on this picture ?", max_new_tokens=4)
     assert not chat.describe(PICTURES[:1], request)[0][0].text.startswith("what is on")
     assert git.describe(PICTURES[:1], request)[0][0].text.startswith("what is on this picture? ")
@@ -70,9 +70,9 @@ def test_a_model_that_chats_is_asked_and_one_that_goes_on_begins_with_the_prompt
 def test_scores_of_a_greedy_search_are_mean_log_probabilities(tmp_path: Path) -> None:
     """Teacher-forced by transformers: the same tokens, the same mean."""
     theirs = make_git(tmp_path)
-    engine = engines.open_caption(str(tmp_path))
+    engine = registry.open_caption(str(tmp_path))
     found = engine.describe(PICTURES[:1], CaptionRequest(n_beams=1, max_new_tokens=6))[0][0]
-    pictures = pixels.read(tmp_path, 24).tensor(PICTURES[:1])
+    pictures = image_processor.read(tmp_path, 24).tensor(PICTURES[:1])
     made = theirs.generate(pixel_values=pictures, input_ids=torch.tensor([[2]]), do_sample=False, max_new_tokens=6)
     with torch.no_grad():
         logits = theirs(input_ids=made, pixel_values=pictures).logits[:, -made.shape[1] :].log_softmax(dim=-1)
@@ -103,12 +103,12 @@ def test_beam_search_finds_the_best_of_all_texts_where_its_beams_hold_them_all()
 def test_what_cannot_describe_says_what_can(tmp_path: Path, tiny: Path) -> None:
     make_blip(tmp_path, kind="ImageTextRetrieval")
     with pytest.raises(BadCheckpoint, match="genarium explain uses it"):
-        engines.open_caption(str(tmp_path))
+        registry.open_caption(str(tmp_path))
     with pytest.raises(BadCheckpoint, match="describes no pictures"):
-        engines.open_caption(str(tiny))
+        registry.open_caption(str(tiny))
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(tmp_path: Path) -> None:
     make_blip(tmp_path)
     with pytest.raises(BadInput, match="shorten it"):
-        engines.open_caption(str(tmp_path)).describe(PICTURES, CaptionRequest(prompt="a cat " * 40))
+        registry.open_caption(str(tmp_path)).describe(PICTURES, CaptionRequest(prompt="a cat " * 40))

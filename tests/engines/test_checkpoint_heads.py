@@ -16,9 +16,9 @@ import transformers
 from conftest import CONTEXT, wordpieces  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 
-from genarium import engines
-from genarium.checkpoints import encoder as layout
-from genarium.engines.heads import NativeHead
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.engines import cache, registry
+from genarium.engines.classify.sequence_classifier import NativeHead
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.training import start
 
@@ -89,8 +89,8 @@ def theirs(model: Any, texts: list[str], **more: Any) -> torch.Tensor:
 
 
 def found(folder: Path, texts: list[str]) -> np.ndarray:
-    engines.opened.forget_all()
-    return np.exp(engines.open_classifier(str(folder), labels=None).log_probabilities(texts))
+    cache.forget_all()
+    return np.exp(registry.open_classifier(str(folder), labels=None).log_probabilities(texts))
 
 
 @pytest.mark.parametrize(("kind", "field", "value"), CASES, ids=str)
@@ -110,7 +110,7 @@ def test_a_field_that_makes_another_network_is_refused(kind: str, field: str, va
     made(tmp_path, kind, "ForSequenceClassification")
     edit(tmp_path, **{field: value})
     with pytest.raises(BadCheckpoint, match=field):
-        engines.open_classifier(str(tmp_path), labels=None)
+        registry.open_classifier(str(tmp_path), labels=None)
 
 
 def edit(folder: Path, **fields: Any) -> None:
@@ -125,14 +125,14 @@ def test_a_tensor_that_nobody_reads_is_refused_by_name(kind: str, tmp_path: Path
     stored[f"{kind}.embeddings.rotary.weight"] = torch.ones(3)
     save_file(stored, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(BadCheckpoint, match=r"nothing here reads its tensor embeddings\.rotary\.weight"):
-        engines.open_classifier(str(tmp_path), labels=None)
+        registry.open_classifier(str(tmp_path), labels=None)
 
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_a_masked_language_model_is_an_encoder(kind: str, tmp_path: Path) -> None:
     """`cls.predictions`, `lm_head` and `vocab_transform` are not needed."""
     model = made(tmp_path, kind, "ForMaskedLM")
-    encoder = engines.open_encoder(str(tmp_path))
+    encoder = registry.open_encoder(str(tmp_path))
     ids = wordpieces().encode("a good film").ids
     with torch.inference_mode():
         hidden = model.base_model(torch.tensor([ids])).last_hidden_state[0].mean(0)
@@ -163,10 +163,10 @@ def test_labels_that_differ_in_case_are_kept_apart(tmp_path: Path) -> None:
     model = made(tmp_path, "bert", "ForSequenceClassification", id2label={0: "us", 1: "US", 2: "it"})
     right = theirs(model, TEXTS).softmax(-1).numpy()
     np.testing.assert_allclose(found(tmp_path, TEXTS), right, atol=1e-5)
-    turned = engines.open_classifier(str(tmp_path), labels=["US", "it", "us"])
+    turned = registry.open_classifier(str(tmp_path), labels=["US", "it", "us"])
     np.testing.assert_allclose(np.exp(turned.log_probabilities(TEXTS)), right[:, [1, 2, 0]], atol=1e-5)
     with pytest.raises(BadInput, match="trained on the labels us, US, it"):
-        engines.open_classifier(str(tmp_path), labels=["Us", "uS", "it"])
+        registry.open_classifier(str(tmp_path), labels=["Us", "uS", "it"])
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_head_that_is_no_choice_of_labels_is_refused(fields: dict[str, Any], s
     made(tmp_path, "bert", "ForSequenceClassification", num_labels=3)
     edit(tmp_path, **fields)
     with pytest.raises(BadCheckpoint, match=said):
-        engines.open_classifier(str(tmp_path), labels=None)
+        registry.open_classifier(str(tmp_path), labels=None)
 
 
 @pytest.mark.parametrize("order", [["negative", "neutral", "positive"], ["positive", "negative", "neutral"]])
@@ -235,7 +235,7 @@ def test_an_adapter_has_its_own_head_over_any_base(kind: str, base_head: str, la
         folder, peft = adapted(tmp_path, kind, base_head, labels, modules_to_save=["classifier", "pooler"])
     else:
         folder, peft = adapted(tmp_path, kind, base_head, labels)
-    classifier = engines.open_classifier(str(folder), labels=None)
+    classifier = registry.open_classifier(str(folder), labels=None)
     assert classifier.labels == [f"LABEL_{i}" for i in range(labels)]
     right = theirs(peft, TEXTS).softmax(-1).numpy()
     np.testing.assert_allclose(np.exp(classifier.log_probabilities(TEXTS)), right, atol=1e-4)
@@ -262,4 +262,4 @@ def test_a_part_of_an_adapter_that_nobody_reads_is_refused(tmp_path: Path) -> No
     stored["base_model.model.bert.embeddings.gate.weight"] = torch.ones(4)
     save_file(stored, folder / "adapter_model.safetensors")
     with pytest.raises(BadCheckpoint, match="gate"):
-        engines.open_classifier(str(folder), labels=None)
+        registry.open_classifier(str(folder), labels=None)

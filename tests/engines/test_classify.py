@@ -13,12 +13,12 @@ import torch
 import transformers
 from hypothesis import given, settings
 
-from genarium import engines
-from genarium.engines import classify
-from genarium.engines.classify import Classifier, counts, label_rows, summary
-from genarium.engines.language_labels import LanguageModelLabels, continuations
-from genarium.engines.native import NativeText
-from genarium.engines.vector_labels import fit
+from genarium.engines import registry
+from genarium.engines.classify import protocol as classify
+from genarium.engines.classify.language_labels import LanguageModelLabels, continuations
+from genarium.engines.classify.protocol import Classifier, counts, label_rows, summary
+from genarium.engines.classify.vector_labels import fit
+from genarium.engines.text.native import NativeText
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from genarium.rows import keeping
@@ -96,7 +96,7 @@ def test_templates_without_a_place_for_the_text_are_refused(native: NativeText) 
     with pytest.raises(BadInput, match="where the text goes"):
         LanguageModelLabels(native, LABELS, template="Label:")
     with pytest.raises(BadInput, match="where the label goes"):
-        engines.open_classifier("starter/encoder", labels=LABELS, template="It was.")
+        registry.open_classifier("starter/encoder", labels=LABELS, template="It was.")
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +108,8 @@ def films() -> dict[str, Classifier]:
     ]
     labels = ["positive", "negative"]
     return {
-        "zero-shot": engines.open_classifier("starter/encoder", labels=labels),
-        "few-shot": engines.open_classifier("starter/encoder", labels=labels, examples=examples),
+        "zero-shot": registry.open_classifier("starter/encoder", labels=labels),
+        "few-shot": registry.open_classifier("starter/encoder", labels=labels, examples=examples),
     }
 
 
@@ -161,11 +161,11 @@ def test_a_stopped_run_goes_on_to_the_same_rows(monkeypatch: pytest.MonkeyPatch,
 
 def test_models_that_give_no_probabilities_are_refused(tiny: Path) -> None:
     with pytest.raises(BadCheckpoint, match="not a probability for every label"):
-        engines.open_classifier("openai:gpt-4o-mini", labels=LABELS)
+        registry.open_classifier("openai:gpt-4o-mini", labels=LABELS)
     with pytest.raises(BadInput, match="--labels positive,negative"):
-        engines.open_classifier("starter/encoder", labels=None)
+        registry.open_classifier("starter/encoder", labels=None)
     with pytest.raises(BadInput, match="nothing to calibrate"):
-        engines.open_classifier("starter/encoder", labels=LABELS, calibrate=True)
+        registry.open_classifier("starter/encoder", labels=LABELS, calibrate=True)
 
 
 def test_the_summary_is_a_sentence() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from genarium.checkpoints import dalle
-from genarium.engines import dalle as engines
-from genarium.engines import open_image
-from genarium.engines.dalle import DalleImage
-from genarium.engines.image import ImageRequest, Picture, settle
+from genarium.checkpoints.layouts import dalle
+from genarium.engines.image import dalle as engines
+from genarium.engines.image.dalle import DalleImage
+from genarium.engines.image.protocol import ImageRequest, Picture, settle
+from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
 from tests import dalle_folders as folders

@@ -12,9 +12,9 @@ import torch
 import transformers
 from hypothesis import given, settings
 
-from genarium import engines
-from genarium.checkpoints.find import find
-from genarium.engines.words import compare_word, find_word, pieces_of
+from genarium.checkpoints.store.find import find
+from genarium.engines import registry
+from genarium.engines.embed.words import compare_word, find_word, pieces_of
 from genarium.errors import BadInput
 
 TEXTS = ["The cat sat by the river.", "", "Ein Text mit Umlauten: Hügel! 🦊", "bank " * 400, "a bank loan"]
@@ -22,7 +22,7 @@ TEXTS = ["The cat sat by the river.", "", "Ein Text mit Umlauten: Hügel! 🦊",
 
 @pytest.fixture(scope="module")
 def encoder() -> Any:
-    return engines.open_encoder("starter")
+    return registry.open_encoder("starter")
 
 
 def test_vectors_equal_the_published_pooling(encoder: Any) -> None:
@@ -47,7 +47,7 @@ def test_vectors_behind_each_layer_equal_transformers(bert: Callable[..., Any], 
         states = reference(**batch, output_hidden_states=True).hidden_states
     mask = batch["attention_mask"].unsqueeze(-1)
     expected = [torch.nn.functional.normalize((h * mask).sum(1) / mask.sum(1), dim=-1).numpy() for h in states]
-    found = engines.open_encoder(str(folder)).embed_layers(texts, [2, 1])
+    found = registry.open_encoder(str(folder)).embed_layers(texts, [2, 1])
     np.testing.assert_allclose(found[0], expected[2], atol=1e-5)
     np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
 

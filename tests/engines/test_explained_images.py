@@ -14,10 +14,10 @@ from PIL import Image
 
 from genarium.artefacts import Heat
 from genarium.cli.tasks import write
-from genarium.engines.diffusers import DiffusersImage
-from genarium.engines.image import ImageRequest, settle
-from genarium.engines.latent import LatentImage
-from genarium.engines.word_maps import join
+from genarium.engines.image.diffusers import DiffusersImage
+from genarium.engines.image.latent import LatentImage
+from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.vision.word_maps import join
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.models import dit

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from genarium.checkpoints import text_to_image as layout
-from genarium.checkpoints.latent_diffusion import WEIGHTS
+from genarium.checkpoints.layouts import text_to_image as layout
+from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
 from genarium.data.pictures import to_pictures, to_tensor
-from genarium.engines.image import ImageRequest, settle
-from genarium.engines.latent import LatentImage
+from genarium.engines.image.latent import LatentImage
+from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from tests.latent_models import latent_folder, planned_folder, thumbnails_folder

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, BlipForConditionalGeneration, CLIPModel, PreTrainedModel
 
-from genarium import engines
-from genarium.engines.match import BlipMatcher, ClipMatcher
+from genarium.engines import registry
+from genarium.engines.vision.match import BlipMatcher, ClipMatcher
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from tests.image_models import stable_diffusion
@@ -164,4 +164,4 @@ def test_models_with_nothing_to_explain_say_which_have(tiny: Path, tmp_path: Pat
         (stable_diffusion(tmp_path / "sd"), "genarium image --explain shows where it looked"),
     ):
         with pytest.raises(BadCheckpoint, match=f"{said}.*{which}"):
-            engines.open_matcher(str(folder))
+            registry.open_matcher(str(folder))

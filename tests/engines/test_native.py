@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from genarium.checkpoints import gpt
+from genarium.checkpoints.layouts import gpt
 from genarium.data.text import bpe_tokenizer
-from genarium.engines.native import NativeText
-from genarium.engines.text import StopWatcher, TextRequest
+from genarium.engines.text.native import NativeText
+from genarium.engines.text.protocol import StopWatcher, TextRequest
 from genarium.errors import BadInput
 from genarium.models.gpt import GPT, GPTConfig
 from genarium.progress import Event, listening

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from genarium.engines.native import NativeText
-from genarium.engines.text import ChatRequest
+from genarium.engines.text.native import NativeText
+from genarium.engines.text.protocol import ChatRequest
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.messages import Message, conversation
 from genarium.progress import Event, listening

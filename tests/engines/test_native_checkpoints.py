@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from genarium.engines.native import NativeText
-from genarium.engines.text import ChatRequest, TextRequest
+from genarium.engines.text.native import NativeText
+from genarium.engines.text.protocol import ChatRequest, TextRequest
 from genarium.errors import BadInput
 from genarium.progress import listening
 from tests.chat_models import STYLES, make_checkpoint

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from genarium.engines.openai import OpenAIText
-from genarium.engines.text import ChatRequest, TextRequest
+from genarium.engines.text.openai import OpenAIText
+from genarium.engines.text.protocol import ChatRequest, TextRequest
 from genarium.errors import RemoteError
 from genarium.messages import Message, conversation
 from genarium.progress import listening

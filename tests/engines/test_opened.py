@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from genarium.checkpoints.find import Found
-from genarium.engines import opened
+from genarium.checkpoints.store.find import Found
+from genarium.engines import cache
 
 
 @pytest.fixture(autouse=True)
 def empty() -> Iterator[None]:
-    opened.forget_all()
+    cache.forget_all()
     yield
-    opened.forget_all()
-    opened.keep_within(None)
+    cache.forget_all()
+    cache.keep_within(None)
 
 
 def model(folder: Path, name: str, size: int) -> Found:
@@ -30,27 +30,27 @@ def model(folder: Path, name: str, size: int) -> Found:
 def test_beyond_the_budget_the_one_not_used_for_longest_is_let_go(tmp_path: Path) -> None:
     loads: list[str] = []
 
-    @opened.kept
+    @cache.kept
     def load(found: Found) -> str:
         loads.append(found.reference)
         return found.reference
 
-    opened.keep_within(250)
+    cache.keep_within(250)
     a, b, c = (model(tmp_path, name, 100) for name in "abc")
     for found in (a, b, a, c, a):
         assert load(found) == found.reference
     assert loads == ["a", "b", "c"], "a was used after b, so b had to go"
-    assert opened.held() == 200
+    assert cache.held() == 200
     load(b)
     assert loads == ["a", "b", "c", "b"]
     load(model(tmp_path, "large", 1000))
-    assert opened.count() == 1, "one larger than the budget stands alone"
+    assert cache.count() == 1, "one larger than the budget stands alone"
 
 
 def test_threads_that_ask_for_one_model_get_the_same(tmp_path: Path) -> None:
     loads: list[object] = []
 
-    @opened.kept
+    @cache.kept
     def load(found: Found) -> object:
         time.sleep(0.05)
         loads.append(object())
@@ -70,7 +70,7 @@ def test_threads_that_ask_for_one_model_get_the_same(tmp_path: Path) -> None:
 def test_a_failure_to_load_is_not_kept(tmp_path: Path) -> None:
     fails = True
 
-    @opened.kept
+    @cache.kept
     def load(found: Found) -> str:
         if fails:
             raise ValueError("damaged")

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from genarium.engines.diffusers import DiffusersImage
-from genarium.engines.diffusers.families import FAMILIES
-from genarium.engines.diffusers.prompts import tell_of_cuts
-from genarium.engines.image import ImageRequest, settle
+from genarium.engines.image.diffusers import DiffusersImage
+from genarium.engines.image.diffusers.families import FAMILIES
+from genarium.engines.image.diffusers.prompts import tell_of_cuts
+from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
 from tests.pipelines import noise, table

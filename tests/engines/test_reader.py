@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from genarium.checkpoints import encoder as layout
-from genarium.engines import reader as engine
-from genarium.engines.packed import PackedEncoder
-from genarium.engines.reader import NativeReader, Reading
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.engines.answer import reader as engine
+from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.cpu.packed import PackedEncoder
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.models.encoder import EncoderConfig, SpanReader
 from genarium.progress import Event, listening

@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from genarium import engines
-from genarium.checkpoints.find import find
+from genarium.checkpoints.store.find import find
+from genarium.engines import cache, registry
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from genarium.retrieval.asking import embedder, vectors_digest
@@ -108,11 +108,11 @@ def test_every_pooling_is_sentence_transformers(
     folder, reference = bert()
     modules(folder, pooling={flag: mode in modes for mode, flag in FLAGS.items()})
     expected = unit(pooled(*states(reference, theirs(TEXTS)), modes))
-    np.testing.assert_allclose(engines.open_encoder(str(folder)).embed(TEXTS), expected, atol=1e-5)
+    np.testing.assert_allclose(registry.open_encoder(str(folder)).embed(TEXTS), expected, atol=1e-5)
     if len(modes) == 1:  # as version 6 writes it
         write(folder / "1_Pooling" / "config.json", {"embedding_dimension": 48, "pooling_mode": modes[0]})
-        engines.opened.forget_all()
-        np.testing.assert_allclose(engines.open_encoder(str(folder)).embed(TEXTS), expected, atol=1e-5)
+        cache.forget_all()
+        np.testing.assert_allclose(registry.open_encoder(str(folder)).embed(TEXTS), expected, atol=1e-5)
 
 
 def test_dense_and_norm_modules_follow_in_order(bert: Callable[..., Any], theirs: Callable[..., Any]) -> None:
@@ -126,11 +126,13 @@ def test_dense_and_norm_modules_follow_in_order(bert: Callable[..., Any], theirs
         )
     )
     vectors = torch.nn.functional.layer_norm(vectors, (24,), made["norm.weight"], made["norm.bias"])
-    encoder = engines.open_encoder(str(folder))
+    encoder = registry.open_encoder(str(folder))
     np.testing.assert_allclose(encoder.embed(TEXTS), unit(vectors), atol=1e-5)
     assert encoder.width == 24
     # Labels by vectors take the vectors behind the last block and those half-way up, of another width.
-    few = engines.open_classifier(str(folder), labels=["good", "bad"], examples=[("good film", "good"), ("bad", "bad")])
+    few = registry.open_classifier(
+        str(folder), labels=["good", "bad"], examples=[("good film", "good"), ("bad", "bad")]
+    )
     assert np.exp(few.log_probabilities(TEXTS)).sum(1) == pytest.approx(1)
 
 
@@ -141,22 +143,22 @@ def test_queries_and_passages_get_their_prompts_and_other_texts_the_default_one(
     modules(folder, "Normalize", pooling={"pooling_mode_mean_tokens": True})
     config = {"prompts": {"query": "river ", "passage": "bank ", "corpus": "no "}, "similarity_fn_name": "dot"}
     write(folder / "config_sentence_transformers.json", config)
-    encoder, passages = engines.open_encoder(str(folder)), TEXTS[:2]
+    encoder, passages = registry.open_encoder(str(folder)), TEXTS[:2]
 
     def expected(texts: Sequence[str]) -> np.ndarray:
         return unit(pooled(*states(reference, theirs(list(texts))), ["mean"]))
 
     queried = expected(["river cat"])[0]
     known = expected([f"bank {text}" for text in passages])
-    np.testing.assert_allclose(engines.open_ranker(str(folder)).scores("cat", passages), known @ queried, atol=1e-5)
+    np.testing.assert_allclose(registry.open_ranker(str(folder)).scores("cat", passages), known @ queried, atol=1e-5)
     np.testing.assert_allclose(embedder(str(folder))(passages), known, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(passages), expected(passages), atol=1e-5)
     assert encoder.sentence.unused == "query: 'river ', passage: 'bank '"
     assert vectors_digest(find(str(folder), default="encoder")) != find(str(folder), default="encoder").digest
 
     write(folder / "config_sentence_transformers.json", config | {"default_prompt_name": "query"})
-    engines.opened.forget_all()
-    default = engines.open_encoder(str(folder))
+    cache.forget_all()
+    default = registry.open_encoder(str(folder))
     np.testing.assert_allclose(default.embed(passages), expected([f"river {t}" for t in passages]), atol=1e-5)
 
 
@@ -171,7 +173,7 @@ def test_a_prompt_that_is_not_included_is_read_and_not_pooled(
     batch = theirs(["the river bank cat", "the river bank good film"])
     hidden, mask = states(reference, batch)
     mask[:, :4] = 0  # [CLS] and the prompt's three words
-    found = engines.open_encoder(str(folder))
+    found = registry.open_encoder(str(folder))
     vectors = np.concatenate([found.embed_search("cat"), found.embed_search("good film")])
     np.testing.assert_allclose(vectors, unit(pooled(hidden, mask, ["max", "mean"])), atol=1e-5)
 
@@ -183,7 +185,7 @@ def test_lengths_and_case_are_the_folders(bert: Callable[..., Any], theirs: Call
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     modules(folder, pooling={"pooling_mode_mean_tokens": True})
     write(folder / "sentence_bert_config.json", {"max_seq_length": 5, "do_lower_case": True})
-    encoder = engines.open_encoder(str(folder))
+    encoder = registry.open_encoder(str(folder))
     assert encoder.context == 5
     batch = theirs(["the cat good"])
     np.testing.assert_allclose(
@@ -191,8 +193,8 @@ def test_lengths_and_case_are_the_folders(bert: Callable[..., Any], theirs: Call
     )
     write(folder / "sentence_bert_config.json", {"max_seq_length": None, "do_lower_case": False})
     write(folder / "tokenizer_config.json", {"model_max_length": 7, "truncation_side": "left"})
-    engines.opened.forget_all()
-    encoder = engines.open_encoder(str(folder))
+    cache.forget_all()
+    encoder = registry.open_encoder(str(folder))
     batch = theirs(["loan bank river bad film"])
     np.testing.assert_allclose(
         encoder.embed(["cat cat loan bank river bad film"]),
@@ -208,10 +210,10 @@ def test_lengths_of_vectors_count_where_the_folder_compares_by_dot_product(
     modules(folder, pooling={"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
     write(folder / "config_sentence_transformers.json", {"similarity_fn_name": "dot"})
     vectors = pooled(*states(reference, theirs(["cat", *TEXTS])), ["cls"]).numpy()
-    ranker = engines.open_ranker(str(folder))
+    ranker = registry.open_ranker(str(folder))
     assert "dot product" in ranker.way
     np.testing.assert_allclose(ranker.scores("cat", TEXTS), vectors[1:] @ vectors[0], rtol=1e-4)
-    np.testing.assert_allclose(engines.open_encoder(str(folder)).embed(TEXTS, unit=False), vectors[1:], atol=1e-4)
+    np.testing.assert_allclose(registry.open_encoder(str(folder)).embed(TEXTS, unit=False), vectors[1:], atol=1e-4)
     with pytest.raises(BadInput, match="dot product"):
         embedder(str(folder))
 
@@ -236,7 +238,7 @@ def test_what_is_not_done_here_is_refused_by_name(file: str, content: Any, said:
     modules(folder, pooling={"pooling_mode_mean_tokens": True})
     write(folder / file, content)
     with pytest.raises(BadCheckpoint) as refused:
-        engines.open_encoder(str(folder))
+        registry.open_encoder(str(folder))
     assert said in str(refused.value)
 
 
@@ -245,14 +247,14 @@ def test_a_module_that_is_not_known_is_refused_by_name(kind: str, bert: Callable
     folder, _ = bert()
     modules(folder, kind, pooling={"pooling_mode_mean_tokens": True})
     with pytest.raises(BadCheckpoint, match=f"lists a module {kind}"):
-        engines.open_encoder(str(folder))
+        registry.open_encoder(str(folder))
 
 
 def test_a_pooling_folder_without_the_list_of_modules_is_refused(bert: Callable[..., Any]) -> None:
     folder, _ = bert()
     write(folder / "1_Pooling" / "config.json", {"pooling_mode_cls_token": True})
     with pytest.raises(BadCheckpoint, match=r"no modules\.json"):
-        engines.open_encoder(str(folder))
+        registry.open_encoder(str(folder))
 
 
 def test_embed_says_that_prompts_are_left_out(bert: Callable[..., Any]) -> None:

@@ -27,9 +27,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from genarium import engines
 from genarium.data.sentences import sentences
-from genarium.engines.summary import Extractive, SummaryRequest, maximal_marginal_relevance
+from genarium.engines import registry
+from genarium.engines.summarize.summary import Extractive, SummaryRequest, maximal_marginal_relevance
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from tests.chat_models import STYLES, make_checkpoint
@@ -98,7 +98,7 @@ def test_a_long_text_is_split_in_bounded_time(unit: str) -> None:
 
 @pytest.fixture(scope="module")
 def extractive() -> Extractive:
-    return Extractive(engines.open_encoder("starter"), "starter/encoder")
+    return Extractive(registry.open_encoder("starter"), "starter/encoder")
 
 
 def test_an_extract_is_the_direct_computation_in_the_texts_order(extractive: Extractive) -> None:
@@ -202,7 +202,7 @@ def test_a_summary_is_what_transformers_generates(seq2seq: tuple[str, Path]) -> 
         wanted |= {k: v for k in ("num_beams", "length_penalty") if (v := getattr(asked, k)) is not None}
         with torch.inference_mode():
             made = model.generate(**inputs, do_sample=False, **wanted)
-        done = engines.open_summarizer(str(folder)).summarize(text, asked)
+        done = registry.open_summarizer(str(folder)).summarize(text, asked)
         assert done.text == reference.decode(made[0], skip_special_tokens=True).strip()
         assert done.method == "abstractive"
 
@@ -232,7 +232,7 @@ def test_a_checkpoints_own_limits_count_as_in_transformers(limits: dict[str, Any
     for asked in ({}, {"max_new_tokens": 12}, {"num_beams": 4}):
         with torch.inference_mode():
             made = model.generate(**inputs, do_sample=False, **asked)
-        done = engines.open_summarizer(str(folder)).summarize(text, SummaryRequest(**asked))  # type: ignore[arg-type]
+        done = registry.open_summarizer(str(folder)).summarize(text, SummaryRequest(**asked))  # type: ignore[arg-type]
         assert done.text == reference.decode(made[0], skip_special_tokens=True).strip(), asked
 
 
@@ -241,12 +241,12 @@ def test_a_way_to_generate_that_the_library_lacks_is_refused_in_a_sentence(tmp_p
     file = folder / "generation_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"penalty_alpha": 0.6, "top_k": 4}))
     with pytest.raises(BadCheckpoint, match="as its generation_config"):
-        engines.open_summarizer(str(folder)).summarize("The king.", SummaryRequest(max_new_tokens=5))
+        registry.open_summarizer(str(folder)).summarize("The king.", SummaryRequest(max_new_tokens=5))
 
 
 def test_a_text_longer_than_the_context_is_read_in_parts_and_said(tmp_path: Path) -> None:
     folder = make_seq2seq(tmp_path, "t5")
-    engine: Any = engines.open_summarizer(str(folder))
+    engine: Any = registry.open_summarizer(str(folder))
     notes: list[str] = []
     read: list[str] = []
     write = engine.writer.write
@@ -263,7 +263,7 @@ def test_a_text_longer_than_the_context_is_read_in_parts_and_said(tmp_path: Path
 
 
 def test_a_sentence_longer_than_the_context_is_cut_at_its_words(tmp_path: Path) -> None:
-    engine: Any = engines.open_summarizer(str(make_seq2seq(tmp_path, "bart")))
+    engine: Any = registry.open_summarizer(str(make_seq2seq(tmp_path, "bart")))
     text = "the prince and the king and the crow " * 20
     parts = engine._parts(text, engine.writer.room(SummaryRequest()), "en")
     assert len(parts) > 3
@@ -274,39 +274,39 @@ def test_a_chat_model_is_asked_and_another_shown_tldr(tmp_path: Path) -> None:
     chatty = make_checkpoint(tmp_path / "chatty", STYLES["qwen"], context=512)
     bare = make_checkpoint(tmp_path / "bare", STYLES["qwen"], context=512)
     (bare / "chat_template.jinja").unlink()
-    from genarium.engines.native import NativeText
-    from genarium.engines.text import ChatRequest, TextRequest
+    from genarium.engines.text.native import NativeText
+    from genarium.engines.text.protocol import ChatRequest, TextRequest
 
     text = "The king was angry. The prince wanted a wife."
-    done = engines.open_summarizer(str(chatty)).summarize(text, SummaryRequest(sentences=2, max_new_tokens=15))
+    done = registry.open_summarizer(str(chatty)).summarize(text, SummaryRequest(sentences=2, max_new_tokens=15))
     asked = f"Summarize the following text in 2 sentences.\n\n{text}"
     request = ChatRequest(max_new_tokens=15, temperature=0)
     [reply] = NativeText(chatty, device="cpu").reply([{"role": "user", "content": asked}], request)
     assert done.text == reply.text
-    done = engines.open_summarizer(str(bare)).summarize(text, SummaryRequest(max_new_tokens=15))
+    done = registry.open_summarizer(str(bare)).summarize(text, SummaryRequest(max_new_tokens=15))
     continued = TextRequest(max_new_tokens=15, temperature=0, stop=["\n\n"])
     [shown] = NativeText(bare, device="cpu").write([f"{text}\n\nTL;DR:"], continued)
     assert done.text == shown.text.strip()
     notes: list[str] = []
     with listening(lambda event: notes.append(event.preview) if event.stage == "note" else None):
-        long = engines.open_summarizer(str(chatty)).summarize(TALE * 3, SummaryRequest(max_new_tokens=15))
+        long = registry.open_summarizer(str(chatty)).summarize(TALE * 3, SummaryRequest(max_new_tokens=15))
     assert long.method == "abstractive"
     assert "parts, and their summaries again" in notes[0]
     with pytest.raises(BadInput, match="too few to read any"):
-        engines.open_summarizer(str(chatty)).summarize(text, SummaryRequest(max_new_tokens=500))
+        registry.open_summarizer(str(chatty)).summarize(text, SummaryRequest(max_new_tokens=500))
 
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     folder = make_seq2seq(tmp_path, "t5")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(BadCheckpoint, match="pickle"):
-        engines.open_summarizer(str(folder))
+        registry.open_summarizer(str(folder))
 
 
 def test_of_a_very_long_text_sentences_from_all_over_are_considered(
     extractive: Extractive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genarium.engines.summary.CANDIDATES", 3)
+    monkeypatch.setattr("genarium.engines.summarize.summary.CANDIDATES", 3)
     notes: list[str] = []
     with listening(lambda event: notes.append(event.preview) if event.stage == "note" else None):
         done = extractive.summarize(TALE, SummaryRequest(sentences=1))
@@ -320,4 +320,4 @@ def test_without_the_transformers_library_it_says_what_to_install(
     folder = make_seq2seq(tmp_path, "t5")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(BadCheckpoint, match=r"pip install 'genarium\[transformers\]'"):
-        engines.open_summarizer(str(folder))
+        registry.open_summarizer(str(folder))

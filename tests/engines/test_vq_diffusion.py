@@ -16,9 +16,9 @@ from diffusers.pipelines.deprecated.vq_diffusion.pipeline_vq_diffusion import Le
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from genarium.engines import open_image
-from genarium.engines.image import ImageRequest, Picture, settle
-from genarium.engines.vq_diffusion import VQDiffusionImage
+from genarium.engines.image.protocol import ImageRequest, Picture, settle
+from genarium.engines.image.vq_diffusion import VQDiffusionImage
+from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
 from tests.vq_folders import write_folder

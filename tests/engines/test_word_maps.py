@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from genarium.engines.word_maps import Attribution, grad_cam, join, relevance, spans_of
+from genarium.engines.vision.word_maps import Attribution, grad_cam, join, relevance, spans_of
 from genarium.errors import BadInput
 from genarium.models.attention import attend, watching
 

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipForImageTextRetrieval
 
-from genarium.checkpoints import blip as layout
-from genarium.checkpoints import pixels
+from genarium.checkpoints.layouts import blip as layout
+from genarium.checkpoints.processors import image_processor
 from genarium.errors import BadCheckpoint
 from tests.caption_models import VISION
 
@@ -127,7 +127,7 @@ def test_what_is_written_is_what_transformers_writes(kind: type, tmp_path: Path)
     model = theirs(kind)
     model.save_pretrained(tmp_path / "theirs")
     load = layout.load_captioner if kind is BlipForConditionalGeneration else layout.load_matcher
-    layout.save(load(tmp_path / "theirs"), tmp_path / "ours", pixels.Pixels(24))
+    layout.save(load(tmp_path / "theirs"), tmp_path / "ours", image_processor.Pixels(24))
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("theirs", "ours"))
     assert set(after) <= set(before)  # the tied output weights stand there once
     assert set(before) - set(after) <= {f"text_decoder.cls.predictions.decoder.{leaf}" for leaf in ("weight", "bias")}
@@ -146,12 +146,12 @@ def test_pictures_reach_the_network_as_transformers_brings_them(tmp_path: Path) 
     ):
         made.save_pretrained(tmp_path)
         expected = made(picture, return_tensors="pt")["pixel_values"]
-        found = pixels.read(tmp_path, 24).tensor([picture])
+        found = image_processor.read(tmp_path, 24).tensor([picture])
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_line_of_twenty_thousand_pixels_costs_little(tmp_path: Path) -> None:
-    fitted = pixels.Pixels(224, crop=True).fit(Image.new("RGB", (20_000, 10), "red"))
+    fitted = image_processor.Pixels(224, crop=True).fit(Image.new("RGB", (20_000, 10), "red"))
     assert fitted.size == (224, 224)
 
 

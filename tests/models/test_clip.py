@@ -19,8 +19,8 @@ from transformers import CLIPConfig as TheirConfig
 from transformers import CLIPModel, CLIPProcessor, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from genarium.checkpoints import clip as layout
-from genarium.checkpoints.pixels import Pixels
+from genarium.checkpoints.layouts import clip as layout
+from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.errors import BadCheckpoint
 from genarium.models.clip import CLIP, CLIPConfig, TextConfig, VisionConfig
 from tests.image_models import write_tokenizer

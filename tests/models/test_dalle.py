@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from genarium.checkpoints import dalle
-from genarium.checkpoints.dalle_tokenizer import DalleTokenizer
+from genarium.checkpoints.layouts import dalle
+from genarium.checkpoints.processors.dalle_tokenizer import DalleTokenizer
 from genarium.decoding import image_tokens
 from genarium.models.dalle import DalleConfig
 from tests import dalle_folders as folders

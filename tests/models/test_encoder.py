@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from genarium.checkpoints import encoder as layout
+from genarium.checkpoints.layouts import encoder as layout
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder import mean_pool
 

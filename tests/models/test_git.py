@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GitConfig, GitForCausalLM
 
-from genarium.checkpoints import git as layout
+from genarium.checkpoints.layouts import git as layout
 from genarium.decoding.captions import beam_search
 from genarium.models.git import Git
 from tests.caption_models import VISION

@@ -21,9 +21,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from genarium.checkpoints import folder as folders
-from genarium.checkpoints import gpt
-from genarium.engines.linear import use_decoding_linears
+from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.store import folder as folders
+from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.models.gpt import GPT, GPTConfig, KeyValueCache
 
 VOCABULARY = 97

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genarium.checkpoints import planner as layout
+from genarium.checkpoints.layouts import planner as layout
 from genarium.errors import BadCheckpoint
 from genarium.models.plan import NONE, Plan, PlanEmbedding, Planned, Planner, PlannerConfig, PlanWords
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium.checkpoints import thumbnails as layout
+from genarium.checkpoints.layouts import thumbnails as layout
 from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import FlowSchedule, add_noise
 from genarium.errors import BadCheckpoint

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints.layouts import latent_diffusion as layout
 from genarium.errors import BadCheckpoint
 
 LIKE_SD1 = {

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from torch.distributions import Normal, kl_divergence
 
-from genarium.checkpoints import latent_diffusion as layout
+from genarium.checkpoints.layouts import latent_diffusion as layout
 from genarium.models.vae import VAE, Gaussian, VAEConfig
 
 LIKE_SD1 = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from genarium import engines
+from genarium.engines import registry
 from genarium.retrieval.generate import NO_ANSWER, Sentence, extract, prompt, write
 from genarium.retrieval.store import Hit
 
@@ -27,7 +27,7 @@ HITS = [
 
 @pytest.fixture(scope="module")
 def embed() -> Callable[..., np.ndarray]:
-    return engines.open_encoder("starter/encoder").embed
+    return registry.open_encoder("starter/encoder").embed
 
 
 def test_extracted_sentences_are_those_that_come_closest(embed: Callable[..., np.ndarray]) -> None:

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from genarium import files
-from genarium.checkpoints import catalogue
+from genarium.checkpoints.store import catalogue
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.server import jobs, keys, uploads

@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from genarium.engines.batching import by_length
-from genarium.engines.text import StopWatcher
+from genarium.engines.cpu.batching import by_length
+from genarium.engines.text.protocol import StopWatcher
 from genarium.ledger import Ledger
 from genarium.server import keys as keys_module
 from genarium.server import queue as queues

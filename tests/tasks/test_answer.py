@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from genarium.artefacts import Records
-from genarium.checkpoints import encoder as layout
+from genarium.checkpoints.layouts import encoder as layout
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.models.encoder import Encoder, EncoderConfig, SpanReader
 from genarium.run import call, prepare, run

@@ -112,12 +112,12 @@ def test_an_answer_is_kept_with_its_citations(island: Path, tmp_path: Path) -> N
 
 
 def indexed(folder: Path) -> None:
-    from genarium import engines
-    from genarium.checkpoints.find import find
+    from genarium.checkpoints.store.find import find
+    from genarium.engines import registry
     from genarium.retrieval.build import build
 
     found = find("starter/encoder", default="encoder")
-    embed = engines.open_encoder(found.reference).embed
+    embed = registry.open_encoder(found.reference).embed
     build(folder, embed, encoder=found.reference, encoder_digest=found.digest)
 
 
@@ -126,8 +126,8 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders with a reader's head and a ranker's over small encoders of random weights."""
     import torch
 
-    from genarium.checkpoints import encoder as layout
-    from genarium.checkpoints.find import find
+    from genarium.checkpoints.layouts import encoder as layout
+    from genarium.checkpoints.store.find import find
     from genarium.models.encoder import EncoderConfig, HeadConfig, SpanReader, TextClassifier
 
     torch.manual_seed(1)
@@ -151,8 +151,8 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
     island: Path, heads: tuple[Path, Path]
 ) -> None:
-    from genarium import engines
-    from genarium.engines.reader import Reading
+    from genarium.engines import registry
+    from genarium.engines.answer.reader import Reading
     from genarium.retrieval.store import Index
 
     reader, ranker = heads
@@ -160,13 +160,13 @@ def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
     question = "When does the ferry leave?"
     with Index("island") as index:
         every = index.hits([int(number) for number in index.vectors()[0]])
-    scores = engines.open_ranker(str(ranker)).scores(question, [hit.text for hit in every])
+    scores = registry.open_ranker(str(ranker)).scores(question, [hit.text for hit in every])
     first = every[int(scores.argmax())]
     recipe = prepare("ask", question, ranker=str(ranker), model=str(reader), top_k=1, min_support=-1.0)
     assert recipe.arguments["ranker"]["sha256"]
     [answer] = run(recipe, keep=False)
     assert isinstance(answer, Answer)
-    [read] = engines.open_reader(str(reader)).read([(question, first.text)], Reading(top_k=2, no_answer=True))
+    [read] = registry.open_reader(str(reader)).read([(question, first.text)], Reading(top_k=2, no_answer=True))
     if read.answers[0].text:
         [citation] = answer.citations
         assert citation.file == first.file
@@ -179,9 +179,9 @@ def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
 
 
 def test_passages_are_embedded_faster_to_the_same_vectors() -> None:
-    from genarium import engines
+    from genarium.engines import registry
     from genarium.retrieval.asking import embedder
 
     texts = [*FACTS.values(), "word " * 400, "x"]
-    fast, plain = embedder("starter/encoder")(texts), engines.open_encoder("starter/encoder").embed(texts)
+    fast, plain = embedder("starter/encoder")(texts), registry.open_encoder("starter/encoder").embed(texts)
     assert (fast * plain).sum(axis=1).min() > 0.999

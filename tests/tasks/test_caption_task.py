@@ -13,7 +13,7 @@ from PIL import Image
 
 import genarium
 from genarium.data import web
-from genarium.engines.caption import NativeCaption
+from genarium.engines.vision.caption import NativeCaption
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.run import call, prepare, reproduce, run

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from genarium.checkpoints import encoder as layout
-from genarium.engines import classify as engine
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.engines.classify import protocol as engine
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.models.encoder import HeadConfig, TextClassifier
@@ -94,7 +94,7 @@ def test_a_broken_table_is_told_before_a_model_is_looked_into(
     def opened(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was opened")
 
-    monkeypatch.setattr("genarium.engines.open_classifier", opened)
+    monkeypatch.setattr("genarium.engines.registry.open_classifier", opened)
     file = tmp_path / "rows.csv"
     file.write_text('text,label\n"open,x\n')
     for more in ({}, {"delimiter": "semicolon"}, {"encoding": "klingon"}, {"column": "x"}):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints.find import find
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.store.find import find
 from genarium.errors import BadCheckpoint, ModelNotFound
 from genarium.models.encoder import SpanReader, TextClassifier
 from genarium.training.adapters import LoRALinear, add_lora, average, merge_lora, save_adapter

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval
 
-from genarium.checkpoints import blip as layout
-from genarium.checkpoints import tokenizer as tokenizers
-from genarium.data.scenes import World, is_held_out, parse
-from genarium.data.scenes.changes import CHANGES
-from genarium.data.scenes.dice import Dice
-from genarium.data.scenes.kinds import COLOURS, KINDS
-from genarium.data.scenes.telling import place_of, told, wrong
+from genarium.checkpoints.layouts import blip as layout
+from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.models.blip import Captioner
-from genarium.training import captions
-from genarium.training.caption import _config, train_caption, train_match
-from genarium.training.describe import Match, Tell
+from genarium.scenes import World, is_held_out, parse
+from genarium.scenes.changes import CHANGES
+from genarium.scenes.dice import Dice
+from genarium.scenes.kinds import COLOURS, KINDS
+from genarium.scenes.telling import place_of, told, wrong
+from genarium.training.commands.caption import _config, train_caption, train_match
+from genarium.training.objectives.describe import Match, Tell
+from genarium.training.sources import captions
 
 numbers = st.integers(0, 10**6)
 SMALL = {"width": 32, "image_layers": 1, "text_layers": 1, "batch_size": 4, "evaluate_every": 100, "device": "cpu"}

@@ -17,14 +17,14 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPProcessor
 from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
-from genarium.checkpoints import clip as layout
-from genarium.checkpoints.find import find
+from genarium.checkpoints.layouts import clip as layout
+from genarium.checkpoints.store.find import find
 from genarium.data.pictures import read_picture
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
-from genarium.training.clip import train_clip
-from genarium.training.contrast import LARGEST_SCALE, contrast, distinct, same_texts
-from genarium.training.pictures import source_of
+from genarium.training.commands.clip import train_clip
+from genarium.training.objectives.contrastive import LARGEST_SCALE, contrast, distinct, same_texts
+from genarium.training.sources.images import source_of
 
 COLOURS = {
     "red": (220, 40, 40),

@@ -16,18 +16,18 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch.distributions import Categorical, kl_divergence
 
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints import folder as folders
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.store import folder as folders
 from genarium.data.labelled import Question, draw, hold_out, read_labelled, read_pairs, read_questions
 from genarium.data.tables import AS_IT_LOOKS, How
 from genarium.errors import BadInput
 from genarium.models.encoder import HeadConfig, TextClassifier
 from genarium.training import start, state
-from genarium.training.answer import Windows, best_span, normalised, overlap
-from genarium.training.classify import divergence
-from genarium.training.examples import reader, split
-from genarium.training.finetune import finetune
-from genarium.training.inputs import Batches
+from genarium.training.commands.finetune import finetune
+from genarium.training.objectives.classify import divergence
+from genarium.training.objectives.span import Windows, best_span, normalised, overlap
+from genarium.training.sources.examples import reader, split
+from genarium.training.sources.inputs import Batches
 from tests.killing import killed_after
 from tests.small_encoder import BAD, COLOURS, GOOD, SO_SO, THINGS, make_base
 

@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 import genarium
-from genarium.checkpoints.find import find
+from genarium.checkpoints.store.find import find
 from genarium.data.picture_folder import list_pictures
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
-from genarium.training import pictures as module
-from genarium.training.diffusion import train_diffusion
-from genarium.training.distil import train_distil
-from genarium.training.pictures import Folder, source_of
-from genarium.training.vae import train_vae
+from genarium.training.commands.diffusion import train_diffusion
+from genarium.training.commands.distil import train_distil
+from genarium.training.commands.vae import train_vae
+from genarium.training.sources import images as module
+from genarium.training.sources.images import Folder, source_of
 from tests.latent_models import latent_folder
 
 

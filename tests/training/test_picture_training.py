@@ -13,28 +13,28 @@ import pytest
 import torch
 from torch import nn
 
-from genarium.checkpoints.find import find
-from genarium.checkpoints.prompts import PromptEncoder
+from genarium.checkpoints.store.find import find
+from genarium.conditioning.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
-from genarium.data.scenes import World
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import Levels
-from genarium.engines.latent import LatentImage
+from genarium.engines.image.latent import LatentImage
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 from genarium.progress import Event, listening
-from genarium.training import autoencoder as autoencoder_module
-from genarium.training import denoise as denoise_module
-from genarium.training.autoencoder import Reconstruct
-from genarium.training.denoise import PROCESS, Denoise
-from genarium.training.diffusion import by_plans, train_diffusion
-from genarium.training.fewer_steps import FewerSteps
+from genarium.scenes import World
+from genarium.training.commands.diffusion import by_plans, train_diffusion
+from genarium.training.commands.planner import train_planner
 from genarium.training.loop import RunningMean, fit
-from genarium.training.pictures import Pictures, Scenes
-from genarium.training.planner import train_planner
-from genarium.training.plans import WritePlans, judge_plan, plan_of
+from genarium.training.objectives import autoencoder as autoencoder_module
+from genarium.training.objectives import denoise as denoise_module
+from genarium.training.objectives.autoencoder import Reconstruct
+from genarium.training.objectives.denoise import PROCESS, Denoise
+from genarium.training.objectives.plans import WritePlans, judge_plan, plan_of
+from genarium.training.objectives.progressive_distillation import FewerSteps
+from genarium.training.objectives.thumbnails import DrawPlans, DrawThumbnails
 from genarium.training.settings import Settings
-from genarium.training.thumbnails import DrawPlans, DrawThumbnails
+from genarium.training.sources.images import Pictures, Scenes
 from tests.latent_models import planner, thumbnails
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}

@@ -12,14 +12,15 @@ from peft import PeftModel
 from PIL import Image
 
 import genarium
-from genarium.checkpoints import catalogue, digest, folder, tokenizer
-from genarium.checkpoints import encoder as layout
-from genarium.checkpoints.find import find
-from genarium.data.scenes import World
-from genarium.data.scenes.checker import Checker
-from genarium.data.scenes.telling import told, wrong
-from genarium.engines import open_caption
-from genarium.engines.caption import CaptionRequest
+from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.processors import tokenizer
+from genarium.checkpoints.store import catalogue, digest, folder
+from genarium.checkpoints.store.find import find
+from genarium.engines.registry import open_caption
+from genarium.engines.vision.caption import CaptionRequest
+from genarium.scenes import World
+from genarium.scenes.checker import Checker
+from genarium.scenes.telling import told, wrong
 
 SAID = {
     "sentiment": {

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genarium.checkpoints import gpt, tokenizer
+from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.processors import tokenizer
 from genarium.data import text
 from genarium.errors import BadInput, GenariumError
 from genarium.training import state
-from genarium.training.gpt import train_gpt
-from genarium.training.next_token import likelihood
+from genarium.training.commands.gpt import train_gpt
+from genarium.training.objectives.next_token import likelihood
 from genarium.training.settings import Settings
 from tests.killing import killed_after
 

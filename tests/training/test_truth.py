@@ -19,15 +19,15 @@ from genarium.errors import BadInput, GenariumError
 from genarium.files import sha256
 from genarium.progress import listening
 from genarium.training import state
-from genarium.training.answer import Answer, Windows
-from genarium.training.classify import Rank
-from genarium.training.finetune import finetune
-from genarium.training.gpt import train_gpt
-from genarium.training.inputs import Inputs
+from genarium.training.commands.finetune import finetune
+from genarium.training.commands.gpt import train_gpt
 from genarium.training.loop import fit
-from genarium.training.next_token import likelihood
-from genarium.training.pictures import Folder
+from genarium.training.objectives.classify import Rank
+from genarium.training.objectives.next_token import likelihood
+from genarium.training.objectives.span import Answer, Windows
 from genarium.training.settings import Settings
+from genarium.training.sources.images import Folder
+from genarium.training.sources.inputs import Inputs
 from tests.small_encoder import BAD, GOOD, THINGS, make_base
 
 Row = dict[str, Any]
@@ -261,7 +261,8 @@ def test_bits_per_byte_are_of_the_bytes_that_are_there(tmp_path: Path) -> None:
     held = "".join("é" if n % 3 == 0 else c for n, c in enumerate(STORY * 2)) + "\n<|endoftext|>"
     (folder / "held.txt").write_text(held)
     figures, notes = told(lambda: train_gpt(**story_options(folder, tmp_path / "out", holdout=["held.txt"])))
-    from genarium.checkpoints import gpt, tokenizer
+    from genarium.checkpoints.layouts import gpt
+    from genarium.checkpoints.processors import tokenizer
 
     model, made = gpt.load(tmp_path / "out"), tokenizer.load(tmp_path / "out")
     end = made.token_to_id(text.END_OF_TEXT)

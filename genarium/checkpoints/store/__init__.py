@@ -1,0 +1,1 @@
+"""Finding and reading checkpoints: references, digests, folders, tensors, adapters."""

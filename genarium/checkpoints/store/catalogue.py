@@ -1,0 +1,78 @@
+"""The starter models: where they are, what they are, and whether they are whole.
+
+Most ship inside this package; one comes in a package of its own, named in the catalogue.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from genarium import files
+from genarium.errors import ModelNotFound
+
+FOLDER = Path(__file__).parents[2] / "starters"
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A shipped model. `files` maps each file's name to its sha256; `module` is the package it comes in, if not this.
+
+    Such a package is only looked into, never imported. `language` is the one it was made for; `multilingual` names a
+    model that does the same for others, where one runs here.
+    """
+
+    name: str
+    summary: str
+    tasks: tuple[str, ...]
+    licence: str
+    files: dict[str, str]
+    module: str = ""
+    install: str = ""
+    language: str = ""
+    multilingual: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Raises ModelNotFound where the package it comes in is not installed."""
+        if not self.module:
+            return FOLDER / self.name
+        package, _, inner = self.module.partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModelNotFound(f"starter/{self.name} comes in a package of its own; install it: {self.install}")
+        return Path(spec.origin).parent / inner
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum((self.path / name).stat().st_size for name in self.files if (self.path / name).is_file())
+
+    def damaged(self) -> list[str]:
+        """The files that are missing or not as shipped."""
+        return [
+            name
+            for name, expected in self.files.items()
+            if not (self.path / name).is_file() or files.sha256(self.path / name) != expected
+        ]
+
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        return (FOLDER / self.name / "README.md").read_text("utf-8")
+
+
+def starters() -> dict[str, Starter]:
+    """Every starter by name."""
+    listed = json.loads((FOLDER / "catalogue.json").read_text("utf-8"))
+    return {name: Starter(name=name, **entry | {"tasks": tuple(entry["tasks"])}) for name, entry in listed.items()}
+
+
+def starter(name: str) -> Starter:
+    """Raises ModelNotFound, naming the ones there are."""
+    known = starters()
+    if name not in known:
+        there = ", ".join(f"starter/{n}" for n in known)
+        raise ModelNotFound(f"no starter model called {name!r}; there are {there}")
+    return known[name]

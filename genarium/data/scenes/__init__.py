@@ -1,9 +1,0 @@
-"""Scenes: endless composed pictures with true captions and full annotation, for small models to learn from."""
-
-from __future__ import annotations
-
-from genarium.data.scenes.ask import Ask, Wanted
-from genarium.data.scenes.parse import Parsed, parse, stand_ins
-from genarium.data.scenes.world import Scene, Thing, World, is_held_out
-
-__all__ = ["Ask", "Parsed", "Scene", "Thing", "Wanted", "World", "is_held_out", "parse", "stand_ins"]

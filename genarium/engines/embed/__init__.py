@@ -1,0 +1,1 @@
+"""Engines that make vectors of texts, and order texts by them."""

@@ -1,0 +1,1 @@
+"""Image engines: the protocol, and what makes images."""

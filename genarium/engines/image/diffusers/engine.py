@@ -1,0 +1,248 @@
+"""A text-to-image folder (Stable Diffusion and its like) on the diffusers library, which is an extra."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genarium.engines.image.diffusers import configs, loading, memory, samplers
+from genarium.engines.image.diffusers.families import Family
+from genarium.engines.image.diffusers.folder_image import FolderImage
+from genarium.engines.image.diffusers.memory import Plan
+from genarium.engines.image.diffusers.prompts import tell_of_cuts
+from genarium.engines.image.diffusers.refusals import family_of
+from genarium.engines.image.protocol import (
+    NOTHING_TO_EXPLAIN,
+    ImageRequest,
+    Limits,
+    is_out_of_memory,
+    tell_what_is_cut,
+    with_unmasked,
+)
+from genarium.engines.vision.word_maps import Attribution, WordMaps, join
+from genarium.errors import BadCheckpoint, BadInput, GenariumError, first_line
+from genarium.progress import emit, note
+
+STEPS = 20
+TEXT_IN_FLOAT32 = 500_000_000
+"""The largest text encoder, in weights, that runs in float32: it runs once an image, and the latents are its type."""
+BINNED = (16, 32, 64, 128, 256)
+"""The sides for which pipelines that draw at a shape that they were trained on have a list of those."""
+# Latents of Stable Diffusion 1 and 2 to colours, by least squares: a preview, not a decoding.
+LATENT_RGB = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
+
+
+class DiffusersImage(FolderImage):
+    """Makes images with a pipeline's folder. Raises BadCheckpoint, also where diffusers is missing."""
+
+    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
+        super().__init__(path, name=name, dtype=dtype, device=device)
+        self.family: Family = family_of(self.folder, self.name)
+        self.modes = configs.modes(self.folder, self.family, self.name)
+        loading.check_classes(self.folder, self.name)
+        self._pipelines: dict[str, Any] = {}
+        self._scheduler: Any = None  # the folder's own
+
+    @cached_property
+    def limits(self) -> Limits:
+        family, folder = self.family, self.folder
+        scheduler = folder.configs.get("scheduler", {})
+        named = samplers.choices(scheduler, family, configs.channels(folder))
+        plain = named[0] == "dpm++2m" and scheduler.get("_class_name") in samplers.REPLACED
+        asked = self._call(self.modes.text or self.modes.init or self.modes.mask)
+        embedded = self._embedded
+        scale = "true_cfg_scale" if family.guidance == "beside" else "guidance_scale"
+        reads_scale = embedded is not False and scale in asked
+        return Limits(
+            size=configs.usual_size(folder, family),
+            multiple=configs.multiple(folder, family),
+            fixed=family.fixed,
+            steps=STEPS if plain else asked["num_inference_steps"].default,
+            guidance=asked[scale].default if reads_scale else None,
+            samplers=named,
+            negative="negative_prompt" in asked and embedded is None,
+            negative_above=family.compares_above,
+            guidance_beside_negative=family.guidance == "beside",
+            text=self.modes.text is not None,
+            init=self.modes.init is not None,
+            mask=self.modes.mask is not None,
+            strength=0.75 if family.strength else None,
+            explain=family.explain and self.modes.text is not None and "tokenizer" in folder.configs,
+        )
+
+    @property
+    def _embedded(self) -> bool | None:
+        """Whether the network is told the guidance scale, so that nothing is compared; None where it is compared."""
+        network = configs.denoiser_of(self.folder)
+        if self.family.guidance == "embedded" and "transformer" in self.folder.configs:
+            return bool(configs.setting(network, "guidance_embeds"))
+        told = configs.setting(network, "time_cond_proj_dim") is not None
+        return told if told or self.family.guidance == "embedded" else None
+
+    def _call(self, kind: str | None) -> Any:
+        import diffusers
+
+        return inspect.signature(getattr(diffusers, str(kind)).__call__).parameters
+
+    def close(self) -> None:
+        self._pipelines = {}
+        super().close()
+
+    def _plan(self, request: ImageRequest) -> Plan:
+        """How the image fits: in one piece, decoded in tiles, the denoiser's layers read from disk one by one.
+
+        Tiles change an image a little, so that the machine's size decides on them, not what is free just now: the
+        same recipe gives the same bytes. Reading from disk changes no byte.
+        """
+        if request.steps == 1 and not self.family.one_step and self.limits.samplers != ("own",):
+            raise BadInput(f"{self.name} takes at least 2 steps, got 1")
+        work = memory.work(self.folder, request.size or self.limits.size, request.guidance, self.dtype)
+        tiled = work.tiles < work.whole and (
+            self._weights + max(work.denoising, work.whole) > memory.total(self.device) // 2
+        )
+        needed = max(work.denoising, work.tiles if tiled else work.whole)
+        weights = 0 if self._loaded is not None else self._weights
+        if weights + needed <= memory.free(self.device) or not self.folder.parts.keys() & set(configs.DENOISERS):
+            return Plan(tiled, False, weights + needed)
+        return Plan(tiled, True, weights - self._weights_of(configs.DENOISERS) + needed)
+
+    def _part_dtype(self, name: str, count: int) -> torch.dtype:
+        small = name.startswith("text_encoder") and count <= TEXT_IN_FLOAT32
+        plain = small or name == "safety_checker" or name.startswith("prior_")
+        return torch.float32 if self.device == "cpu" and plain else self.dtype
+
+    def _open(self, plan: Plan) -> Any:
+        import diffusers
+
+        parts = self.folder.parts
+        given: dict[str, Any] = dict.fromkeys(self.folder.absent)
+        if "safety_checker" in self.folder.absent:
+            given["requires_safety_checker"] = False
+        if plan.stream and self.device == "cpu":
+            note("memory is short for this model: the denoiser's layers are read from disk as they are needed")
+            for part in set(parts) & set(configs.DENOISERS):
+                given[part] = loading.streamed(parts[part], self.folder.path / part, self.dtype)
+        kind = getattr(diffusers, self.folder.kind)
+        dtypes = {name: self._part_dtype(name, part.count()) for name, part in parts.items()}
+        loading.tell_what_is_not_read(self.folder, kind)
+        pipeline = loading.open_pipeline(self.folder, kind, self.name, dtypes, given)
+        self._scheduler = pipeline.scheduler
+        if self.device == "cpu":
+            loading.lay_out(pipeline, self.dtype)
+        elif plan.stream:
+            note("the model is larger than the GPU's memory: its parts are moved there one after another")
+            largest = max(self._weights_of((name,)) for name in parts)
+            fits = largest < 0.8 * memory.free(self.device)
+            (pipeline.enable_model_cpu_offload if fits else pipeline.enable_sequential_cpu_offload)()
+        else:
+            pipeline.to(self.device)
+        return pipeline
+
+    def _pipeline_for(self, request: ImageRequest) -> Any:
+        """The pipeline of the class that does what is asked, at the sampler that is asked for."""
+        import diffusers
+
+        modes = self.modes
+        wanted = modes.mask if request.mask is not None else modes.init if request.init is not None else modes.text
+        name = str(wanted)
+        if name not in self._pipelines:
+            kind = getattr(diffusers, name)
+            own = type(self._loaded) is kind
+            self._pipelines[name] = self._loaded if own else loading.converted(self._loaded, kind)
+        pipeline = self._pipelines[name]
+        scheduler = samplers.make(self._scheduler, request.sampler)
+        # A combined pipeline hands its parts on when it is made.
+        for holder in (pipeline, getattr(pipeline, "decoder_pipe", None)):
+            if holder is not None:
+                holder.scheduler = scheduler
+        return pipeline
+
+    def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
+        pipeline = self._pipeline_for(request)
+        width, height = request.size or self.limits.size
+        options = dict(self.family.options)
+        if configs.setting(configs.denoiser_of(self.folder), "sample_size") not in BINNED:
+            options["use_resolution_binning"] = False
+        scale = "true_cfg_scale" if self.family.guidance == "beside" else "guidance_scale"
+        given = options | {
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt or None,
+            "width": width,
+            "height": height,
+            "num_inference_steps": request.steps,
+            scale: request.guidance,
+            "image": request.init,
+            "mask_image": request.mask,
+            "strength": request.strength,
+            # Drawn on the CPU wherever it is computed: the same noise on every machine.
+            "generator": torch.Generator("cpu").manual_seed(seed),
+            "callback_on_step_end": lambda pipe, step, _, tensors: _tell(row, step, pipe.num_timesteps, tensors),
+        }
+        taken = inspect.signature(pipeline.__call__).parameters
+        asked = {name: value for name, value in given.items() if name in taken and value is not None}
+        try:
+            made = pipeline(**asked)
+        except (GenariumError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever the library says of what its pipeline can't do
+            if is_out_of_memory(error):
+                raise
+            raise BadCheckpoint(f"{self.name}: its {type(pipeline).__name__} failed: {first_line(error)}") from None
+        if made.images[0].size != (width, height):
+            drawn = "x".join(str(side) for side in made.images[0].size)
+            raise BadInput(f"{self.name} draws {drawn} where {width}x{height} was asked; choose size {drawn}")
+        flagged = getattr(made, "nsfw_content_detected", None) or getattr(made, "nsfw_detected", None)
+        if flagged is not None and np.any(np.asarray(flagged, dtype=bool)):
+            note(
+                f"picture {row + 1} is black: the checkpoint's own safety checker took it for indecent; try a new seed"
+            )
+        return np.asarray(with_unmasked(made.images[0].convert("RGB"), request))
+
+    def _tell_what_is_cut(self, request: ImageRequest) -> None:
+        def tell(called: str, context: int, cut: str) -> None:
+            tell_what_is_cut(self.name, called, context, cut, strict=request.strict)
+
+        tell_of_cuts(self._pipeline_for(request), self.family, request.prompt, request.negative_prompt, tell)
+
+    @contextlib.contextmanager
+    def _watching(self, request: ImageRequest) -> Iterator[Attribution | None]:
+        """Inside the block, what the denoiser looks at is summed, where that is asked for."""
+        if not request.explain:
+            yield None
+            return
+        from genarium.engines.image.diffusers.attention import watched
+
+        width, height = request.size or self.limits.size
+        scale = configs.pixels_a_latent(self.folder)
+        looked = Attribution((height // scale, width // scale))
+        with watched(self._loaded.unet, looked) as layers:
+            if not layers:
+                raise BadInput(f"{self.name} {NOTHING_TO_EXPLAIN}; leave out explain")
+            yield looked
+
+    def _word_maps(self, prompt: str, looked: Attribution) -> WordMaps:
+        tokenizer = self._loaded.tokenizer
+        read = tokenizer(prompt, truncation=True, max_length=tokenizer.model_max_length, return_offsets_mapping=True)
+        offsets = read["offset_mapping"]
+        return WordMaps(prompt, *join(prompt, offsets, looked.maps()[: len(offsets)]))
+
+
+def _tell(row: int, step: int, steps: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    emit("denoising", step + 1, steps, preview=_preview(tensors.get("latents")), item=row)
+    return {}
+
+
+def _preview(latents: Tensor | None) -> np.ndarray | None:
+    """About what the latents (1, 4, H, W) show, (H, W, 3) uint8; None for latents of another kind."""
+    if latents is None or latents.ndim != 4 or latents.shape[1] != len(LATENT_RGB):
+        return None
+    colours = torch.einsum("chw,cr->hwr", latents[0].float().cpu(), torch.tensor(LATENT_RGB))
+    return ((colours + 1) * 127.5).clamp(0, 255).byte().numpy()

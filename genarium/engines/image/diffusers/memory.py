@@ -1,0 +1,57 @@
+"""How an image fits into memory, from configs and headers, before any weights are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from genarium.checkpoints.layouts.pipeline import Pipeline
+from genarium.devices import available_memory, total_memory
+from genarium.engines.image.diffusers.configs import decoder_of, denoiser_of, pixels_a_latent
+from genarium.engines.image.protocol import Size
+
+# Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
+DENOISER_COPIES, DENOISER_WIDTH = 24, 1024
+DECODER_COPIES, DECODER_WIDTH = 5, 128
+RESULT_BYTES = 24
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an image fits into memory: `stream` reads the denoiser's layers from disk as they are needed."""
+
+    tiled: bool
+    stream: bool
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Bytes beside the weights: `denoising`, decoding in one piece (`whole`), and decoding in `tiles`."""
+
+    denoising: int
+    whole: int
+    tiles: int
+
+
+def work(folder: Pipeline, size: Size, guidance: float | None, dtype: torch.dtype) -> Work:
+    width, height = size
+    vae = decoder_of(folder)
+    bytes_each = torch.finfo(dtype).bits // 8
+    channels = int((denoiser_of(folder).get("block_out_channels") or [DENOISER_WIDTH])[0])
+    guided = 2 if (guidance or 0) > 1 else 1
+    denoising = guided * width * height // pixels_a_latent(folder) ** 2 * channels * bytes_each * DENOISER_COPIES
+    a_pixel = int((vae.get("block_out_channels") or [DECODER_WIDTH])[0]) * bytes_each * DECODER_COPIES
+    side = vae.get("sample_size") or 512
+    tile = max(side) if isinstance(side, list) else side
+    whole, tiles = (area * a_pixel + width * height * RESULT_BYTES for area in (width * height, tile * tile))
+    return Work(denoising, whole, tiles)
+
+
+def total(device: str) -> int:
+    return int(torch.cuda.mem_get_info()[1]) if device.startswith("cuda") else total_memory()
+
+
+def free(device: str) -> int:
+    return int(torch.cuda.mem_get_info()[0]) if device.startswith("cuda") else available_memory()

@@ -1,0 +1,60 @@
+"""What of a prompt no text encoder reads, in the tokens that each pipeline gives its encoders."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from genarium.engines.image.diffusers.families import MAX_SEQUENCE_LENGTH, Family, Reads
+
+DESCRIBED_FROM = 34
+"""Tokens that Qwen-Image drops in front, whatever its template is in this tokenizer's."""
+
+
+def tell_of_cuts(pipeline: Any, family: Family, prompt: str, negative: str, tell: Any) -> None:
+    """Call `tell(called, tokens, cut)` for each text whose end no encoder reads, of the one that reads most."""
+    for text, called in ((prompt, "prompt"), (negative, "negative prompt")):
+        cuts = [
+            _cut(pipeline, getattr(pipeline, name), reads, text, positive=called == "prompt")
+            for name, reads in family.reads.items()
+            if getattr(pipeline, name, None) is not None
+        ]
+        if text and cuts and all(cut for _, cut in cuts):
+            tell(called, *min(cuts, key=lambda found: len(found[1])))
+
+
+def _cut(pipeline: Any, tokenizer: Any, reads: Reads, text: str, *, positive: bool) -> tuple[int, str]:
+    """How many tokens are read, and the end of the text that is behind them."""
+    if hasattr(pipeline, "_text_preprocessing"):
+        text = text.lower().strip()
+    context, room = _room(pipeline, tokenizer, reads, positive=positive)
+    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    return context, tokenizer.decode(ids[room:]).strip() if len(ids) > room else ""
+
+
+def _room(pipeline: Any, tokenizer: Any, reads: Reads, *, positive: bool) -> tuple[int, int]:
+    """How many tokens the encoder is given, and how many of them are the text's own."""
+    call = inspect.signature(type(pipeline).__call__).parameters
+    context = reads.tokens or int(tokenizer.model_max_length)
+    if context == MAX_SEQUENCE_LENGTH:
+        context = int(call[MAX_SEQUENCE_LENGTH].default)
+    context = int(context)
+    special = tokenizer.num_special_tokens_to_add()
+    match reads.template:
+        case "chat":
+            before = tokenizer.apply_chat_template(
+                [{"role": "user", "content": "\0"}], tokenize=False, add_generation_prompt=True, enable_thinking=True
+            ).partition("\0")[0]
+            return context, context - _length(tokenizer, before)
+        case "described":
+            before = pipeline.prompt_template_encode.partition("{}")[0]
+            return context, DESCRIBED_FROM + context - _length(tokenizer, before)
+        case "system" if positive:
+            return context, context - special - _length(tokenizer, f"{pipeline.system_prompt} <Prompt Start> ")
+        case "instruction" if positive:  # which is not counted, but for two tokens of the text's own
+            return context, context - 2
+    return context, context - special
+
+
+def _length(tokenizer: Any, text: str) -> int:
+    return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

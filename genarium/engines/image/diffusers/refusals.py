@@ -1,0 +1,57 @@
+"""The family of a folder's pipeline, or one sentence that says what the folder is instead."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from genarium.checkpoints.layouts.pipeline import Pipeline
+from genarium.engines.image.diffusers.families import BY_CLASS, FAMILIES, Family
+from genarium.errors import BadCheckpoint
+
+
+def family_of(folder: Pipeline, name: str) -> Family:
+    """Raises BadCheckpoint: a pipeline that is not run here, or no diffusers to run it."""
+    try:
+        from transformers import logging as transformers_logging
+
+        transformers_logging.set_verbosity_error()  # before the library that it would talk about is imported
+        transformers_logging.disable_progress_bar()
+        import diffusers
+    except ImportError:
+        raise BadCheckpoint(
+            f"{name} runs on the diffusers library, which is not here; pip install 'genarium[diffusers]'"
+        ) from None
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    kind = getattr(diffusers, folder.kind, None)
+    if kind is None:
+        raise BadCheckpoint(f"{name} is a {folder.kind}, which this diffusers ({diffusers.__version__}) doesn't know")
+    if folder.kind not in BY_CLASS:
+        raise BadCheckpoint(
+            f"{name} is a {folder.kind}, which {_does(folder.kind, kind)}; run here are "
+            f"{', '.join(family.name for family in FAMILIES)}"
+        )
+    return BY_CLASS[folder.kind]
+
+
+def _does(name: str, kind: Any) -> str:
+    """What a pipeline that is not run here does, by its name and what its call asks for."""
+    call = inspect.signature(kind.__call__).parameters
+    needed = {key for key, value in call.items() if value.default is inspect.Parameter.empty}
+    if "num_frames" in call or "Video" in name or "video_length" in call:
+        return "makes video, which is not made here"
+    if any("audio" in key for key in call):
+        return "makes sound, which is not made here"
+    if "ControlNet" in name or "Adapter" in name or "control_image" in call:
+        return "draws after a control image, which is not taken here"
+    if any(word in name for word in ("Upscale", "SuperResolution")):
+        return "enlarges images, which is not done here"
+    if "Prior" in name or needed & {"image_embeds", "image_embeddings"}:
+        return (
+            "is one half of a pipeline and makes no pictures from a prompt: name a folder that holds both halves "
+            "(a combined pipeline)"
+        )
+    if not {"prompt", "num_inference_steps"} <= call.keys():
+        return "makes no pictures from a prompt in steps"
+    return "is not among the pipelines that are proven here"

@@ -1,0 +1,281 @@
+"""The native image engine: diffusion of latents or of thumbnails that Genarium trained, with a frozen text encoder.
+
+Everything of a picture is computed by itself, from a generator of its own: its bytes are the same however many are
+asked for. Float32 throughout: at this size a picture takes a second, and bfloat16 would save none of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from genarium.checkpoints.layouts import scheduler
+from genarium.checkpoints.layouts import text_to_image as layout
+from genarium.checkpoints.layouts.pipeline import INDEX
+from genarium.checkpoints.store.find import find
+from genarium.checkpoints.store.folder import read_json
+from genarium.conditioning.prompts import PromptEncoder
+from genarium.data.pictures import cover, to_pictures, to_tensor
+from genarium.devices import pick_device
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
+from genarium.diffusion.schedules import draw_noise
+from genarium.engines.image.protocol import (
+    ELSEWHERE,
+    ImageRequest,
+    Limits,
+    Picture,
+    Size,
+    tell,
+    with_unmasked,
+)
+from genarium.engines.vision.word_maps import Attribution, WordMaps, join, spans_of
+from genarium.errors import BadCheckpoint
+from genarium.models.attention import watching
+from genarium.models.plan import Planner
+from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
+from genarium.models.vae import AutoencoderConfig
+from genarium.progress import emit, is_heard, note
+
+PREVIEWS = 6
+"""At most so many pictures on the way are decoded, for whoever watches."""
+WORK_COPIES = 48
+"""Feature maps of the first width at once, in the largest layer: an upper bound for the memory a picture takes."""
+
+
+class LatentImage:
+    """Makes pictures with a folder that `genarium train diffusion` wrote. Raises BadCheckpoint."""
+
+    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
+        self.path, self.name = path, name or str(path)
+        self.device = device or pick_device("auto")
+        self.index = _read_index(path)
+        self.denoiser, self.pictures = layout.read_configs(path)  # refused before anything is loaded
+        process = scheduler.read(path / "scheduler")
+        self.process = replace(process, sampler=self.index.get("sampler", process.sampler))
+
+    @staticmethod
+    def opens(path: Path) -> bool:
+        return layout.is_text_to_image(path)
+
+    @property
+    def limits(self) -> Limits:
+        side = self.pictures.sample_size
+        return Limits(
+            size=(side, side),
+            multiple=self.pictures.factor,
+            enlarges=isinstance(self.pictures, ThumbnailsConfig),
+            steps=int(self.index["steps"]),
+            guidance=float(self.index["guidance"]),
+            samplers=(self.process.sampler, *(name for name in SAMPLERS if name != self.process.sampler)),
+            negative=True,
+            init=True,
+            mask=True,
+            explain=True,
+        )
+
+    def memory(self, request: ImageRequest) -> int:
+        width, height = self._drawn_at(request)
+        weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
+        if isinstance(self.pictures, AutoencoderConfig):
+            return weights + width * height * self.pictures.block_out_channels[0] * 4 * WORK_COPIES
+        network = self.pictures.network  # every place looks at every place, of two prompts at once
+        places = (width * height) // self.pictures.factor**2 + int(self.index["context"])
+        widest = places * (network.n_heads * places + 4 * network.d_ff)
+        return weights + 2 * 4 * widest + width * height * 3 * 4 * WORK_COPIES
+
+    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+        """As the protocol says."""
+        if request.explain:
+            spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
+        if self.index.get("world") == "scenes":
+            _tell_of_other_worlds(request.prompt, self.name, request.strict)
+        whole, request = request, self._as_drawn(request)
+        denoiser, autoencoder, prompts = self._parts
+        for prompt in (request.prompt, request.negative_prompt):
+            if lost := prompts.cut(prompt):
+                tell(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}", request.strict)
+        with torch.inference_mode():
+            states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
+        guidance = self.limits.guidance if request.guidance is None else request.guidance
+        width, height = request.size or self.limits.size
+        # What is there already is not planned.
+        planner = self._planner if request.init is None else None
+        for row, seed in enumerate(request.seeds):
+            began = time.perf_counter()
+            source = torch.Generator().manual_seed(seed)
+            asked: tuple[Tensor, ...] = (states[:1], real[:1])
+            not_asked: tuple[Tensor, ...] = (states[1:], real[1:])
+            if planner is not None:
+                with torch.inference_mode():
+                    plan = planner.write(states[:1], real[:1], source)
+                asked, not_asked = (*asked, plan), (*not_asked, torch.zeros_like(plan))
+            # At 1 and below nothing is compared (0 would be a picture of the negative prompt).
+            denoise = guided(denoiser, asked, not_asked, max(1.0, float(guidance or 0)))
+            looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
+            watched = _watched(denoise, denoiser, looked) if request.explain else denoise
+            with torch.inference_mode():
+                pixels = self._paint(request, row, source, watched, autoencoder, asked)
+            if whole is not request:
+                pixels = _enlarged(pixels, whole)
+            explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
+            yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
+
+    def _drawn_at(self, request: ImageRequest) -> Size:
+        """The size that is drawn at: thumbnails know their own, and where a picture is begun from about its area."""
+        size = request.size or self.limits.size
+        return self.limits.size if self.limits.enlarges and size[0] == size[1] else size
+
+    def _as_drawn(self, request: ImageRequest) -> ImageRequest:
+        """The request at the size that is drawn; the same object where that is the size asked for. Says which."""
+        size, own = self._drawn_at(request), "x".join(map(str, self.limits.size))
+        if size == request.size:
+            if size != self.limits.size:
+                note(f"{self.name} learned at {own} pixels: of other sizes it knows less, and repeats or leaves out")
+            return request
+        asked = "x".join(map(str, request.size or ()))
+        note(f"{self.name} draws {own} pixels; {asked} is that enlarged, without more detail")
+        init, mask = (None if picture is None else cover(picture, size) for picture in (request.init, request.mask))
+        return replace(request, size=size, init=init, mask=mask)
+
+    def _paint(
+        self,
+        request: ImageRequest,
+        row: int,
+        generator: torch.Generator,
+        denoise: Denoise,
+        autoencoder: layout.Pictures,
+        words: tuple[Tensor, ...],
+    ) -> np.ndarray:
+        width, height = request.size or self.limits.size
+        factor = autoencoder.factor
+        source = [generator]
+        shape = (self.pictures.latent_channels, height // factor, width // factor)
+        noise = draw_noise(source, shape, device=self.device)
+        levels = self.process.levels(request.steps or self.limits.steps or 1, sampler=request.sampler)
+        x, at_level = noise, None
+        if request.init is not None:
+            known = autoencoder.to_latents(to_tensor(np.array(request.init)[None]).to(self.device))
+            if request.strength is not None:
+                levels = levels.tail(request.strength)
+            x = levels.add_noise(known, noise)
+            if request.mask is not None:
+                mask = _mask(request.mask, factor, self.device)
+                at_level = inpaint(known, mask, noise, levels)
+
+        def on_step(step: int, total: int, x0: Tensor) -> None:
+            seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
+            shown = to_pictures(autoencoder.from_latents(x0, *words))[0] if seen else None
+            emit("denoising", step, total, preview=shown, item=row)
+
+        latents = self.process.sample(
+            denoise, x, levels, sampler=request.sampler, generators=source, on_step=on_step, at_level=at_level
+        )
+        pixels = to_pictures(autoencoder.from_latents(latents, *words))[0]
+        return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))
+
+    @cached_property
+    def _parts(self) -> tuple[layout.Denoiser, layout.Pictures, PromptEncoder]:
+        emit("loading", preview=self.name)
+        denoiser, pictures = layout.load(self.path, device=self.device)
+        reads = find(str(self.index["text_encoder"]), default="encoder")
+        if reads.path is None:
+            raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
+        prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
+        if prompts.model.config.d_model != denoiser.config.cross_attention_dim:
+            raise BadCheckpoint(
+                f"{self.name} reads words {denoiser.config.cross_attention_dim} numbers wide, but {reads.reference} "
+                f"gives {prompts.model.config.d_model}; the folder mixes parts of two models"
+            )
+        return denoiser, pictures, prompts
+
+    @cached_property
+    def _planner(self) -> Planner | None:
+        """What says where things stand, in folders that draw by plans."""
+        planner = layout.load_planner(self.path, device=self.device)
+        if planner is None:
+            return None
+        reads = self.denoiser.plan if isinstance(self.denoiser, ThumbnailsConfig) else None
+        width = self._parts[0].config.cross_attention_dim
+        if reads != planner.config.words or width != planner.config.cross_attention_dim:
+            raise BadCheckpoint(f"{self.name}: its planner's plans can't be read by its transformer; get it again")
+        return planner
+
+
+def _watched(denoise: Denoise, denoiser: layout.Denoiser, looked: Attribution) -> Denoise:
+    """The same, and what the denoiser's places look at of the words is added up; not what previews look at."""
+    if isinstance(denoiser, Thumbnails):  # one attention sees both places and words
+        places = looked.latents[0] * looked.latents[1]
+        modules, add = list(denoiser.network.blocks), _words_of(places, looked)
+    else:
+        modules, add = [layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add
+
+    def watched(x: Tensor, t: Tensor) -> Tensor:
+        with watching(modules, add):
+            return denoise(x, t)
+
+    return watched
+
+
+def _words_of(places: int, looked: Attribution) -> Callable[[int, Tensor], None]:
+    return lambda layer, weights: looked.add(layer, weights[:, :, :places, places:])
+
+
+def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:
+    offsets = prompts.tokenizer.encode(prompt).offsets
+    return WordMaps(prompt, *join(prompt, offsets, looked.maps()[: len(offsets)]))
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    index = read_json(path / INDEX)
+    for name in ("text_encoder", "context", "steps", "guidance"):
+        if name not in index:
+            raise BadCheckpoint(f"{path}: {INDEX} has no {name!r}; get the folder again")
+    if index.get("sampler", "euler") not in SAMPLERS:
+        raise BadCheckpoint(
+            f"{path}: {INDEX} asks for the sampler {index['sampler']!r}; known are {', '.join(SAMPLERS)}"
+        )
+    return index
+
+
+def _enlarged(pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
+    """The picture at the size asked for, and outside of a mask the one that was given."""
+    assert request.size is not None
+    made = Pillow.fromarray(pixels).resize(request.size, Pillow.Resampling.LANCZOS)
+    return np.asarray(with_unmasked(made, request))
+
+
+def _tell_of_other_worlds(prompt: str, name: str, strict: bool) -> None:
+    """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
+    from genarium.data.languages import foreign
+    from genarium.scenes import parse, stand_ins
+    from genarium.scenes.captions import article
+
+    parsed = parse(prompt)
+    for word, kind in stand_ins(prompt):
+        note(f"{name} knows no {word}, and draws {article(kind)} {kind} for it")
+    if not parsed.unknown:
+        return
+    if not parsed.ask.things and parsed.ask.background is None:
+        language = foreign(prompt)
+        why = f"reads English alone, and this looks like {language}" if language else "knows no word of this prompt"
+        way = "put it into English" if language else f"a model of the whole world: {ELSEWHERE}"
+        tell(f"{name} {why}: what it draws has nothing to do with it; {way}", strict)
+        return
+    words = ", ".join(f"“{word}”" for word in parsed.unknown)
+    tell(f"{name} has only seen composed scenes, without {words}; a model of the whole world: {ELSEWHERE}", strict)
+
+
+def _mask(mask: Any, factor: int, device: str) -> Tensor:
+    """A latent is painted where any of its pixels is to be: (1, 1, h, w) of 0 and 1."""
+    pixels = torch.from_numpy(np.asarray(mask.convert("L"), dtype=np.float32).copy())[None, None]
+    return (torch.nn.functional.max_pool2d(pixels, factor) > 127).float().to(device)

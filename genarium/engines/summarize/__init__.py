@@ -1,0 +1,1 @@
+"""Engines that summarise: sentences chosen, or a text that a model writes."""

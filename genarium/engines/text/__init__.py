@@ -1,0 +1,1 @@
+"""Text engines: the protocol, and what writes text."""

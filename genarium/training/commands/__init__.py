@@ -1,0 +1,1 @@
+"""One `train …` a file."""

@@ -1,0 +1,170 @@
+"""The objective of latent diffusion: say of noisy latents and a caption which way the picture lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genarium.checkpoints.layouts import text_to_image as layout
+from genarium.conditioning.prompts import PromptEncoder
+from genarium.data.pictures import to_pictures, to_tensor
+from genarium.devices import cpu_bfloat16
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.process import Process
+from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
+from genarium.diffusion.targets import draw_timesteps, target
+from genarium.training.sources.images import Pictures, Scenes, Source, detail, write_sheet
+
+N_WATCHED = 256
+LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
+"""The shares of noise that held-out pictures are judged at."""
+DRAWS = 2
+"""Levels of noise, mirrored, that a picture is seen at in one step: it is encoded, and its caption read, once."""
+DROPPED = 0.1
+"""Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
+PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
+"""What is trained, and how it is drawn from."""
+Condition = tuple[Tensor, ...]
+"""What a network is told beside the level: states of words, where they are real, and more that it may read."""
+
+
+class Denoise:
+    """Squared error of the flow, mean over the latents (Lipman et al. 2022, eq. 9; Rombach et al. 2022, eq. 2).
+
+    Places with detail count up to three times as much (`training.pictures.detail`). Autoencoder and text encoder are
+    frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
+    """
+
+    spread = 1.0
+    """Standard deviation of the levels' logits."""
+
+    def __init__(
+        self,
+        model: layout.Denoiser,
+        autoencoder: layout.Pictures,
+        prompts: PromptEncoder,
+        source: Source,
+        *,
+        batch_size: int,
+        n_closeups: int = 0,
+        folder: Path,
+        seed: int,
+        shown: Sequence[str],
+    ):
+        self.model = model
+        self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
+        self.batch_size, self.n_closeups = batch_size, n_closeups
+        self.folder, self.seed, self.shown = folder, seed, list(shown)
+        self.process, self.steps, self.guidance = PROCESS, 20, 3.0
+        side = source.size // autoencoder.factor
+        self.shape = (autoencoder.config.latent_channels, side, side)
+        self.identity: dict[str, Any] = {
+            "data": source.identity,
+            "network": asdict(model.config),
+            "objective": {
+                "batch_size": batch_size,
+                "closeups": n_closeups,
+                "draws": DRAWS,
+                "dropped": DROPPED,
+                "prediction": PROCESS.prediction,
+            },
+        }
+        pictures, self.captions = source.heldout(0, N_WATCHED)
+        self.watched_pictures = to_tensor(pictures)
+        self.watched = self._latents(self.watched_pictures)
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""
+        random = np.random.default_rng([self.seed, index])
+        parts = self._noised(self.source.train(index * self.batch_size, self.batch_size), random)
+        if self.n_closeups:
+            assert isinstance(self.source, Scenes)
+            parts += self._noised(self.source.closeups(index * self.n_closeups, self.n_closeups), random)
+        return parts
+
+    def _noised(self, shown: Pictures, random: np.random.Generator) -> tuple[Tensor, ...]:
+        pictures, captions = shown
+        told = ["" if random.random() < DROPPED else caption for caption in captions]
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", std=self.spread, generator=generator)
+        t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
+        channels, *_ = self.shape
+        side = pictures.shape[1] // self.autoencoder.factor
+        noise = torch.randn(len(t), channels, side, side, generator=generator)
+        return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
+
+    def loss(self, *parts: Tensor) -> Tensor:
+        """Mean over the pictures of a batch, and over its close-ups; of both, their mean."""
+        errors = [self._error_of(*parts[first : first + 5]) for first in range(0, len(parts), 5)]
+        return torch.stack(errors).mean()
+
+    def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        words = self.prompts.states(tokens, lengths)
+        weight = detail(pictures, self.autoencoder.factor)
+        known = (self._latents(pictures), *words, weight / weight.mean())
+        latents, states, real, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
+        return (weight * self._errors(latents, (states, real), t, noise)).mean()
+
+    def _errors(self, latents: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
+        x = add_noise(PROCESS.schedule, latents, noise, t)
+        wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
+        return (self.model(x, t, *condition).float() - wanted).square()
+
+    @torch.no_grad()
+    def _latents(self, pictures: Tensor) -> Tensor:
+        device = next(self.model.parameters()).device
+        return torch.cat([self.autoencoder.to_latents(part) for part in pictures.to(device).split(64)])
+
+    def evaluate(self) -> dict[str, float]:
+        """`loss` on held-out pictures, at the same levels and with the same noise each time."""
+        losses = []
+        for latents, rows, noise in self._watched_parts():
+            condition = self._watched_condition(rows)
+            for share in LEVELS_WATCHED:
+                t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
+                losses.append(float(self._errors(latents, condition, t, noise).mean()))
+        return {"loss": sum(losses) / len(losses)}
+
+    def _watched_parts(self) -> Iterator[tuple[Tensor, slice, Tensor]]:
+        """Held-out latents, 64 at a time, which of them they are, and the noise that is each one's own."""
+        for first in range(0, len(self.watched), 64):
+            latents = self.watched[first : first + 64]
+            rows = range(first, first + len(latents))
+            noise = draw_noise(generators(rows), latents.shape[1:], device=latents.device)
+            yield latents, slice(first, first + 64), noise
+
+    def _watched_condition(self, rows: slice) -> Condition:
+        """What the network is told of held-out pictures."""
+        return self.prompts.states(*self.prompts.tokens(self.captions[rows]))
+
+    def preview(self, step: int) -> str:
+        """The shown prompts, drawn in `steps` at `guidance`, two of each."""
+        rows = []
+        device = self.watched.device.type
+        faster = device != "cpu" or cpu_bfloat16() == "native"
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=faster):
+            for row in range(2):
+                seeds = range(row * 100, row * 100 + len(self.shown))
+                asked, not_asked = self._conditions(self.shown, seeds)
+                latents = self._draw(asked, not_asked, seeds)
+                rows.append(to_pictures(self.autoencoder.from_latents(latents, *asked)))
+        return write_sheet(self.folder, step, rows)
+
+    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
+        """What the network is told to draw prompts, and what it is guided away from."""
+        states, real = self.prompts.states(*self.prompts.tokens([*prompts, *[""] * len(prompts)]))
+        half = len(prompts)
+        return (states[:half], real[:half]), (states[half:], real[half:])
+
+    def _draw(self, asked: Condition, not_asked: Condition, seeds: Sequence[int]) -> Tensor:
+        """Latents (B, Z, h, w), the noise of each drawn with its seed."""
+        source = generators(seeds)
+        x = draw_noise(source, self.shape, device=self.watched.device)
+        denoise = guided(self.model, asked, not_asked, self.guidance)
+        return self.process.sample(denoise, x, self.process.levels(self.steps), generators=source)

@@ -1,0 +1,75 @@
+"""The objective of progressive distillation: in one step to where the teacher comes in several, guidance included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genarium.data.pictures import to_tensor
+from genarium.diffusion.guidance import guided
+from genarium.diffusion.schedules import expand
+from genarium.models.unet import UNet
+from genarium.training.objectives.denoise import DRAWS, PROCESS, Denoise
+
+
+class FewerSteps(Denoise):
+    """Squared error to the teacher's mean flow over each of `steps` steps (Salimans and Ho 2022, arXiv:2202.00512,
+    section 3, on straight paths), the teacher guided (Meng et al. 2023, arXiv:2210.03142).
+
+    The teacher takes `substeps` Euler steps within each step of the student, who is drawn at guidance 1: the teacher's
+    guidance is in its weights. One noise level in `steps` is drawn for each row, since the student meets no others.
+    """
+
+    def __init__(self, model: UNet, teacher: UNet, *, steps: int, substeps: int, teacher_guidance: float, **more: Any):
+        super().__init__(model, **more)
+        self.teacher, self.substeps, self.teacher_guidance = teacher, substeps, teacher_guidance
+        self.steps, self.guidance = steps, 1.0
+        self.levels = PROCESS.levels(steps)
+        told = {"steps": steps, "substeps": substeps, "teacher_guidance": teacher_guidance}
+        self.identity["objective"] = {"batch_size": self.batch_size, "draws": DRAWS, **told}
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        pictures, captions = self.source.train(index * self.batch_size, self.batch_size)
+        random = np.random.default_rng([self.seed, index])
+        rows = self.batch_size * DRAWS
+        level = torch.from_numpy(random.permutation(np.arange(rows) % self.steps))
+        noise = torch.randn(rows, *self.shape, generator=torch.Generator().manual_seed(int(random.integers(2**63))))
+        return (to_tensor(pictures), *self.prompts.tokens([*captions, ""]), level, noise)
+
+    def loss(self, *parts: Tensor) -> Tensor:
+        pictures, tokens, lengths, level, noise = parts
+        states, real = self.prompts.states(tokens, lengths)
+        rows = [part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), states[:-1], real[:-1])]
+        return self._distance(rows[0], (rows[1], rows[2]), (states[-1:], real[-1:]), level, noise)
+
+    def _distance(
+        self, latents: Tensor, words: tuple[Tensor, Tensor], none: tuple[Tensor, Tensor], level: Tensor, noise: Tensor
+    ) -> Tensor:
+        signal, share = (torch.tensor(part, device=latents.device) for part in (self.levels.signal, self.levels.noise))
+        x = expand(signal[level], latents) * latents + expand(share[level], latents) * noise
+        begin, end = share[level], share[level + 1]
+        with torch.no_grad():
+            without = tuple(part.expand(len(x), *part.shape[1:]) for part in none)
+            denoise = guided(self.teacher, words, without, self.teacher_guidance)
+            there = x
+            for part in range(self.substeps):
+                now = begin + (end - begin) * part / self.substeps
+                flow = denoise(there, now * PROCESS.schedule.n_timesteps).float()
+                there = there + expand((end - begin) / self.substeps, x) * flow
+            wanted = (there - x) / expand(end - begin, x)
+        return F.mse_loss(self.model(x, begin * PROCESS.schedule.n_timesteps, *words).float(), wanted)
+
+    def evaluate(self) -> dict[str, float]:
+        """`loss` on held-out pictures at every level, with the same noise each time."""
+        losses = []
+        for latents, rows, noise in self._watched_parts():
+            states, real = self.prompts.states(*self.prompts.tokens([*self.captions[rows], ""]))
+            words, none = (states[:-1], real[:-1]), (states[-1:], real[-1:])
+            for level in range(self.steps):
+                levels = torch.full((len(latents),), level, device=latents.device)
+                losses.append(float(self._distance(latents, words, none, levels, noise)))
+        return {"loss": sum(losses) / len(losses)}

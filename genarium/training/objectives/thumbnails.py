@@ -1,0 +1,112 @@
+"""The objective of diffusion of thumbnails: say of a noisy thumbnail and a caption the whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genarium.conditioning.prompts import PromptEncoder
+from genarium.diffusion.schedules import add_noise
+from genarium.models.plan import Planner
+from genarium.models.thumbnails import Thumbnails
+from genarium.scenes.world import Split
+from genarium.training.objectives.denoise import DRAWS, PROCESS, Condition, Denoise
+from genarium.training.objectives.plans import plan_rows
+from genarium.training.sources.images import Scenes, Source, detail
+
+DISTANCE = 0.25
+"""Weight of the distance beside the squared error, for sharp edges; it vanishes with noise, whose mean is asked for."""
+SPREAD = 1.5
+"""Levels are drawn wider than of latents: what is said at little noise is the picture itself."""
+WITHOUT_PLAN = 0.15
+"""Plans left out, so that the network also draws without one."""
+SILENT = 2
+"""Tokens of an empty caption: its beginning and end."""
+
+
+class DrawThumbnails(Denoise):
+    """Squared error and some distance to the picture, and squared error to its thumbnail's detail.
+
+    A level with the share b of noise counts 0.3 / (0.1 + b²): where much is open, errors are large whatever is learned.
+    """
+
+    spread = SPREAD
+
+    def __init__(self, model: Thumbnails, prompts: PromptEncoder, source: Source, **more: Any):
+        super().__init__(model, model, prompts, source, **more)
+        self.drawing = model
+        # New noise at every step lets a thing appear that no place was sure of: Euler's steps lose it.
+        self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 2.0
+        self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
+
+    def _error_of(
+        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor, *more: Tensor
+    ) -> Tensor:
+        """`more` is what the network is told beside the words."""
+        condition = (*self.prompts.states(tokens, lengths), *more)
+        weight = detail(pictures, self.drawing.factor)
+        known = (pictures, self.drawing.to_latents(pictures), weight, *condition)
+        pictures, latents, weight, *told = (part.repeat_interleave(DRAWS, 0) for part in known)
+        x = add_noise(PROCESS.schedule, latents, noise, t)
+        said, thumbnail = (part.float() for part in self.drawing.say(x, t, *told))
+        share = (t / PROCESS.schedule.n_timesteps)[:, None, None, None]
+        error = said - pictures
+        each = error.square() + DISTANCE * (1 - share).square() * error.abs()
+        cells = F.avg_pool2d(each, self.drawing.factor).mean(dim=1, keepdim=True)
+        of_detail = (thumbnail[:, -1:] - latents[:, -1:]).square()
+        return (0.3 / (0.1 + share.square()) * (weight * cells + 0.1 * of_detail)).mean()
+
+    def evaluate(self) -> dict[str, float]:
+        """`loss`, that of the flow of thumbnails, and `psnr` in dB of held-out pictures drawn from their thumbnails."""
+        squares = []
+        for latents, rows, _ in self._watched_parts():
+            said = self.drawing.from_latents(latents, *self._watched_condition(rows)).float().clamp(-1, 1)
+            pictures = self.watched_pictures[rows].to(said.device)
+            squares.append((said - pictures).square().flatten(1).mean(dim=1))
+        found: dict[str, Any] = super().evaluate()
+        return found | {"psnr": float(10 * torch.log10(4.0 / torch.cat(squares).mean()))}
+
+
+class DrawPlans(DrawThumbnails):
+    """The same of composed scenes by their plans; those of some, and of all without a caption, are left out.
+
+    Sheets show what the planner's own plans come to.
+    """
+
+    def __init__(self, model: Thumbnails, planner: Planner, prompts: PromptEncoder, source: Source, **more: Any):
+        assert isinstance(source, Scenes)
+        self.planner, self.scenes = planner, source
+        super().__init__(model, prompts, source, **more)
+        self.steps = 8  # a plan leaves little to settle
+        self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
+        self.watched_plans = self._plans(0, len(self.watched), "heldout")
+
+    def _plans(self, first: int, n: int, split: Split) -> Tensor:
+        return plan_rows(self.planner.config.words, self.scenes.scenes(first, n, split), self.scenes.world.snap)
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        parts = super().batch(index)
+        random = np.random.default_rng([self.seed, index, 1])
+        kept = (parts[2] > SILENT) & torch.from_numpy(random.random(self.batch_size) >= WITHOUT_PLAN)
+        return (*parts, self._plans(index * self.batch_size, self.batch_size, "train") * kept[:, None])
+
+    def loss(self, *parts: Tensor) -> Tensor:
+        return self._error_of(*parts)
+
+    def _watched_condition(self, rows: slice) -> Condition:
+        return (*super()._watched_condition(rows), self.watched_plans[rows].to(self.watched.device))
+
+    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
+        asked, not_asked = super()._conditions(prompts, seeds)
+        written = (
+            self.planner.write(states[None], real[None], torch.Generator().manual_seed(seed))
+            for states, real, seed in zip(*asked, seeds, strict=True)
+        )
+        plans = torch.cat(list(written))
+        return (*asked, plans), (*not_asked, torch.zeros_like(plans))
