@@ -159,16 +159,21 @@ def test_what_is_wrong_is_told_before_a_stream_begins_and_what_fails_later_ends_
         refused = server.http.post(path, json=wrong)
         assert refused.status_code == 400, refused.text
         assert refused.json()["error"]["message"]
-    whole = queues.run
+    whole, read = queues.run, threading.Event()
 
     def broken(recipe: Any, *, listener: Any) -> Any:
         whole(recipe, listener=listener, keep=False)
+        read.wait(60)  # what fails before anything is read is answered with its status instead
         raise RuntimeError("midway")
 
     monkeypatch.setattr(queues, "run", broken)
-    failed = server.http.post("/v1/completions", json=asked)
-    assert failed.status_code == 200
-    *pieces, error, done = [line for line in failed.text.splitlines() if line.startswith("data: ")]
+    lines = []
+    with server.http.stream("POST", "/v1/completions", json=asked) as failed:
+        assert failed.status_code == 200
+        for line in failed.iter_lines():
+            lines.append(line)
+            read.set()
+    *pieces, error, done = [line for line in lines if line.startswith("data: ")]
     assert pieces
     assert json.loads(error.removeprefix("data: "))["error"]["type"] == "server_error"
     assert done == "data: [DONE]"
