@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
+from typing_extensions import TypeVar
+
 from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
 from genarium.checkpoints.store.find import find
@@ -19,21 +21,24 @@ from genarium.ledger.folder import State, restore
 from genarium.progress import Event, Listener
 from genarium.recipe import Model, Recipe
 
+Made = TypeVar("Made", bound=Artefact, default=Artefact)
+"""The kinds of artefact a task makes."""
+
 
 @dataclass
-class Result(Sequence[Artefact]):
+class Result(Sequence[Made]):
     """What a recipe made, in order of item. `seconds` is the whole run, loading the model included."""
 
     recipe: Recipe
-    artefacts: list[Artefact] = field(default_factory=list)
+    artefacts: list[Made] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @overload
-    def __getitem__(self, place: int) -> Artefact: ...
+    def __getitem__(self, place: int) -> Made: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Artefact]: ...
-    def __getitem__(self, place: int | slice) -> Artefact | list[Artefact]:
+    def __getitem__(self, place: slice) -> list[Made]: ...
+    def __getitem__(self, place: int | slice) -> Made | list[Made]:
         return self.artefacts[place]
 
     def __len__(self) -> int:
@@ -52,7 +57,7 @@ class Result(Sequence[Artefact]):
     def __str__(self) -> str:
         return "\n\n".join(str(artefact) for artefact in self.artefacts)
 
-    def shown(self) -> list[Artefact]:
+    def shown(self) -> list[Made]:
         """What shows all of it: the overview where there is one."""
         return [artefact for artefact in self.artefacts if artefact.overview] or self.artefacts
 
