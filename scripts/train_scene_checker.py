@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from genarium.scenes.backgrounds import VARIANTS, background
@@ -19,6 +19,7 @@ from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import BACKGROUNDS, KINDS, SIZES
 from genarium.scenes.sprites import paste, sprite
 from genarium.training.loop import fit
+from genarium.training.objective import Objective
 from genarium.training.settings import Settings
 
 _NAMES = tuple(KINDS)
@@ -58,11 +59,11 @@ def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     return canvas, heat, parts, where
 
 
-class Seeing:
+class Seeing(Objective):
     """The objective: heat by focal loss, what cells are part of and the background by cross-entropy."""
 
     def __init__(self, batch_size: int, seed: int):
-        self.model: nn.Module = Detector()
+        self.model = Detector()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch_size, self.seed = batch_size, seed
         self.identity: dict[str, Any] = {"family": "scene checker", "batch_size": batch_size}

@@ -1,4 +1,4 @@
-"""The training loop. It knows steps, gradients and checkpoints; what is learned is the objective's."""
+"""The training loop. It knows steps, schedules and checkpoints; what is learned, and how, is the objective's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,34 +22,12 @@ from genarium.errors import BadInput, GenariumError
 from genarium.files import write_atomically
 from genarium.progress import emit
 from genarium.training import state
-from genarium.training.settings import Settings, make_optimizers, resolve_compile, resolve_precision
-
-
-class Objective(Protocol):
-    """What a family gives the loop."""
-
-    @property
-    def model(self) -> nn.Module: ...
-
-    identity: dict[str, Any]
-    """What must be the same for a run to be continued: the data's digest, the network's config."""
-
-    def batch(self, index: int) -> tuple[Tensor, ...]:
-        """Batch `index` of the run: a function of the seed and the index alone."""
-
-    @property
-    def loss(self) -> Callable[..., Tensor]:
-        """From the parts of a batch to their mean loss, a scalar."""
-
-    def evaluate(self) -> dict[str, float]:
-        """Figures on data not trained on; `loss` is the one plotted."""
-
-    def preview(self, step: int) -> str:
-        """A sample of what the model makes at this step, to read along the way."""
+from genarium.training.objective import Batch, Compute, NotFinite, Objective
+from genarium.training.settings import Settings
 
 
 def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str, Any]]:
-    """Train `objective.model` in place and return the log, one dict an evaluation.
+    """Train the objective's models in place and return the log, one dict an evaluation.
 
     The state is kept in `folder` and continued from there: a run killed at any moment and started again ends
     in the same weights, bit for bit, on the same machine with the same number of threads. Ctrl-C and SIGTERM
@@ -56,73 +35,100 @@ def fit(objective: Objective, settings: Settings, folder: Path) -> list[dict[str
     Raises BadInput where the folder holds another run, GenariumError where the loss stops being a number.
     """
     torch.manual_seed(settings.seed)
-    model = objective.model
-    optimizers = make_optimizers(model, settings)
-    mean = RunningMean(model, settings.ema)
-    identity = objective.identity | {
-        "settings": {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "device")}
-    }
-    log: list[dict[str, Any]] = []
-    running: list[float] = []
-    first, seconds = 0, 0.0
-    if (facts := state.read_facts(folder)) is not None:
-        _require_same_run(facts["identity"], identity, folder)
-        if settings.device == "cpu":
-            torch.set_num_threads(facts["threads"])
-        state.restore(folder, model, optimizers, mean.weights)
-        log, first, seconds, running = facts["log"], facts["step"], facts["seconds"], facts.get("running", [])
-    precision = resolve_precision(settings, model)
-    autocast = (
-        torch.autocast(settings.device.split(":")[0], dtype=precision)
-        if precision != torch.float32
-        else contextlib.nullcontext()
-    )
-    loss_of = torch.compile(objective.loss, dynamic=False) if resolve_compile(settings, model) else objective.loss
-    parameters = [p for p in model.parameters() if p.requires_grad]
-
-    def keep(step: int) -> None:
-        elapsed = seconds + time.perf_counter() - began
-        facts = {"identity": identity, "step": step, "seconds": elapsed, "log": log, "running": running}
-        state.write(folder, model, optimizers, facts | {"threads": torch.get_num_threads()}, mean.weights)
-
-    began = kept = time.perf_counter()
-    model.train()
+    run = Run(objective, settings, folder)
+    run.resume()
+    for model in run.models.values():
+        model.train()
     with _finishing_the_step() as asked:
-        for step in range(first, settings.steps):
-            rate = settings.learning_rate_at(step)
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-            total = torch.zeros((), device=settings.device)
-            for micro in range(settings.grad_accumulation):
-                batch = objective.batch(step * settings.grad_accumulation + micro)
-                with autocast:
-                    loss = loss_of(*(part.to(settings.device) for part in batch))
-                (loss / settings.grad_accumulation).backward()
-                total += loss.detach()
-            norm = float(nn.utils.clip_grad_norm_(parameters, settings.grad_clip))
-            value = float(total) / settings.grad_accumulation
-            if not math.isfinite(value) or not math.isfinite(norm):
-                raise GenariumError(_not_a_number(step, folder))  # before the weights are none, too
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            mean.update(step)
-            running.append(value)
+        for step in range(run.step, settings.steps):
+            try:
+                value = run.update(step)
+            except NotFinite:
+                raise GenariumError(_not_a_number(step, folder)) from None
             emit("training", step + 1, settings.steps, preview=f"loss {value:.3f}")
             last = step + 1 == settings.steps
             if last or (step + 1) % settings.evaluate_every == 0:
-                with mean.in_place():
-                    log.append(_evaluate(objective, step + 1, running, rate, seconds + time.perf_counter() - began))
-                _write_log(folder, log)
-                running.clear()
-            if last or asked or time.perf_counter() - kept > settings.checkpoint_minutes * 60:
-                keep(step + 1)
-                kept = time.perf_counter()
+                run.evaluate()
+            if last or asked or run.is_due():
+                run.keep()
             if asked:
                 raise KeyboardInterrupt
-    mean.take_place()
-    return log
+    for mean in run.means.values():
+        mean.take_place()
+    return run.log
+
+
+class Run:
+    """A run in its folder: what is trained, with what, and how far it came."""
+
+    def __init__(self, objective: Objective, settings: Settings, folder: Path):
+        self.objective, self.settings, self.folder = objective, settings, folder
+        self.models = objective.models
+        self.optimizers = objective.optimizers(settings)
+        self.means = {name: RunningMean(model, settings.ema) for name, model in self.models.items()}
+        self.identity = objective.identity | {
+            "settings": {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_minutes", "device")}
+        }
+        self.step, self.before = 0, 0.0
+        self.log: list[dict[str, Any]] = []
+        self.running: list[float] = []
+        """The losses since the last evaluation."""
+
+    def resume(self) -> None:
+        """Go on from the folder's state, where it has one. Raises BadInput where that is another run's."""
+        if (facts := state.read_facts(self.folder)) is not None:
+            _require_same_run(facts["identity"], self.identity, self.folder)
+            if self.settings.device == "cpu":
+                torch.set_num_threads(facts["threads"])
+            state.restore(self.folder, self.models, self.optimizers, self._mean_weights())
+            self.log, self.step, self.before = facts["log"], facts["step"], facts["seconds"]
+            self.running = facts.get("running", [])
+        self.compute = Compute(self.settings, self.models)
+        self.began = self.kept = time.perf_counter()
+
+    def update(self, step: int) -> float:
+        """Make update `step`; its loss. Raises NotFinite, with the weights as they were."""
+        rate = self.settings.learning_rate_at(step)
+        for optimizer in chain.from_iterable(self.optimizers.values()):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        batch = Batch(step, self.objective.batch, self.compute)
+        value = self.objective.step(self.models, self.optimizers, batch)
+        if not math.isfinite(value):
+            raise NotFinite
+        for mean in self.means.values():
+            mean.update(step)
+        self.running.append(value)
+        self.step = step + 1
+        return value
+
+    def evaluate(self) -> None:
+        """Measure the means of the weights, and write that into the log."""
+        rate = self.settings.learning_rate_at(self.step - 1)
+        with contextlib.ExitStack() as stack:
+            for mean in self.means.values():
+                stack.enter_context(mean.in_place())
+            self.log.append(_evaluate(self.objective, self.step, self.running, rate, self.seconds))
+        _write_log(self.folder, self.log)
+        self.running.clear()
+
+    def is_due(self) -> bool:
+        """Whether the state was last kept so long ago that it should be again."""
+        return time.perf_counter() - self.kept > self.settings.checkpoint_minutes * 60
+
+    def keep(self) -> None:
+        """Write the state."""
+        facts = {"identity": self.identity, "step": self.step, "seconds": self.seconds, "log": self.log}
+        facts |= {"running": self.running, "threads": torch.get_num_threads()}
+        state.write(self.folder, self.models, self.optimizers, facts, self._mean_weights())
+        self.kept = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.began
+
+    def _mean_weights(self) -> dict[str, list[Tensor]]:
+        return {name: mean.weights for name, mean in self.means.items()}
 
 
 class RunningMean:
@@ -184,11 +190,13 @@ def _finishing_the_step() -> Iterator[list[int]]:
 
 
 def _evaluate(objective: Objective, step: int, running: list[float], rate: float, seconds: float) -> dict[str, Any]:
-    objective.model.eval()
+    for model in objective.models.values():
+        model.eval()
     with torch.inference_mode(), torch.random.fork_rng():
         figures = objective.evaluate()
         sample = objective.preview(step)
-    objective.model.train()
+    for model in objective.models.values():
+        model.train()
     entry: dict[str, Any] = {"step": step, "train_loss": sum(running) / max(1, len(running)), "learning_rate": rate}
     entry |= {"seconds": round(seconds, 1)} | figures | {"sample": sample}
     shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())

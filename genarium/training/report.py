@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genarium.files import write_atomically
 
 if TYPE_CHECKING:
-    from genarium.training.loop import Objective
+    from genarium.training.objective import Objective
     from genarium.training.settings import Settings
 
 

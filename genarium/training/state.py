@@ -1,9 +1,9 @@
-"""The state of a training run in one safetensors file: weights, optimiser, random numbers, step."""
+"""The state of a training run in one safetensors file: weights, optimisers, random numbers, step."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,36 @@ from torch import Tensor, nn
 
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
+from genarium.training.objective import ONLY, Models, Optimizers
 
 FILE = "training.safetensors"
 
 
 def write(
     folder: Path,
-    model: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
+    models: Models,
+    optimizers: Optimizers,
     facts: dict[str, Any],
-    mean: Sequence[Tensor] = (),
+    means: Mapping[str, Sequence[Tensor]],
 ) -> None:
     """Replace the folder's state. A kill or a full disk at any moment leaves the one before.
 
-    Frozen weights are left out: they are the base's, which the run's identity names.
+    Frozen weights are left out: they are the base's, which the run's identity names. `means` are of each model's
+    trained weights, in their order, or none.
     """
-    tensors: dict[str, Tensor] = {f"model.{name}": p.detach() for name, p in _trained(model)}
-    for (name, _), tensor in zip(_trained(model), mean, strict=bool(mean)):
-        tensors[f"mean.{name}"] = tensor
+    tensors: dict[str, Tensor] = {}
+    for model_name, model in models.items():
+        for name, parameter in _trained(model):
+            tensors[_named("model", model_name) + name] = parameter.detach()
+        for (name, _), tensor in zip(_trained(model), means[model_name], strict=bool(means[model_name])):
+            tensors[_named("mean", model_name) + name] = tensor
+        for number, optimizer in enumerate(optimizers[model_name]):
+            for index, entry in optimizer.state_dict()["state"].items():
+                for name, value in entry.items():
+                    tensors[f"{_named('optimizer', model_name)}{number}.{index}.{name}"] = torch.as_tensor(value)
     tensors["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random_cuda"] = torch.cuda.get_rng_state()
-    for number, optimizer in enumerate(optimizers):
-        for index, entry in optimizer.state_dict()["state"].items():
-            for name, value in entry.items():
-                tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
     tensors = {name: t.to("cpu").contiguous().clone() for name, t in tensors.items()}
     write_atomically(folder / FILE, save(tensors, metadata={"facts": json.dumps(facts)}))
 
@@ -57,28 +62,31 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         ) from None
 
 
-def restore(
-    folder: Path, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], mean: Sequence[Tensor] = ()
-) -> None:
-    """Put weights, optimiser state, running mean and the random number generators back as `write` found them."""
+def restore(folder: Path, models: Models, optimizers: Optimizers, means: Mapping[str, Sequence[Tensor]]) -> None:
+    """Put weights, optimiser state, running means and the random number generators back as `write` found them."""
     with safe_open(folder / FILE, framework="pt") as opened, torch.no_grad():
         names = list(opened.keys())
-        for name, parameter in _trained(model):
-            parameter.copy_(opened.get_tensor(f"model.{name}"))
-        for (name, _), tensor in zip(_trained(model), mean, strict=bool(mean)):
-            tensor.copy_(opened.get_tensor(f"mean.{name}"))
-        for number, optimizer in enumerate(optimizers):
-            whole = optimizer.state_dict()
-            entries: dict[int, dict[str, Tensor]] = {}
-            prefix = f"optimizer.{number}."
-            for key in names:
-                if key.startswith(prefix):
-                    index, name = key.removeprefix(prefix).split(".", 1)
-                    entries.setdefault(int(index), {})[name] = opened.get_tensor(key)
-            optimizer.load_state_dict(whole | {"state": entries})
+        for model_name, model in models.items():
+            for name, parameter in _trained(model):
+                parameter.copy_(opened.get_tensor(_named("model", model_name) + name))
+            for (name, _), tensor in zip(_trained(model), means[model_name], strict=bool(means[model_name])):
+                tensor.copy_(opened.get_tensor(_named("mean", model_name) + name))
+            for number, optimizer in enumerate(optimizers[model_name]):
+                prefix = f"{_named('optimizer', model_name)}{number}."
+                entries: dict[int, dict[str, Tensor]] = {}
+                for key in names:
+                    if key.startswith(prefix):
+                        index, name = key.removeprefix(prefix).split(".", 1)
+                        entries.setdefault(int(index), {})[name] = opened.get_tensor(key)
+                optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
         torch.set_rng_state(opened.get_tensor("random"))
         if "random_cuda" in names and torch.cuda.is_available():
             torch.cuda.set_rng_state(opened.get_tensor("random_cuda"))
+
+
+def _named(kind: str, model: str) -> str:
+    """How the tensors of a model begin: `model.` and no more of the only one, as since before there were several."""
+    return f"{kind}." if model == ONLY else f"{kind}/{model}."
 
 
 def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

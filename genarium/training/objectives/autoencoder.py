@@ -12,19 +12,22 @@ from torch import Tensor
 
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.models.vae import VAE, Autoencoder
+from genarium.training.objective import Objective
 from genarium.training.sources.images import Source, write_sheet
 
 N_WATCHED = 256
 N_SHOWN = 8
 
 
-class Reconstruct:
+class Reconstruct(Objective):
     """Distance of pictures plus `beta` times the divergence (Kingma and Welling 2013, eq. 7; Higgins et al. 2017).
 
     The distance is L1 and four times the squared error, means over pixels in [-1, 1]: the square teaches colours and
     shapes soon, where L1 alone stays with the median of all that could be there; L1 then keeps edges sharp. The
     divergence is in nats a number of the latents.
     """
+
+    model: VAE | Autoencoder
 
     def __init__(
         self, model: VAE | Autoencoder, source: Source, *, batch_size: int, beta: float, folder: Path, seed: int

@@ -7,15 +7,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genarium.data.labelled import LabelledText, Pair
 from genarium.errors import excerpt
 from genarium.models.encoder import TextClassifier
+from genarium.training.objective import Objective
 from genarium.training.sources.inputs import Batches, Inputs, digest_of, outputs
 
 
-class Classify:
+class Classify(Objective):
     """Cross-entropy of the right label (BERT, arXiv:1810.04805, section 4.1).
 
     With `consistency` each batch is read twice, under two draws of dropout, and the two answers are drawn together:
@@ -34,7 +35,7 @@ class Classify:
         identity: dict[str, Any],
         consistency: float = 0.0,
     ):
-        self.model: nn.Module = model
+        self.model = model
         self.consistency = consistency
         self.labels = list(labels)
         self.inputs = train[1]
@@ -101,7 +102,7 @@ class Classify:
         return scores
 
 
-class Rank:
+class Rank(Objective):
     """A cross-encoder with one output: cross-entropy of whether the passage fits (Nogueira and Cho 2019,
     arXiv:1901.04085)."""
 
@@ -115,7 +116,7 @@ class Rank:
         seed: int,
         identity: dict[str, Any],
     ):
-        self.model: nn.Module = model
+        self.model = model
         self.inputs = train[1]
         self.targets = [pair.label for pair in train[0]]
         self.watched, self.watched_inputs = watched

@@ -18,6 +18,7 @@ from genarium.checkpoints.layouts.clip import read_tokens
 from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.errors import BadInput
 from genarium.models.clip import CLIP
+from genarium.training.objective import Objective
 from genarium.training.sources.images import Source, write_sheet
 
 N_CANDIDATES = 256
@@ -29,13 +30,15 @@ LARGEST_SCALE = math.log(100.0)
 """Radford et al. 2021, 2.5: scores are multiplied by at most 100, or training is not stable."""
 
 
-class Contrast:
+class Contrast(Objective):
     """Cross-entropy of picture to text and of text to picture, their mean (Radford et al. 2021, figure 3).
 
     Captions that are alike to the network, token for token, are all right for each of their pictures: a row's target
     is spread evenly over them (Yang et al. 2022, arXiv:2204.03610, eq. 2 and 3). Taken for wrong, the network would be
     taught that a true caption does not fit. Captions that mean the same in other words still count as wrong.
     """
+
+    model: CLIP
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ from genarium.diffusion.guidance import guided
 from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
 from genarium.diffusion.targets import draw_timesteps, target
+from genarium.models.plan import Planner
+from genarium.training.objective import Objective
 from genarium.training.sources.images import Pictures, Scenes, Source, detail, write_sheet
 
 N_WATCHED = 256
@@ -34,12 +36,16 @@ Condition = tuple[Tensor, ...]
 """What a network is told beside the level: states of words, where they are real, and more that it may read."""
 
 
-class Denoise:
+class Denoise(Objective):
     """Squared error of the flow, mean over the latents (Lipman et al. 2022, eq. 9; Rombach et al. 2022, eq. 2).
 
     Places with detail count up to three times as much (`training.pictures.detail`). Autoencoder and text encoder are
     frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
     """
+
+    model: layout.Denoiser
+    planner: Planner | None = None
+    """What writes plans that it draws by, where it draws by plans."""
 
     spread = 1.0
     """Standard deviation of the levels' logits."""

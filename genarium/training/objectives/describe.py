@@ -16,6 +16,7 @@ from genarium.models.blip import Captioner, Matcher
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import BACKGROUNDS, COLOURS
 from genarium.scenes.telling import told, wrong
+from genarium.training.objective import Objective
 from genarium.training.sources import captions
 from genarium.training.sources.captions import (
     END,
@@ -49,11 +50,13 @@ class WithPatches(nn.Module):
         self.background_head = nn.Linear(width, len(BACKGROUNDS))
 
 
-class Tell:
+class Tell(Objective):
     """Cross-entropy of the next token of full captions (Li et al. 2022, section 3.2), and of what patches show."""
 
+    model: WithPatches
+
     def __init__(self, captioner: Captioner, tokenizer: Tokenizer, source: Scenes, *, batch_size: int, seed: int):
-        self.model: WithPatches = WithPatches(captioner)
+        self.model = WithPatches(captioner)
         self.tokenizer, self.source = tokenizer, source
         self.batch_size, self.seed = batch_size, seed
         self.identity: dict[str, Any] = {
@@ -134,7 +137,7 @@ class Tell:
         return "; ".join(self._greedy(self.pictures[:3].to(next(self.model.parameters()).device)))
 
 
-class Match:
+class Match(Objective):
     """Cross-entropy of match or not: of each picture two true captions, and both with one word made wrong.
 
     Li et al. 2022, section 3.2, with hard negatives that the grammar makes instead of mined ones. With `frozen`
@@ -143,6 +146,8 @@ class Match:
     `grounding` is the weight of a second loss: in true captions the first block's attention from each noun and colour
     should lie on what it names (as Liu et al. 2017, arXiv:1605.09553, taught captioners), so that its maps point there.
     """
+
+    model: Matcher
 
     def __init__(
         self,

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from genarium.data.text import Measured, Windows
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.training.objective import Objective
 
 
-class NextToken:
+class NextToken(Objective):
     """Cross-entropy of the next token (Bengio et al. 2003, eq. 1), over a network with `config.context_length`."""
 
     def __init__(

@@ -15,6 +15,7 @@ from genarium.scenes.ask import Ask
 from genarium.scenes.checker import Seen, Sight, Verdict, judge
 from genarium.scenes.kinds import BACKGROUNDS, COLOURS, KINDS, MOST
 from genarium.scenes.world import Scene
+from genarium.training.objective import Objective
 from genarium.training.sources.images import SNAP_CELLS, Scenes
 
 N_WATCHED = 512
@@ -51,8 +52,10 @@ def judge_plan(ask: Ask, plan: Plan, side: int) -> Verdict:
     return judge(ask, Sight(plan.background, tuple(seen)))
 
 
-class WritePlans:
+class WritePlans(Objective):
     """Cross-entropy of the tokens of plans, in nats a plan."""
+
+    model: Planner
 
     def __init__(self, model: Planner, prompts: PromptEncoder, source: Scenes, *, batch_size: int):
         self.model, self.prompts, self.source, self.batch_size = model, prompts, source, batch_size

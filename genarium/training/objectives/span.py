@@ -11,13 +11,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from tokenizers import Encoding, Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from genarium.data.delimited import listed
 from genarium.data.labelled import Question
 from genarium.errors import BadInput
 from genarium.models.encoder import SpanReader
 from genarium.progress import note
+from genarium.training.objective import Objective
 from genarium.training.sources.inputs import Batches, Inputs, digest_of, outputs
 
 MAX_ANSWER_TOKENS = 30
@@ -79,7 +80,7 @@ def _span(encoding: Encoding, question: Question) -> tuple[int, int]:
     return (first[0], last[0]) if first and last else (0, 0)
 
 
-class Answer:
+class Answer(Objective):
     """Cross-entropy of the answer's first and last token (BERT, arXiv:1810.04805, section 4.2 and 4.3)."""
 
     def __init__(
@@ -92,7 +93,7 @@ class Answer:
         seed: int,
         identity: dict[str, Any],
     ):
-        self.model: nn.Module = model
+        self.model = model
         self.train_windows = train[1]
         self.watched, self.watched_windows = watched
         self.batches = Batches(self.train_windows.inputs.lengths, batch_size, seed)

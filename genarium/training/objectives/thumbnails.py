@@ -79,6 +79,8 @@ class DrawPlans(DrawThumbnails):
     Sheets show what the planner's own plans come to.
     """
 
+    planner: Planner
+
     def __init__(self, model: Thumbnails, planner: Planner, prompts: PromptEncoder, source: Source, **more: Any):
         assert isinstance(source, Scenes)
         self.planner, self.scenes = planner, source
