@@ -309,5 +309,5 @@ def test_a_part_of_another_library_is_refused(copied: Path) -> None:
 def test_what_fails_in_the_library_is_one_sentence(made: Made) -> None:
     engine = open_(made("Stable Diffusion 1"))
     request = settle(ImageRequest("a", (1,), steps=2, sampler="ddim"), engine)
-    with pytest.raises(BadCheckpoint, match="its StableDiffusionPipeline failed: .*cannot be larger"):
+    with pytest.raises(BadCheckpoint, match=r"its StableDiffusionPipeline failed: .*cannot be larger"):
         list(engine.generate(replace(request, steps=100_000)))
