@@ -25,9 +25,12 @@ __all__ = ["GenariumError"]
 
 @cache
 def _verb(name: str) -> Callable[..., Result]:
+    from genarium.plugins import left_out
     from genarium.run import call
     from genarium.tasks import tasks
 
+    if name not in tasks():
+        raise AttributeError(f"module 'genarium' has no attribute {name!r}: {' '.join(left_out(name))}")
     task = tasks()[name]
 
     def verb(*args: Any, **kwargs: Any) -> Result:
@@ -51,21 +54,16 @@ def _plain_signature(function: Callable[..., Any]) -> inspect.Signature:
     return plain.replace(parameters=shown, return_annotation="Result")
 
 
-@cache
-def _task_names() -> frozenset[str]:
-    """The files of `genarium/tasks`, not imported: a room of this package that is being imported may ask."""
-    import pkgutil
-    from pathlib import Path
-
-    found = pkgutil.iter_modules([str(Path(__file__).parent / "tasks")])
-    return frozenset(module.name for module in found) - {"task"}
-
-
 def __getattr__(name: str) -> Any:
-    if name in _task_names():
+    # By names alone: a room of this package that is being imported asks here first.
+    from genarium.plugins import modules, tasks
+
+    if not name.startswith("_") and name not in modules(".") and name in tasks():
         return _verb(name)
     raise AttributeError(f"module 'genarium' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_task_names()])
+    from genarium.plugins import tasks
+
+    return sorted({*globals(), *tasks()})

@@ -1,11 +1,13 @@
-"""Tasks: one typed function a file. A new file here is a new command, Python verb, HTTP route and form."""
+"""Tasks: one typed function a file. A new file here is a new command, Python verb, HTTP route and form.
+
+Another package brings one by the entry point group `genarium.tasks`.
+"""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
+from genarium import plugins
 from genarium.errors import BadInput
 from genarium.tasks.task import Task
 
@@ -14,9 +16,9 @@ __all__ = ["Task", "find", "tasks"]
 
 @cache
 def tasks() -> dict[str, Task]:
-    """Every task by name, found by looking: each module here but `task` defines the task it is named after."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "task")
-    return {name: getattr(importlib.import_module(f"{__name__}.{name}"), name) for name in names}
+    """Every task by name: each module here but `task` defines the task it is named after, then other packages'."""
+    found = {name: plugins.load(plugin, Task) for name, plugin in plugins.tasks().items()}
+    return {name: task for name, task in found.items() if task is not None}
 
 
 def find(name: str) -> Task:

@@ -1,0 +1,147 @@
+"""What a folder of this package holds and what other packages bring by entry points: listed by name, not imported.
+
+A package brings something by an entry point in one of the groups `genarium.tasks`, `genarium.engines`,
+`genarium.layouts`, `genarium.commands`. One that can't be imported, or claims a name that is taken, is named in one
+sentence and left out; all else works. Of several that claim one new name, the first in the order of packages has it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genarium.errors import first_line
+
+T = TypeVar("T")
+log = logging.getLogger("genarium.plugins")
+COMMANDS = frozenset("completion doctor finetune history index models rate reproduce serve show train".split())
+"""Commands that are no tasks: no task may be called so."""
+_left_out: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Something by its name: `value` is `module:attribute`; `package` brings it, empty for what comes with Genarium."""
+
+    group: str
+    name: str
+    value: str
+    package: str = ""
+
+    @property
+    def kind(self) -> str:
+        """task, engine, layout or command."""
+        return self.group.removeprefix("genarium.").removesuffix("s")
+
+
+def listed(
+    folder: str,
+    group: str,
+    *,
+    attribute: str,
+    prefix: str = "",
+    besides: Collection[str] = (),
+    taken: Collection[str] = (),
+) -> dict[str, Plugin]:
+    """What the files of `genarium/FOLDER` and entry points bring, by name: ours first, each in alphabetical order.
+
+    `attribute`, with `{name}` for the file's name, is what a file defines; files in `besides` define none. An entry
+    point counts where its name begins with `prefix` (`train.`, `text.`) and, beyond it, is a plain name. No other
+    package may claim one of ours, or one of `taken`.
+    """
+    ours = sorted(set(modules(folder)) - set(besides))
+    module = "genarium." + folder.replace("/", ".")
+    found = {name: Plugin(group, name, f"{module}.{name}:{attribute.format(name=name)}") for name in ours}
+    for brought in _brought():
+        name = brought.name.removeprefix(prefix)
+        if brought.group != group or not brought.name.startswith(prefix) or "." in name:
+            continue
+        if not name.isidentifier():
+            leave_out(brought, "its name is no plain name of letters, digits and underscores; its maker can rename it")
+        elif name in found or name in taken:
+            by = found[name].package if name in found else ""
+            leave_out(brought, f"{by or 'Genarium'} has one of that name already; uninstall the package you don't need")
+        else:
+            found[name] = Plugin(group, name, brought.value, brought.package)
+    return found
+
+
+@cache
+def tasks() -> dict[str, Plugin]:
+    """The tasks, by name. None may be called as a room of this package is, or a command that is no task."""
+    import genarium
+
+    taken = {*vars(genarium), *modules("."), *COMMANDS}
+    return listed("tasks", "genarium.tasks", attribute="{name}", besides=("task",), taken=taken)
+
+
+def modules(folder: str) -> list[str]:
+    """The modules in a folder of this package, by name; none is imported."""
+    place = str(Path(__file__).parent / folder)
+    return [module.name for module in pkgutil.iter_modules([place]) if not module.name.startswith("_")]
+
+
+@cache
+def load(plugin: Plugin, kind: type[T]) -> T | None:
+    """What it names; None, and a sentence in `left_out`, where another package's can't be had or is no `kind`."""
+    if not plugin.package:
+        return _named(plugin)
+    try:
+        named = _named(plugin)
+    except (Exception, SystemExit) as error:
+        leave_out(plugin, f"{type(error).__name__}: {first_line(error)}; update that package, or uninstall it")
+        return None
+    if not isinstance(named, kind):
+        leave_out(plugin, f"{plugin.value} is no {kind.__name__}; its maker can put that right")
+        return None
+    return named
+
+
+def _named(plugin: Plugin) -> Any:
+    module, _, attributes = plugin.value.partition(":")
+    found: Any = importlib.import_module(module.strip())
+    for attribute in filter(None, attributes.strip().split(".")):
+        found = getattr(found, attribute)
+    return found
+
+
+def leave_out(plugin: Plugin, why: str) -> None:
+    """Say, once, that it is not there and why."""
+    sentence = f"left out the {plugin.kind} {plugin.name!r} of the package {plugin.package}: {why}"
+    if sentence not in _left_out:
+        _left_out[sentence] = plugin.name
+        log.warning(sentence)
+
+
+def left_out(name: str | None = None) -> list[str]:
+    """A sentence for each plug-in that was left out so far, or for those of one name."""
+    return [sentence for sentence, left in _left_out.items() if name in (None, left)]
+
+
+@cache
+def _brought() -> list[Plugin]:
+    """The entry points of other packages, sorted, so that who comes first is the same every time."""
+    from importlib.metadata import distributions
+
+    found: dict[str, list[Plugin]] = {}
+    for package in distributions():
+        text = package.read_text("entry_points.txt")
+        if not text or "genarium." not in text:  # nearly all: their files are not parsed
+            continue
+        name = re.sub(r"[-_.]+", "-", package.name).lower()
+        if name in found:  # a second copy, further back on the path
+            continue
+        try:
+            points = [point for point in package.entry_points if point.group.startswith("genarium.")]
+        except Exception as error:  # a damaged file
+            leave_out(Plugin("genarium.packages", "entry_points.txt", "", name), first_line(error))
+            points = []
+        found[name] = [Plugin(p.group, p.name, p.value, f"{name} {package.version}") for p in points]
+    return sorted((one for some in found.values() for one in some), key=lambda one: (one.package, one.group, one.name))
