@@ -46,30 +46,42 @@ def listed(
     group: str,
     *,
     attribute: str,
+    suffix: str = "",
     prefix: str = "",
     besides: Collection[str] = (),
     taken: Collection[str] = (),
 ) -> dict[str, Plugin]:
-    """What the files of `genarium/FOLDER` and entry points bring, by name: ours first, each in alphabetical order.
+    """What the files of `genarium/FOLDER` and entry points bring, by name: ours first, each in alphabetical order."""
+    found = ours(folder, group, attribute=attribute, suffix=suffix, besides=besides)
+    return found | brought(group, prefix=prefix, taken={*found, *taken})
 
-    `attribute`, with `{name}` for the file's name, is what a file defines; files in `besides` define none. An entry
-    point counts where its name begins with `prefix` (`train.`, `text.`) and, beyond it, is a plain name. No other
-    package may claim one of ours, or one of `taken`.
+
+def ours(
+    folder: str, group: str, *, attribute: str, suffix: str = "", besides: Collection[str] = ()
+) -> dict[str, Plugin]:
+    """What the files `NAMEsuffix.py` of a folder define, by name; those in `besides` define nothing of the kind.
+
+    `attribute`, with `{name}` for the name, is what each defines.
     """
-    ours = sorted(set(modules(folder)) - set(besides))
     module = "genarium." + folder.replace("/", ".")
-    found = {name: Plugin(group, name, f"{module}.{name}:{attribute.format(name=name)}") for name in ours}
-    for brought in _brought():
-        name = brought.name.removeprefix(prefix)
-        if brought.group != group or not brought.name.startswith(prefix) or "." in name:
+    names = [name.removesuffix(suffix) for name in modules(folder) if name.endswith(suffix) and name not in besides]
+    return {name: Plugin(group, name, f"{module}.{name}{suffix}:{attribute.format(name=name)}") for name in names}
+
+
+def brought(group: str, *, prefix: str = "", taken: Collection[str] = ()) -> dict[str, Plugin]:
+    """What other packages bring under entry points `PREFIXname`, by name. None may claim one that is `taken`."""
+    found: dict[str, Plugin] = {}
+    for plugin in _brought():
+        name = plugin.name.removeprefix(prefix)
+        if plugin.group != group or not plugin.name.startswith(prefix) or "." in name:
             continue
         if not name.isidentifier():
-            leave_out(brought, "its name is no plain name of letters, digits and underscores; its maker can rename it")
+            leave_out(plugin, "its name is no plain name of letters, digits and underscores; its maker can rename it")
         elif name in found or name in taken:
-            by = found[name].package if name in found else ""
-            leave_out(brought, f"{by or 'Genarium'} has one of that name already; uninstall the package you don't need")
+            by = found[name].package if name in found else "Genarium"
+            leave_out(plugin, f"{by} has one of that name already; uninstall the package you don't need")
         else:
-            found[name] = Plugin(group, name, brought.value, brought.package)
+            found[name] = plugin
     return found
 
 
@@ -85,7 +97,7 @@ def tasks() -> dict[str, Plugin]:
 def modules(folder: str) -> list[str]:
     """The modules in a folder of this package, by name; none is imported."""
     place = str(Path(__file__).parent / folder)
-    return [module.name for module in pkgutil.iter_modules([place]) if not module.name.startswith("_")]
+    return sorted(module.name for module in pkgutil.iter_modules([place]) if not module.name.startswith("_"))
 
 
 @cache

@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from genarium.checkpoints.store.find import Found
+if TYPE_CHECKING:
+    from genarium.checkpoints.store.find import Found
 
 P = ParamSpec("P")
 T = TypeVar("T")

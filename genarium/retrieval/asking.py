@@ -95,12 +95,10 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     Raises ModelNotFound, BadCheckpoint.
     """
     from genarium.checkpoints.layouts.encoder import has_reader
-    from genarium.checkpoints.store.folder import read_config
-    from genarium.engines.embed.encoder import NativeEncoder
     from genarium.engines.text.protocol import TextRequest
 
     found = find(model, default="encoder")
-    if found.path is not None and NativeEncoder.opens(read_config(found.path)):
+    if found.path is not None and registry.can_open(found, "embed"):
         if has_reader(found.path):
             return lambda question, hits: generate.read(question, hits, spans_of(model))
         return lambda question, hits: generate.extract(question, hits, _paired(encoder))

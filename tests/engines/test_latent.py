@@ -17,6 +17,7 @@ from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.engines.image.latent import LatentImage
 from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from tests.latent_models import latent_folder, planned_folder, thumbnails_folder
@@ -184,7 +185,7 @@ def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match=f"{name} holds values that are not numbers"):
         made(LatentImage(broken))
     index = json.loads((folder / "model_index.json").read_text())
-    assert LatentImage.opens(folder)
+    assert isinstance(open_image(str(folder)), LatentImage)
     assert index["_class_name"] == layout.PIPELINE
 
 

@@ -14,7 +14,7 @@ import torch
 
 from genarium.checkpoints.layouts import latent_diffusion, scheduler, thumbnails
 from genarium.checkpoints.layouts import planner as planners
-from genarium.checkpoints.layouts.pipeline import INDEX
+from genarium.checkpoints.layouts.pipeline import INDEX, PIPELINE
 from genarium.checkpoints.store.folder import is_of, read_json
 from genarium.diffusion.process import Process
 from genarium.files import write_atomically
@@ -24,7 +24,6 @@ from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
 PLANNER = "planner"
-PIPELINE = "GenariumTextToImage"
 Denoiser = UNet | Thumbnails
 Pictures = Autoencoder | Thumbnails
 """What makes maps of pictures, and pictures of maps."""

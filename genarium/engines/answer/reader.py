@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -109,10 +108,6 @@ class NativeReader:
     def low(self) -> float | None:
         """The score below which an answer is likelier wrong than right; None where scores aren't calibrated."""
         return None if self.calibration is None else LOW
-
-    @staticmethod
-    def opens(config: Mapping[str, Any]) -> bool:
-        return config["model_type"] in layout.MODEL_TYPES
 
     def read(self, asked: Sequence[tuple[str, str]], how: Reading) -> list[Answered]:
         """Answers to the (question, context) pairs, read together.

@@ -6,7 +6,7 @@ How a text's states become its vector is said by the folder where it is one of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,6 @@ class NativeEncoder:
         self._strips = (path / sentence_layout.MODULES).is_file() and read_config(path)["model_type"] == "roberta"
         self.n_cut = 0
         """How many texts were longer than `context` so far."""
-
-    @staticmethod
-    def opens(config: Mapping[str, Any]) -> bool:
-        return config["model_type"] in layout.MODEL_TYPES
 
     def prepared(self, text: str) -> str:
         """The text as the tokenizer gets it."""

@@ -66,10 +66,6 @@ class DalleImage:
         self._decoder: ImageDecoder | None = None
         self._vqgan: VQGANDecoder | None = None
 
-    @staticmethod
-    def opens(path: Path) -> bool:
-        return dalle.opens(path)
-
     @cached_property
     def limits(self) -> Limits:
         side = self._side * self.vqgan_config.scale

@@ -63,10 +63,6 @@ class LatentImage:
         process = scheduler.read(path / "scheduler")
         self.process = replace(process, sampler=self.index.get("sampler", process.sampler))
 
-    @staticmethod
-    def opens(path: Path) -> bool:
-        return layout.is_text_to_image(path)
-
     @property
     def limits(self) -> Limits:
         side = self.pictures.sample_size

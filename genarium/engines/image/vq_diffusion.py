@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.layouts.pipeline import INDEX, is_pipeline
-from genarium.checkpoints.store.folder import read_json
 from genarium.checkpoints.store.state_dict import read_state
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.image.diffusers.configs import denoiser_of, pixels_a_latent, usual_size
@@ -26,10 +24,10 @@ from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.loading import compute_in, require_finite
 from genarium.engines.image.diffusers.memory import Plan
 from genarium.engines.image.protocol import ImageRequest, Limits
+from genarium.engines.image.vq_diffusion_engine import KIND
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
 
-KIND = "VQDiffusionPipeline"
 EMPTY_TEXT = "learned_classifier_free_sampling_embeddings"
 PARTS = ("vqvae", "transformer", "text_encoder", EMPTY_TEXT)
 STEPS, GUIDANCE, TRUNCATION = 100, 5.0, 1.0  # the pipeline's own
@@ -50,10 +48,6 @@ class VQDiffusionImage(FolderImage):
         super().__init__(path, name=name, dtype=dtype, device=device)
         if missing := [part for part in PARTS if part not in self.folder.parts]:
             raise BadCheckpoint(f"{self.name}: of a VQ-Diffusion {', '.join(missing)} is missing; download it again")
-
-    @staticmethod
-    def opens(path: Path) -> bool:
-        return is_pipeline(path) and read_json(path / INDEX).get("_class_name") == KIND
 
     @cached_property
     def limits(self) -> Limits:

@@ -61,11 +61,6 @@ class Seq2SeqSummary:
         if self.model.generation_config.do_sample or self.published.get("do_sample"):
             note(f"{self.name} asks to draw words at random; here the likeliest are taken, the same every time")
 
-    @staticmethod
-    def opens(config: Mapping[str, Any]) -> bool:
-        named = config.get("architectures") or [""]
-        return bool(config.get("is_encoder_decoder")) or str(named[0]).endswith("ForConditionalGeneration")
-
     @property
     def context(self) -> int:
         """How many tokens it reads, the special ones included."""

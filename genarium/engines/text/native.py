@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -57,14 +56,6 @@ class NativeText:
         self.said: set[str] = set()
         self.context = self.model.config.context_length
         self.shared = ContinuousBatch(self.model)
-
-    @staticmethod
-    def model_types() -> tuple[str, ...]:
-        return gpt.MODEL_TYPES
-
-    @staticmethod
-    def opens(config: Mapping[str, Any]) -> bool:
-        return config["model_type"] in gpt.MODEL_TYPES
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         rows = [self._encode(prompt, request) for prompt in prompts]

@@ -100,10 +100,6 @@ class NativeCaption:
         self.tokenizer = tokenizers.load(path, self.model.config.text.vocab_size)
         self.pixels = image_processor.read(path, self.model.config.image.image_size)
 
-    @staticmethod
-    def opens(path: Path) -> bool:
-        return git.opens(path) or blip.kind_of(path) == "captioner"
-
     @torch.inference_mode()
     def describe(self, pictures: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
         prompt = self.tokenizer.encode(request.prompt, add_special_tokens=False).ids

@@ -46,15 +46,6 @@ class ImageTextCaption:
             use_float32_products(self.model)
         self.chats = bool(getattr(self.processor, "chat_template", None))
 
-    @staticmethod
-    def opens(path: Path) -> bool:
-        """Whether the library lists the kind of network among those that read pictures and write."""
-        try:
-            from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
-        except ImportError:
-            return "vision_config" in folder.read_config(path)
-        return folder.read_config(path)["model_type"] in KNOWN
-
     @torch.inference_mode()
     def describe(self, pictures: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
         """One picture at a time: what models make of several of different sizes in a batch is their own matter."""

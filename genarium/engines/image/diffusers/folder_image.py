@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genarium.checkpoints.layouts.pipeline import is_pipeline, read_pipeline
+from genarium.checkpoints.layouts.pipeline import read_pipeline
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.image.diffusers.memory import Plan
 from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, ImageRequest, Limits, Picture, is_out_of_memory
@@ -34,10 +34,6 @@ class FolderImage(ABC):
         self.device = device or pick_device("auto")
         self.dtype = _dtype(dtype, self.device)
         self._loaded: Any = None
-
-    @staticmethod
-    def opens(path: Path) -> bool:
-        return is_pipeline(path)
 
     @property
     @abstractmethod

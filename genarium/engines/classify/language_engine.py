@@ -1,0 +1,40 @@
+"""Labels by what a language model on this machine would write next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genarium.engines.classify.asked import need_labels
+from genarium.engines.engine import Engine
+
+if TYPE_CHECKING:
+    from genarium.checkpoints.store.find import Found
+    from genarium.engines.classify.language_labels import LanguageModelLabels
+
+
+def opens(found: Found) -> bool:
+    from genarium.engines.text import native_engine
+
+    return native_engine.opens(found)
+
+
+def open(
+    found: Found,
+    *,
+    labels: Sequence[str] | None,
+    examples: Sequence[tuple[str, str]],
+    template: str | None,
+    calibrate: bool,
+) -> LanguageModelLabels:
+    named = need_labels(found, labels)
+    from genarium.engines import registry
+    from genarium.engines.classify.language_labels import LanguageModelLabels
+    from genarium.engines.text.native import NativeText
+
+    engine = registry.open_found(found, "text", dtype="auto")
+    assert isinstance(engine, NativeText)
+    return LanguageModelLabels(engine, named, examples, template=template, calibrate=calibrate)
+
+
+ENGINE = Engine("classify", opens, open, order=20)

@@ -1,0 +1,32 @@
+"""VQ-Diffusion folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genarium.engines.engine import Engine
+
+if TYPE_CHECKING:
+    from genarium.checkpoints.store.find import Found
+    from genarium.engines.image.vq_diffusion import VQDiffusionImage
+
+KIND = "VQDiffusionPipeline"
+
+
+def opens(found: Found) -> bool:
+    if found.path is None:
+        return False
+    from genarium.checkpoints.layouts.pipeline import INDEX, is_pipeline
+    from genarium.checkpoints.store.folder import read_json
+
+    return is_pipeline(found.path) and read_json(found.path / INDEX).get("_class_name") == KIND
+
+
+def open(found: Found, *, dtype: str = "auto") -> VQDiffusionImage:
+    from genarium.engines.image.vq_diffusion import VQDiffusionImage
+
+    assert found.path is not None
+    return VQDiffusionImage(found.path, name=found.reference, dtype=dtype)
+
+
+ENGINE = Engine("image", opens, open, order=30)
