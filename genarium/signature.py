@@ -4,10 +4,12 @@ A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in th
 it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
 `list[X]` for repeatable (`MaxLen` then counts items; of each it stands inside, `list[Annotated[X, MaxLen(9)]]`), `Path`
 for a file to read, a `TypedDict` for an object with named fields. FastAPI and pydantic read the same annotations.
+A parameter whose type is a dataclass stands for its fields: options that several functions share are written once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 import reprlib
@@ -178,12 +180,45 @@ def _convert(value: Any, wanted: type) -> Any:
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """The function's parameters in order."""
+    """The function's parameters in order, a dataclass's fields in its place.
+
+    The defaults of fields are those of the instance that the dataclass's own default is, and of those that have one
+    there, None is no value. A field that the function names itself is as it says there.
+    """
     hints = get_type_hints(function, include_extras=True)
-    return [
-        _parameter(p.name, hints[p.name], default=p.default, positional=p.kind is not inspect.Parameter.KEYWORD_ONLY)
-        for p in inspect.signature(function).parameters.values()
-    ]
+    own = [name for name, hint in hints.items() if not dataclasses.is_dataclass(hint)]
+    found: list[Parameter] = []
+    for p in inspect.signature(function).parameters.values():
+        if dataclasses.is_dataclass(hints[p.name]):
+            found += [field for field in _fields(hints[p.name], p.default) if field.name not in own]
+        else:
+            positional = p.kind is not inspect.Parameter.KEYWORD_ONLY
+            found.append(_parameter(p.name, hints[p.name], default=p.default, positional=positional))
+    return found
+
+
+def grouped(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names of `parameters`, as the function takes them: dataclasses put together."""
+    hints: dict[str, Any] = get_type_hints(function)
+    found: dict[str, Any] = {}
+    for name in inspect.signature(function).parameters:
+        group = hints[name]
+        if dataclasses.is_dataclass(group):
+            found[name] = hints[name](**{field.name: values[field.name] for field in dataclasses.fields(group)})
+        else:
+            found[name] = values[name]
+    return found
+
+
+def _fields(group: Any, default: Any) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    found = []
+    for field in dataclasses.fields(group):
+        missing = field.default is dataclasses.MISSING
+        value = getattr(default, field.name, REQUIRED if missing else field.default)
+        parameter = _parameter(field.name, hints[field.name], default=value)
+        found.append(dataclasses.replace(parameter, optional=parameter.optional and value is None))
+    return found
 
 
 def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: bool = False) -> Parameter:

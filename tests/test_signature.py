@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genarium.errors import BadInput
-from genarium.signature import Verbatim, bind, parameters
+from genarium.signature import Verbatim, bind, grouped, parameters
 
 
 def paint(
@@ -137,3 +138,48 @@ def test_what_is_given_has_limits_and_is_cut_in_messages(values: dict[str, Any],
     assert wanted[0].schema()["anyOf"][0]["items"]["maxLength"] == 10
     with pytest.raises(BadInput, match=said):
         bind("task", wanted, (), values)
+
+
+@dataclass(frozen=True)
+class Tools:
+    brush: Annotated[str, Doc("what with")]
+    size: Annotated[int | None, Doc("how wide"), Ge(1)] = None
+
+
+@dataclass(frozen=True)
+class Studio(Tools):
+    light: Annotated[bool, Doc("in the sun")] = False
+
+
+def test_a_dataclass_stands_for_its_fields_with_the_defaults_that_the_function_gives() -> None:
+    def draw(*, tools: Tools, n: int = 1) -> None: ...
+    def paint(*, n: int = 1, studio: Studio = Studio("fine", size=3)) -> None: ...
+
+    drawn, painted = parameters(draw), parameters(paint)
+    assert [(p.name, p.required, p.default, p.optional) for p in drawn[1:]] == [
+        ("size", False, None, True),
+        ("n", False, 1, False),
+    ]
+    assert drawn[0].required
+    assert [(p.name, p.default, p.optional) for p in painted] == [
+        ("n", 1, False),
+        ("brush", "fine", False),
+        ("size", 3, False),
+        ("light", False, False),
+    ]
+    with pytest.raises(BadInput, match="draw needs brush: what with"):
+        bind("draw", drawn, (), {"size": 1})
+    for given_size, said in ((0, "size must be at least 1"), (None, "size must be a whole number")):
+        with pytest.raises(BadInput, match=said):
+            bind("paint", painted, (), {"size": given_size})
+    assert grouped(draw, bind("draw", drawn, (), {"brush": "wide"})) == {"tools": Tools("wide"), "n": 1}
+    values = bind("paint", painted, (), {"light": True, "n": 2})
+    assert grouped(paint, values) == {"n": 2, "studio": Studio("fine", 3, light=True)}
+
+
+def test_a_field_that_the_function_names_itself_is_as_it_says_there_and_in_both_places() -> None:
+    def draw(*, size: Annotated[int | None, Doc("wider"), Ge(0)] = None, tools: Tools = Tools("fine", 3)) -> None: ...
+
+    size, brush = parameters(draw)
+    assert (size.name, size.help, size.minimum, size.default, brush.name) == ("size", "wider", 0, None, "brush")
+    assert grouped(draw, bind("draw", [size, brush], (), {"size": 0})) == {"size": 0, "tools": Tools("fine", 0)}

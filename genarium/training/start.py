@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from genarium.checkpoints.layouts import encoder as layout
-from genarium.checkpoints.store.find import find
+from genarium.checkpoints.store.find import Found, find
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.errors import BadInput
 from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, initialise
@@ -21,12 +21,18 @@ CONTEXT = 32
 """Tokens that are read of a caption by what draws."""
 
 
+def local(reference: str, *, default: str, kind: str) -> tuple[Path, Found]:
+    """Where a model is, and how it is found again. Raises BadInput, which asks for `kind`, where it is not here."""
+    found = find(reference, default=default)
+    if found.path is None:
+        raise BadInput(f"{reference} is behind an endpoint; name {kind} that is on this machine")
+    return found.path, found
+
+
 def prompts(reference: str, *, device: str) -> tuple[PromptEncoder, str]:
     """The frozen encoder that captions enter through, and the digest of its files. Raises BadInput."""
-    found = find(reference, default="encoder")
-    if found.path is None:
-        raise BadInput(f"{reference} is behind an endpoint; name an encoder that is on this machine")
-    return PromptEncoder(found.path, context=CONTEXT, device=device), str(found.digest)
+    path, found = local(reference, default="encoder", kind="an encoder")
+    return PromptEncoder(path, context=CONTEXT, device=device), str(found.digest)
 
 
 def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mean"]) -> TextClassifier:

@@ -20,7 +20,8 @@ from genarium.scenes.changes import CHANGES
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import COLOURS, KINDS
 from genarium.scenes.telling import place_of, told, wrong
-from genarium.training.commands.caption import _config, train_caption, train_match
+from genarium.training.commands.caption import _config, train_caption
+from genarium.training.commands.match import train_match
 from genarium.training.objectives.describe import Match, Tell
 from genarium.training.sources import captions
 

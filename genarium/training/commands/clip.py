@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 
 from genarium.errors import BadInput
-from genarium.progress import emit
+from genarium.training.command import command
+from genarium.training.options import TrainOptions, multiple_of
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from genarium.checkpoints.processors.image_processor import Pixels
+    from genarium.models.clip import CLIP
 
 CONTEXT = 32
 """Tokens of a caption that are read."""
 
 
+@command("A contrastive pair of pictures and texts, CLIP.")
 def train_clip(
     *,
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
-    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     init_from: Annotated[
         str | None, Doc("CLIP to go on from: a folder or a hub id; its network and words are kept")
     ] = None,
@@ -30,14 +38,8 @@ def train_clip(
     layers: Annotated[int, Doc("layers of the picture tower"), Interval(ge=1, le=48)] = 4,
     text_layers: Annotated[int, Doc("layers of the text tower"), Interval(ge=1, le=48)] = 2,
     dimensions: Annotated[int, Doc("numbers a picture or a text becomes"), Interval(ge=8, le=2048)] = 128,
-    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 2000,
     batch_size: Annotated[int, Doc("pictures in a batch, each told from the others"), Ge(2)] = 128,
-    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 1e-3,
-    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 250,
-    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
-    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
-    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+    options: TrainOptions = TrainOptions(steps=2000, learning_rate=1e-3, evaluate_every=250),
 ) -> dict[str, Any]:
     """A contrastive pair of pictures and texts, CLIP.
 
@@ -48,72 +50,68 @@ def train_clip(
     import torch
 
     from genarium.checkpoints.layouts import clip as layout
-    from genarium.checkpoints.processors.image_processor import Pixels
-    from genarium.checkpoints.store.find import find
-    from genarium.devices import pick_device
-    from genarium.models.clip import CLIP, CLIPConfig, VisionConfig
-    from genarium.training import report
-    from genarium.training.loop import fit
+    from genarium.training import run, start
     from genarium.training.objectives.contrastive import Contrast
     from genarium.training.settings import Settings
     from genarium.training.sources.images import source_of
 
     if size % patch:
         raise BadInput(f"pictures of {size} pixels can't be cut into patches of {patch}; choose a --patch that divides")
-    if width % 64:
-        raise BadInput(f"width must be a multiple of 64, got {width}; try {max(64, round(width / 64) * 64)}")
-    folder = Path(out) if out else Path("runs") / f"clip-{Path(data).stem}"
-    settings = Settings(
-        steps=steps,
-        learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 50,
-        warmup_steps=min(200, steps // 10),
-        beta2=0.98,
-        evaluate_every=evaluate_every,
-        checkpoint_minutes=checkpoint_minutes,
-        precision=precision,
-        compile="off",
-        device=pick_device(device),
-        seed=seed,
-    )
-    reads = find(tokenizer if init_from is None else init_from, default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{reads.reference} is behind an endpoint; name a model that is on this machine")
-    torch.manual_seed(seed)
-    if init_from is not None:
-        model = layout.load(reads.path).requires_grad_(True)
-        preprocessing = layout.load_preprocessing(reads.path, model.config.vision_config.image_size)
-        words = layout.load_tokenizer(reads.path, config=model.config.text_config)
+    multiple_of(64, width=width)
+    folder = options.folder(f"clip-{Path(data).stem}")
+    settings = options.settings(Settings(warmup_steps=200, beta2=0.98, compile="off"), falls=50)
+    path, reads = start.local(tokenizer if init_from is None else init_from, default="encoder", kind="a model")
+    torch.manual_seed(settings.seed)
+    if init_from is None:
+        sizes = {"size": size, "patch": patch, "width": width, "layers": layers}
+        model, words, preprocessing = _new(path, **sizes, text_layers=text_layers, dimensions=dimensions)
     else:
-        text, words = layout.reading_with(reads.path, context=CONTEXT)
-        tower = VisionConfig(
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=width // 64,
-            image_size=size,
-            patch_size=patch,
-            hidden_act="gelu",
-        )
-        alike = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
-        model = CLIP(
-            CLIPConfig(
-                replace(text, num_hidden_layers=text_layers, **{name: getattr(tower, name) for name in alike}),
-                tower,
-                projection_dim=dimensions,
-            )
-        )
-        preprocessing = Pixels(size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), crop=True)
+        model, words, preprocessing = _before(path)
     model.to(settings.device)
-    source = source_of(data, model.config.vision_config.image_size, seed=seed, captioned=True)
+    source = source_of(data, model.config.vision_config.image_size, seed=settings.seed, captioned=True)
     objective = Contrast(model, words, preprocessing, source, batch_size=batch_size, folder=folder)
     objective.identity["init_from" if init_from else "tokenizer"] = reads.digest
-    log = fit(objective, settings, folder)
-    model.eval()
-    emit("saving")
-    layout.save(model, folder, words, preprocessing)
-    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "image_to_text", "text_to_image", "seconds")}
-    figures["candidates"] = objective.group
-    report.write_recipe(folder, "clip", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title=f"CLIP of {Path(data).stem}", unit="nats a picture")
-    return figures | {"folder": str(folder)}
+    return run.train(
+        "clip",
+        objective,
+        settings,
+        folder,
+        save=partial(layout.save, model, folder, words, preprocessing),
+        measure=lambda: {"candidates": objective.group},
+        figures=("loss", "image_to_text", "text_to_image", "seconds"),
+        title=f"CLIP of {Path(data).stem}",
+        unit="nats a picture",
+    )
+
+
+def _before(path: Path) -> tuple[CLIP, Tokenizer, Pixels]:
+    """What is gone on from, its words, and how it sees pictures."""
+    from genarium.checkpoints.layouts import clip as layout
+
+    model = layout.load(path).requires_grad_(True)
+    words = layout.load_tokenizer(path, config=model.config.text_config)
+    return model, words, layout.load_preprocessing(path, model.config.vision_config.image_size)
+
+
+def _new(
+    reads: Path, *, size: int, patch: int, width: int, layers: int, text_layers: int, dimensions: int
+) -> tuple[CLIP, Tokenizer, Pixels]:
+    """One of random weights, whose text tower is as wide as the picture tower and reads with the tokenizer there."""
+    from genarium.checkpoints.layouts import clip as layout
+    from genarium.checkpoints.processors.image_processor import Pixels
+    from genarium.models.clip import CLIP, CLIPConfig, VisionConfig
+
+    tower = VisionConfig(
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        image_size=size,
+        patch_size=patch,
+        hidden_act="gelu",
+    )
+    text, words = layout.reading_with(reads, context=CONTEXT)
+    alike = ("hidden_size", "intermediate_size", "num_attention_heads", "hidden_act")
+    text = replace(text, num_hidden_layers=text_layers, **{name: getattr(tower, name) for name in alike})
+    model = CLIP(CLIPConfig(text, tower, projection_dim=dimensions))
+    return model, words, Pixels(size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), crop=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,14 +13,15 @@ from annotated_types import Ge, Gt, Interval
 
 from genarium import files
 from genarium.errors import BadInput
-from genarium.progress import emit
+from genarium.training.command import command
+from genarium.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from genarium.checkpoints.layouts.text_to_image import Denoiser
     from genarium.models.plan import PlanWords
     from genarium.models.thumbnails import Thumbnails
     from genarium.models.unet import UNet
-    from genarium.models.vae import AutoencoderConfig
+    from genarium.models.vae import Autoencoder, AutoencoderConfig
     from genarium.training.objectives.denoise import Denoise
     from genarium.training.settings import Settings
     from genarium.training.sources.images import Source
@@ -36,29 +38,28 @@ SHOWN = (
 )
 
 
-def train_diffusion(
-    *,
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What is trained: of latents or of thumbnails, how large, and what it goes on from."""
+
     autoencoder: Annotated[
         str | None, Doc("folder that `genarium train vae` made, for diffusion of its latents [default: of thumbnails]")
-    ] = None,
-    data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
-    text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
-    init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None,
+    ] = None
+    init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None
     planner: Annotated[
         str | None,
         Doc(
             "folder that `genarium train planner` made: thumbnails of `scenes` are drawn by its plans [default: that "
             "of --init-from, where it has one]"
         ),
-    ] = None,
-    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
+    ] = None
     widths: Annotated[
         str | None,
         Doc(
             "channels of each level of the U-Net, multiples of 32, the last one looks at the words [default: 64,160]; "
             "with thumbnails the width of the Transformer, a multiple of 64 [default: 256]"
         ),
-    ] = None,
+    ] = None
     layers: Annotated[
         int | None,
         Doc(
@@ -66,10 +67,17 @@ def train_diffusion(
             "[default: 6]"
         ),
         Interval(ge=1, le=48),
-    ] = None,
-    size: Annotated[int, Doc("height and width of pictures, without --autoencoder"), Interval(ge=16, le=512)] = 64,
-    factor: Annotated[Literal[4, 8, 16], Doc("their pixels to one of the thumbnail, each way")] = 8,
-    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 20_000,
+    ] = None
+    size: Annotated[int, Doc("height and width of pictures, without --autoencoder"), Interval(ge=16, le=512)] = 64
+    factor: Annotated[Literal[4, 8, 16], Doc("their pixels to one of the thumbnail, each way")] = 8
+
+
+@command("Diffusion of pictures and captions: of latents, or of thumbnails.")
+def train_diffusion(
+    *,
+    data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
+    text_encoder: Annotated[str, Doc("frozen encoder that captions enter through")] = "starter/encoder",
+    network: NetworkOptions = NetworkOptions(),
     batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
     closeups: Annotated[
         int, Doc("beside them, windows around single things of `scenes`: kinds are learned faster"), Ge(0)
@@ -81,118 +89,101 @@ def train_diffusion(
         float | None, Doc("peak learning rate [default: 5e-4, with thumbnails 3e-3]"), Gt(0)
     ] = None,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.999,
-    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 1000,
-    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
-    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
-    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+    options: TrainOptions = TrainOptions(steps=20_000, evaluate_every=1000),
 ) -> dict[str, Any]:
     """Train a diffusion model of pictures and captions: of an autoencoder's latents, or of thumbnails.
 
     Writes the networks in half precision (of latents as diffusers' `unet/` and `vae/`), a scheduler's config, and which
     text encoder it reads with. Sheets of samples are written along the way. Returns the figures.
     """
+    if closeups and data != "scenes":
+        raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
+    thumbnails = network.autoencoder is None
+    plans_from = _planner(network, known=data == "scenes" and not closeups and thumbnails)
+    folder = options.folder(f"diffusion-{Path(data).stem}")
+    settings = _settings(options, learning_rate, optimizer, ema, thumbnails=thumbnails)
+    objective = _objective(
+        network, settings, data, text_encoder, plans_from, folder=folder, batch_size=batch_size, n_closeups=closeups
+    )
+    title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
+    return drawn(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
+
+
+def _settings(
+    options: TrainOptions, learning_rate: float | None, optimizer: str, ema: float, *, thumbnails: bool
+) -> Settings:
+    from genarium.training.settings import Settings
+
+    chosen: Any = ("muon" if thumbnails else "adamw") if optimizer == "auto" else optimizer
+    usual = Settings(optimizer=chosen, warmup_steps=300, weight_decay=0.0, ema=ema, compile="off")
+    peak = learning_rate or (3e-3 if thumbnails else 5e-4)
+    return replace(options, learning_rate=peak).settings(usual, falls=50)
+
+
+def _objective(
+    network: NetworkOptions,
+    settings: Settings,
+    data: str,
+    text_encoder: str,
+    plans_from: Path | None,
+    *,
+    folder: Path,
+    **more: Any,
+) -> Denoise:
+    """What is learned, and of which pictures; `more` is the objective's own. Raises BadInput."""
     import torch
 
     from genarium.checkpoints.layouts import latent_diffusion
     from genarium.checkpoints.layouts import planner as planners
-    from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.checkpoints.store.find import find
     from genarium.checkpoints.store.folder import WEIGHTS
-    from genarium.devices import pick_device
-    from genarium.models.thumbnails import Thumbnails
     from genarium.training import start
     from genarium.training.objectives.denoise import Denoise
     from genarium.training.objectives.thumbnails import DrawPlans, DrawThumbnails
-    from genarium.training.settings import Settings
     from genarium.training.sources.images import channels_last, source_of
 
-    if closeups and data != "scenes":
-        raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
-    plain = data == "scenes" and not closeups and autoencoder is None
-    plans_from = _planner(planner, init_from, known=plain)
-    folder = Path(out) if out else Path("runs") / f"diffusion-{Path(data).stem}"
-    peak = learning_rate or (3e-3 if autoencoder is None else 5e-4)
-    settings = Settings(
-        steps=steps,
-        optimizer=("muon" if autoencoder is None else "adamw") if optimizer == "auto" else optimizer,
-        learning_rate=peak,
-        min_learning_rate=peak / 50,
-        warmup_steps=min(300, steps // 10),
-        weight_decay=0.0,
-        ema=ema,
-        evaluate_every=evaluate_every,
-        checkpoint_minutes=checkpoint_minutes,
-        precision=precision,
-        compile="off",
-        device=pick_device(device),
-        seed=seed,
-    )
     prompts, reads = start.prompts(text_encoder, device=settings.device)
-    pictures = None
-    if autoencoder is not None:
-        pictures = channels_last(latent_diffusion.load_autoencoder(Path(autoencoder), device=settings.device))
-    torch.manual_seed(seed)
-    model: Denoiser
-    if init_from is not None:
-        model = layout.load(Path(init_from))[0].requires_grad_(True)
-    elif pictures is None:
-        model = _thumbnails(widths, layers, size, factor, words=prompts.model.config.d_model)
-    else:
-        model = _unet(pictures.config, widths, layers, words=prompts.model.config.d_model)
-    if isinstance(model, Thumbnails) != (pictures is None):
-        raise BadInput(
-            f"{init_from} is of latents; name its --autoencoder"
-            if pictures is None
-            else f"{init_from} is of thumbnails; leave out --autoencoder"
-        )
+    pictures: Autoencoder | None = None
+    if network.autoencoder is not None:
+        where = Path(network.autoencoder)
+        pictures = channels_last(latent_diffusion.load_autoencoder(where, device=settings.device))
+    torch.manual_seed(settings.seed)
+    model: Any = _begin(network, pictures, words=prompts.model.config.d_model)
     plans = planners.load(plans_from, device=settings.device) if plans_from else None
     if plans is not None:
         model = by_plans(model, plans.config.words)
     model = channels_last(model.to(settings.device))
-    source = source_of(data, (pictures or model).config.sample_size, seed=seed, captioned=True)
-    asked: dict[str, Any] = {
-        "batch_size": batch_size,
-        "n_closeups": closeups,
-        "folder": folder,
-        "seed": seed,
-        "shown": shown(data, source),
-    }
+    size = (pictures or model).config.sample_size
+    source = source_of(data, size, seed=settings.seed, captioned=True)
+    more |= {"folder": folder, "seed": settings.seed, "shown": shown(data, source)}
     objective: Denoise
-    if not isinstance(model, Thumbnails):
-        assert pictures is not None
-        objective = Denoise(model, pictures, prompts, source, **asked)
+    if pictures is not None:
+        objective = Denoise(model, pictures, prompts, source, **more)
     elif plans is None:
-        objective = DrawThumbnails(model, prompts, source, **asked)
+        objective = DrawThumbnails(model, prompts, source, **more)
     else:
-        objective = DrawPlans(model, plans, prompts, source, **asked)
-    begun = find(init_from, default="image").digest if init_from is not None else None
+        objective = DrawPlans(model, plans, prompts, source, **more)
+    begun = find(network.init_from, default="image").digest if network.init_from is not None else None
     objective.identity |= {"text_encoder": reads, "init_from": begun}
     if pictures is not None:
-        assert autoencoder is not None
-        weights = files.sha256(Path(autoencoder) / latent_diffusion.WEIGHTS)
+        weights = files.sha256(where / latent_diffusion.WEIGHTS)
         objective.identity["autoencoder"] = asdict(pictures.config) | {"sha256": weights}
     if plans_from is not None:
         objective.identity["planner"] = files.sha256(plans_from / WEIGHTS)
-    title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
-    return fitted(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
+    return objective
 
 
-def fitted(
+def drawn(
     objective: Denoise, settings: Settings, family: str, *, text_encoder: str, world: str | None, title: str
 ) -> dict[str, Any]:
     """Train, write the parts into the objective's folder, and give the figures."""
     from genarium.checkpoints.layouts import text_to_image as layout
-    from genarium.training import report
-    from genarium.training.loop import fit
-    from genarium.training.objectives.thumbnails import DrawPlans
+    from genarium.training import run
 
-    folder = objective.folder
-    log = fit(objective, settings, folder)
-    emit("saving")
-    layout.write(
-        folder,
-        objective.model.eval(),
+    save = partial(
+        layout.write,
+        objective.folder,
+        objective.model,
         objective.autoencoder,
         objective.process,
         text_encoder=text_encoder,
@@ -200,12 +191,12 @@ def fitted(
         steps=objective.steps,
         guidance=objective.guidance,
         world=world,
-        planner=objective.planner if isinstance(objective, DrawPlans) else None,
+        planner=objective.planner,
     )
-    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "seconds")}
-    report.write_recipe(folder, family, objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title=title, unit="squared error")
-    return figures | {"folder": str(folder)}
+    shown = ("loss", "seconds")
+    return run.train(
+        family, objective, settings, objective.folder, save=save, figures=shown, title=title, unit="squared error"
+    )
 
 
 def shown(data: str, source: Source) -> Sequence[str]:
@@ -213,12 +204,27 @@ def shown(data: str, source: Source) -> Sequence[str]:
     return SHOWN if data == "scenes" else source.heldout(0, len(SHOWN))[1]
 
 
-def _unet(pictures: AutoencoderConfig, widths: str | None, layers: int | None, *, words: int) -> UNet:
+def _begin(network: NetworkOptions, pictures: Autoencoder | None, *, words: int) -> Denoiser:
+    """The network that is gone on from, or one of random weights. Raises BadInput."""
+    from genarium.checkpoints.layouts import text_to_image as layout
+
+    if network.init_from is None:
+        return _thumbnails(network, words=words) if pictures is None else _unet(pictures.config, network, words=words)
+    model, own = layout.load(Path(network.init_from))
+    thumbnails = own is model
+    if thumbnails and pictures is not None:
+        raise BadInput(f"{network.init_from} is of thumbnails; leave out --autoencoder")
+    if not thumbnails and pictures is None:
+        raise BadInput(f"{network.init_from} is of latents; name its --autoencoder")
+    return model.requires_grad_(True)
+
+
+def _unet(pictures: AutoencoderConfig, network: NetworkOptions, *, words: int) -> UNet:
     """A network without training for an autoencoder's latents. Raises BadInput."""
     from genarium.models.unet import UNet, UNetConfig
 
     places = pictures.sample_size // pictures.factor
-    levels = _levels(widths or "64,160", places=places)
+    levels = _levels(network.widths or "64,160", places=places)
     return UNet(
         UNetConfig(
             in_channels=pictures.latent_channels,
@@ -226,7 +232,7 @@ def _unet(pictures: AutoencoderConfig, widths: str | None, layers: int | None, *
             sample_size=places,
             block_out_channels=levels,
             attention=(*[False] * (len(levels) - 1), True),
-            layers_per_block=layers or 2,
+            layers_per_block=network.layers or 2,
             heads=tuple(width // 32 for width in levels),
             norm_num_groups=16,
             cross_attention_dim=words,
@@ -234,31 +240,32 @@ def _unet(pictures: AutoencoderConfig, widths: str | None, layers: int | None, *
     )
 
 
-def _thumbnails(widths: str | None, layers: int | None, size: int, factor: int, *, words: int) -> Thumbnails:
+def _thumbnails(network: NetworkOptions, *, words: int) -> Thumbnails:
     """A network without training for thumbnails. Raises BadInput."""
     from genarium.models.dit import DiTConfig
     from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
 
+    size, factor = network.size, network.factor
     if size % factor:
         raise BadInput(f"pictures of {size} pixels can't be cut into cells of {factor}; choose a --factor that divides")
-    width, *more = _levels(widths or "256", places=1 << 8)
+    width, *more = _levels(network.widths or "256", places=1 << 8)
     if more or width % 64:
-        raise BadInput(f"--widths {widths}: thumbnails need one number, a multiple of 64")
-    network = DiTConfig(
+        raise BadInput(f"--widths {network.widths}: thumbnails need one number, a multiple of 64")
+    inner = DiTConfig(
         in_channels=4,
         out_channels=3 * factor**2 + 1,
         sample_size=size // factor,
         d_model=width,
-        n_layers=layers or 6,
+        n_layers=network.layers or 6,
         n_heads=width // 64,
         # As many weights as four times the width would take without a gate.
         d_ff=width * 8 // 3 // 32 * 32,
         cross_attention_dim=words,
     )
-    return Thumbnails(ThumbnailsConfig(sample_size=size, factor=factor, network=network))
+    return Thumbnails(ThumbnailsConfig(sample_size=size, factor=factor, network=inner))
 
 
-def _planner(planner: str | None, init_from: str | None, *, known: bool) -> Path | None:
+def _planner(network: NetworkOptions, *, known: bool) -> Path | None:
     """Where the planner is: the one that is named, or else that of what is gone on from. Raises BadInput.
 
     `known` says whether pictures come with plans and are drawn as thumbnails.
@@ -266,6 +273,7 @@ def _planner(planner: str | None, init_from: str | None, *, known: bool) -> Path
     from genarium.checkpoints.layouts import planner as planners
     from genarium.checkpoints.layouts.text_to_image import PLANNER
 
+    planner, init_from = network.planner, network.init_from
     if planner is None:
         own = Path(init_from) / PLANNER if init_from is not None else None
         return own if known and own is not None and own.is_dir() else None
@@ -279,13 +287,10 @@ def _planner(planner: str | None, init_from: str | None, *, known: bool) -> Path
     return Path(planner)
 
 
-def by_plans(model: Denoiser, words: PlanWords) -> Thumbnails:
+def by_plans(model: Thumbnails, words: PlanWords) -> Thumbnails:
     """The same network, which also reads plans; the weights for that begin so that they change nothing."""
-    from dataclasses import replace
-
     from genarium.models.thumbnails import Thumbnails
 
-    assert isinstance(model, Thumbnails)
     if model.config.plan == words:
         return model
     side = model.config.sample_size // model.config.factor

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 
 from genarium.errors import BadInput
+from genarium.training.command import command
+from genarium.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from genarium.checkpoints.store.find import Found
+    from genarium.models.unet import UNet
+    from genarium.models.vae import Autoencoder
 
 
+@command("Distil a latent diffusion model into one that draws in fewer steps.")
 def train_distil(
     *,
     teacher: Annotated[str, Doc("folder that `genarium train diffusion` or this command made")],
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
-    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     draw_steps: Annotated[int, Doc("steps that the student draws in"), Interval(ge=1, le=50)] = 8,
     substeps: Annotated[int, Doc("the teacher's steps within one of the student's"), Interval(ge=1, le=8)] = 2,
     guidance: Annotated[float | None, Doc("the teacher's guidance [default: what its folder says]"), Ge(0.0)] = None,
-    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 1000,
     batch_size: Annotated[int, Doc("pictures in a batch, each at two levels of noise"), Ge(1)] = 16,
-    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 2e-4,
     ema: Annotated[float, Doc("kept of the weights' running mean at each step"), Interval(ge=0, lt=1)] = 0.995,
-    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 250,
-    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
-    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
-    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+    options: TrainOptions = TrainOptions(steps=1000, learning_rate=2e-4, evaluate_every=250),
 ) -> dict[str, Any]:
     """Distil a latent diffusion model into one that draws in fewer steps.
 
@@ -38,50 +39,23 @@ def train_distil(
     """
     import torch
 
-    from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.checkpoints.store.find import find
-    from genarium.checkpoints.store.folder import read_json
     from genarium.conditioning.prompts import PromptEncoder
-    from genarium.devices import pick_device
-    from genarium.models.unet import UNet
-    from genarium.training.commands.diffusion import fitted, shown
+    from genarium.training.commands.diffusion import drawn, shown
     from genarium.training.objectives.progressive_distillation import FewerSteps
     from genarium.training.settings import Settings
     from genarium.training.sources.images import channels_last, source_of
 
     old = Path(teacher)
-    folder = Path(out) if out else Path("runs") / f"{old.name}-{draw_steps}-steps"
-    index = read_json(old / "model_index.json")
-    if not layout.is_text_to_image(old):
-        raise BadInput(f"{teacher} isn't a folder that `genarium train diffusion` wrote")
-    device = pick_device(device)
-    frozen, pictures = layout.load(old, device=device)
-    if not isinstance(frozen, UNet):
-        raise BadInput(
-            f"{teacher} draws thumbnails, whose steps cost next to nothing; ask for fewer with --steps where it draws"
-        )
-    settings = Settings(
-        steps=steps,
-        learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 50,
-        warmup_steps=min(50, steps // 10),
-        weight_decay=0.0,
-        ema=ema,
-        evaluate_every=evaluate_every,
-        checkpoint_minutes=checkpoint_minutes,
-        precision=precision,
-        compile="off",
-        device=device,
-        seed=seed,
-    )
-    reads = find(str(index["text_encoder"]), default="encoder")
-    if reads.path is None:
-        raise BadInput(f"{teacher} reads prompts with {reads.reference}, which is behind an endpoint")
+    folder = options.folder(f"{old.name}-{draw_steps}-steps")
+    settings = options.settings(Settings(warmup_steps=50, weight_decay=0.0, ema=ema, compile="off"), falls=50)
+    index, frozen, pictures = _teacher(teacher, device=settings.device)
+    path, reads = _reader(teacher, index)
     channels_last(frozen)
     channels_last(pictures)
     model = deepcopy(frozen).requires_grad_(True)
-    source = source_of(data, pictures.config.sample_size, seed=seed, captioned=True)
-    torch.manual_seed(seed)
+    source = source_of(data, pictures.config.sample_size, seed=settings.seed, captioned=True)
+    torch.manual_seed(settings.seed)
     objective = FewerSteps(
         model,
         frozen,
@@ -89,19 +63,40 @@ def train_distil(
         substeps=substeps,
         teacher_guidance=float(index["guidance"]) if guidance is None else guidance,
         autoencoder=pictures,
-        prompts=PromptEncoder(reads.path, context=int(index["context"]), device=settings.device),
+        prompts=PromptEncoder(path, context=int(index["context"]), device=settings.device),
         source=source,
         batch_size=batch_size,
         folder=folder,
-        seed=seed,
+        seed=settings.seed,
         shown=shown(data, source),
     )
     objective.identity |= {"text_encoder": reads.digest, "teacher": find(teacher, default="image").digest}
-    return fitted(
-        objective,
-        settings,
-        "distil",
-        text_encoder=str(index["text_encoder"]),
-        world=index.get("world"),
-        title=f"{draw_steps} steps of {old.name}",
-    )
+    text_encoder, title = str(index["text_encoder"]), f"{draw_steps} steps of {old.name}"
+    return drawn(objective, settings, "distil", text_encoder=text_encoder, world=index.get("world"), title=title)
+
+
+def _teacher(teacher: str, *, device: str) -> tuple[dict[str, Any], UNet, Autoencoder]:
+    """What the teacher's folder says, its network, and its autoencoder. Raises BadInput."""
+    from genarium.checkpoints.layouts import text_to_image as layout
+    from genarium.checkpoints.store.folder import read_json
+
+    index = read_json(Path(teacher) / "model_index.json")
+    if not layout.is_text_to_image(Path(teacher)):
+        raise BadInput(f"{teacher} isn't a folder that `genarium train diffusion` wrote")
+    frozen: Any
+    frozen, pictures = layout.load(Path(teacher), device=device)
+    if frozen is pictures:
+        raise BadInput(
+            f"{teacher} draws thumbnails, whose steps cost next to nothing; ask for fewer with --steps where it draws"
+        )
+    return index, frozen, pictures  # type: ignore[return-value]
+
+
+def _reader(teacher: str, index: dict[str, Any]) -> tuple[Path, Found]:
+    """The encoder that prompts enter through. Raises BadInput."""
+    from genarium.checkpoints.store.find import find
+
+    reads = find(str(index["text_encoder"]), default="encoder")
+    if reads.path is None:
+        raise BadInput(f"{teacher} reads prompts with {reads.reference}, which is behind an endpoint")
+    return reads.path, reads

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Interval
 
 from genarium import files
 from genarium.errors import BadInput
 from genarium.progress import emit
+from genarium.training.command import command
+from genarium.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from genarium.models.vae import VAE, Autoencoder
+    from genarium.training.sources.images import Source
 
 
+@command("An autoencoder of pictures.")
 def train_vae(
     *,
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures")] = "scenes",
-    out: Annotated[str | None, Doc("folder to train in; running again continues there")] = None,
     init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
     decoder_only: Annotated[
         bool, Doc("leave the encoder of --init-from as it is, so that a denoiser trained on its latents still fits")
@@ -29,14 +35,8 @@ def train_vae(
     size: Annotated[int, Doc("height and width of the pictures, in pixels"), Interval(ge=16, le=512)] = 64,
     channels: Annotated[int, Doc("channels of the map, or length of the vector"), Interval(ge=1, le=512)] = 4,
     beta: Annotated[float, Doc("weight of the divergence from noise, a number of the latents"), Ge(0.0)] = 1e-4,
-    steps: Annotated[int, Doc("optimiser updates"), Ge(1)] = 4000,
     batch_size: Annotated[int, Doc("pictures in a batch"), Ge(1)] = 4,
-    learning_rate: Annotated[float, Doc("peak learning rate"), Gt(0)] = 2e-3,
-    evaluate_every: Annotated[int, Doc("updates between evaluations and sheets"), Ge(1)] = 500,
-    checkpoint_minutes: Annotated[float, Doc("minutes between checkpoints"), Ge(0.0)] = 5.0,
-    precision: Annotated[Literal["auto", "float32", "bfloat16"], Doc("what matrices are multiplied in")] = "auto",
-    device: Annotated[str, Doc("cpu, cuda, or auto")] = "auto",
-    seed: Annotated[int, Doc("same seed, data and machine: same weights"), Interval(ge=0, le=2**53 - 1)] = 0,
+    options: TrainOptions = TrainOptions(steps=4000, learning_rate=2e-3, evaluate_every=500),
 ) -> dict[str, Any]:
     """Train a variational autoencoder of pictures.
 
@@ -46,68 +46,76 @@ def train_vae(
     import torch
 
     from genarium.checkpoints.layouts import latent_diffusion as layout
-    from genarium.checkpoints.layouts import vae as vector_layout
-    from genarium.devices import pick_device
-    from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
-    from genarium.training import report
-    from genarium.training.loop import fit
-    from genarium.training.objectives.autoencoder import Reconstruct, latent_moments
+    from genarium.training import run
+    from genarium.training.objectives.autoencoder import Reconstruct
     from genarium.training.settings import Settings
     from genarium.training.sources.images import channels_last, source_of
 
     if decoder_only and init_from is None:
         raise BadInput("--decoder-only goes on from an autoencoder; name its folder with --init-from")
-    folder = Path(out) if out else Path("runs") / f"vae-{latents}-{Path(data).stem}"
-    settings = Settings(
-        steps=steps,
-        learning_rate=learning_rate,
-        min_learning_rate=learning_rate / 50,
-        warmup_steps=min(200, steps // 10),
-        weight_decay=0.0,
-        ema=0.998,
-        evaluate_every=evaluate_every,
-        checkpoint_minutes=checkpoint_minutes,
-        precision=precision,
-        compile="off",
-        device=pick_device(device),
-        seed=seed,
-    )
-    torch.manual_seed(seed)
-    model: VAE | Autoencoder
-    if init_from is not None:
-        model = layout.load_autoencoder(Path(init_from)).requires_grad_(True)
-        if decoder_only:
-            model.freeze_encoder()
-    elif latents == "vector":
-        model = VAE(VAEConfig(size=size, latent=channels))
-    else:
-        model = Autoencoder(
-            AutoencoderConfig(
-                latent_channels=channels,
-                block_out_channels=(24, 48, 96, 128)[: 3 if factor == 4 else 4],
-                mid_block_attention=False,
-                layers_per_block=1,
-                norm_num_groups=8,
-                sample_size=size,
-            )
-        )
+    folder = options.folder(f"vae-{latents}-{Path(data).stem}")
+    settings = options.settings(Settings(warmup_steps=200, weight_decay=0.0, ema=0.998, compile="off"), falls=50)
+    torch.manual_seed(settings.seed)
+    model = _begin(init_from, latents=latents, factor=factor, size=size, channels=channels, frozen=decoder_only)
     channels_last(model.to(settings.device))
-    source = source_of(data, size, seed=seed)
-    objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=seed)
+    source = source_of(data, size, seed=settings.seed)
+    objective = Reconstruct(model, source, batch_size=batch_size, beta=beta, folder=folder, seed=settings.seed)
     if init_from is not None:
         objective.identity["init_from"] = files.sha256(Path(init_from) / layout.WEIGHTS)
         objective.identity["decoder_only"] = decoder_only
-    log = fit(objective, settings, folder)
-    figures: dict[str, Any] = {name: log[-1][name] for name in ("loss", "psnr", "seconds")}
-    model.eval()
-    if isinstance(model, Autoencoder):
-        if not decoder_only:
-            emit("measuring", preview="latents")
-            mean, deviation = latent_moments(model, source)
-            model.config = replace(model.config, scaling_factor=1.0 / deviation, shift_factor=mean)
-        layout.save_autoencoder(model, folder)
-    else:
-        vector_layout.save(model, folder)
-    report.write_recipe(folder, "vae", objective, settings, figures)
-    report.plot_losses(log, folder / "loss.png", title=f"VAE of {Path(data).stem}", unit="distance and divergence")
-    return figures | {"folder": str(folder)}
+
+    def save() -> None:
+        _save(model, folder, None if decoder_only else source)
+
+    return run.train(
+        "vae",
+        objective,
+        settings,
+        folder,
+        save=save,
+        figures=("loss", "psnr", "seconds"),
+        title=f"VAE of {Path(data).stem}",
+        unit="distance and divergence",
+    )
+
+
+def _begin(
+    init_from: str | None, *, latents: str, factor: int, size: int, channels: int, frozen: bool
+) -> VAE | Autoencoder:
+    """The autoencoder that is gone on from, or one of random weights; its encoder may be frozen."""
+    from genarium.checkpoints.layouts import latent_diffusion as layout
+    from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
+
+    if init_from is not None:
+        model = layout.load_autoencoder(Path(init_from)).requires_grad_(True)
+        if frozen:
+            model.freeze_encoder()
+        return model
+    if latents == "vector":
+        return VAE(VAEConfig(size=size, latent=channels))
+    config = AutoencoderConfig(
+        latent_channels=channels,
+        block_out_channels=(24, 48, 96, 128)[: 3 if factor == 4 else 4],
+        mid_block_attention=False,
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=size,
+    )
+    return Autoencoder(config)
+
+
+def _save(model: VAE | Autoencoder, folder: Path, source: Source | None) -> None:
+    """Write it; a map of latents is first brought to mean 0 and deviation 1, as the pictures of a source have them."""
+    from genarium.checkpoints.layouts import latent_diffusion
+    from genarium.checkpoints.layouts import vae as layout
+    from genarium.models.vae import VAE
+    from genarium.training.objectives.autoencoder import latent_moments
+
+    if isinstance(model, VAE):
+        layout.save(model, folder)
+        return
+    if source is not None:
+        emit("measuring", preview="latents")
+        mean, deviation = latent_moments(model, source)
+        model.config = replace(model.config, scaling_factor=1.0 / deviation, shift_factor=mean)
+    latent_diffusion.save_autoencoder(model, folder)

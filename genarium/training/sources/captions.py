@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 
+from genarium.checkpoints.layouts import blip as layout
 from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.data.pictures import to_tensor
+from genarium.files import write_atomically
+from genarium.models.blip import Captioner, Matcher
 from genarium.scenes import Ask, Scene, World, is_held_out
 from genarium.scenes.captions import (
     BACKGROUND_NAMES,
@@ -158,3 +163,12 @@ N_SHOWN = (len(_KINDS) + 1, len(_SHADES) + 1, len(SIZES) + 1, len(PLACES) + 1)
 
 def backgrounds(scenes: Sequence[Scene]) -> Tensor:
     return torch.tensor([BACKGROUNDS.index(scene.background) for scene in scenes])
+
+
+def write(model: Captioner | Matcher, made: Tokenizer, folder: Path) -> None:
+    """A captioner or matcher in half precision, in transformers' layout, with the tokenizer that it reads with."""
+    layout.save(model, folder, PIXELS, dtype=torch.float16)
+    write_atomically(folder / "tokenizer.json", made.to_str().encode())
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    described = {"tokenizer_class": "BertTokenizer", "do_lower_case": True} | names | {"bos_token": "[DEC]"}
+    write_atomically(folder / "tokenizer_config.json", json.dumps(described, indent=2).encode() + b"\n")
