@@ -26,7 +26,8 @@ class Commands(Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from genarium.training import commands
 
-        return click_command(name, commands.find(name)) if name in commands.names() else None
+        made = commands.find(name)
+        return None if made is None else click_command(name, made)
 
 
 @click.group(cls=Commands)

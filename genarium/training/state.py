@@ -72,16 +72,29 @@ def restore(folder: Path, models: Models, optimizers: Optimizers, means: Mapping
             for (name, _), tensor in zip(_trained(model), means[model_name], strict=bool(means[model_name])):
                 tensor.copy_(opened.get_tensor(_named("mean", model_name) + name))
             for number, optimizer in enumerate(optimizers[model_name]):
+                whole = optimizer.state_dict()
                 prefix = f"{_named('optimizer', model_name)}{number}."
-                entries: dict[int, dict[str, Tensor]] = {}
-                for key in names:
-                    if key.startswith(prefix):
-                        index, name = key.removeprefix(prefix).split(".", 1)
-                        entries.setdefault(int(index), {})[name] = opened.get_tensor(key)
-                optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
+                found = {key.removeprefix(prefix): opened.get_tensor(key) for key in names if key.startswith(prefix)}
+                optimizer.load_state_dict(whole | {"state": _entries(found, optimizer)})
         torch.set_rng_state(opened.get_tensor("random"))
         if "random_cuda" in names and torch.cuda.is_available():
             torch.cuda.set_rng_state(opened.get_tensor("random_cuda"))
+
+
+def _entries(found: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """`INDEX.NAME` to the optimiser's own entries, each laid out in memory as its parameter is.
+
+    Fused kernels walk both by address: in another order they would take one weight's momentum for another's.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in found.items():
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        alike = tensor.shape == parameter.shape
+        entry = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if alike else tensor
+        entries.setdefault(int(index), {})[name] = entry
+    return entries
 
 
 def _named(kind: str, model: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -75,3 +77,40 @@ def test_help_imports_no_torch() -> None:
     assert done.stdout.rstrip().endswith("[]")
     for name in commands.names():
         assert re.search(rf"^  {name}  ", done.stdout, re.MULTILINE), name
+
+
+SHOUT = """
+from typing import Annotated, Any
+from annotated_doc import Doc
+from genarium.training.command import command
+from genarium.training.options import TrainOptions
+
+@command("A voice.")
+def train_shout(
+    *, loud: Annotated[bool, Doc("louder")] = False, options: TrainOptions = TrainOptions(steps=7)
+) -> dict[str, Any]:
+    return {"steps": options.steps, "seed": options.seed, "loud": loud}
+"""
+
+
+def test_another_package_brings_a_command_and_what_is_wrong_with_one_is_said(tmp_path: Path) -> None:
+    (tmp_path / "shout.py").write_text(SHOUT)
+    described = tmp_path / "shouting-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n")
+    brought = {"shout": "shout:train_shout", "gone": "nowhere:train_gone", "gpt": "shout:train_shout"}
+    lines = "".join(f"train.{name} = {value}\n" for name, value in brought.items())
+    (described / "entry_points.txt").write_text(f"[genarium.commands]\n{lines}")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}
+
+    def run(*arguments: str) -> tuple[str, str]:
+        line = [sys.executable, "-m", "genarium", "train", *arguments]
+        done = subprocess.run(line, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout, done.stderr
+
+    shown, said = run("--help")
+    assert re.search(r"^  shout +A voice.$", shown, re.MULTILINE)
+    assert "A GPT from text" in shown
+    assert "left out the command 'gone' of the package shouting 1.0: ModuleNotFoundError" in said
+    assert "gpt' of the package shouting 1.0: Genarium has one of that name already" in said
+    assert json.loads(run("shout", "--loud", "--seed", "3", "--json")[0]) == {"steps": 7, "seed": 3, "loud": True}

@@ -119,6 +119,20 @@ class Line(Objective):
         return ""
 
 
+class Pictures(Line):
+    """Convolutions whose weights lie channels last in memory, as what they see does."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+        self.model = layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.identity = {"pictures": 1}
+
+    def batch(self, index: int) -> tuple[Tensor, ...]:
+        x = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(index))
+        return x, x[:, :2, 2:-2, 2:-2].square()
+
+
 def stopped(objective: Objective, settings: Settings, folder: Path, step: int) -> None:
     """Train until SIGTERM comes in this step."""
 
@@ -134,7 +148,7 @@ def weights(objective: Objective) -> dict[str, Tensor]:
     return {f"{name}.{key}": w for name, model in objective.models.items() for key, w in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", [Numbers, Rolls, Line])
+@pytest.mark.parametrize("kind", [Numbers, Rolls, Line, Pictures])
 def test_stopped_at_any_step_it_ends_in_the_same_bits(kind: Callable[[], Objective], tmp_path: Path) -> None:
     whole = kind()
     log = fit(whole, SETTINGS, tmp_path / "whole")

@@ -1,30 +1,30 @@
-"""Commands that train, one a file: a new file here is a new `genarium train …`.
+"""Commands that train, one a file: a new file here, which defines `train_NAME`, is a new `genarium train NAME`.
 
-Other packages bring more by the entry point group `genarium.commands`, each a `Command` under its name.
+Other packages bring one by an entry point `train.NAME` of the group `genarium.commands`, which names a `Command`.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from collections.abc import Collection
 from functools import cache
 
+from genarium import plugins
 from genarium.training.command import Command
 
 __all__ = ["Command", "find", "names"]
 
-APART = ("finetune",)
-"""Commands of their own, beside `train`."""
-
 
 @cache
-def names() -> tuple[str, ...]:
+def _listed() -> dict[str, plugins.Plugin]:
+    folder, group = "training/commands", "genarium.commands"
+    return plugins.listed(folder, group, attribute="train_{name}", prefix="train.", besides=("finetune",))
+
+
+def names() -> Collection[str]:
     """What `train` can be followed by; nothing is imported for it."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in APART))
+    return _listed().keys()
 
 
-@cache
-def find(name: str) -> Command:
-    """The command of a name that is there: `train_NAME` of its file."""
-    made: Command = getattr(importlib.import_module(f"{__name__}.{name}"), f"train_{name}")
-    return made
+def find(name: str) -> Command | None:
+    """The command of a name, imported; None where there is none, or that of another package is left out."""
+    return plugins.load(_listed()[name], Command) if name in names() else None
