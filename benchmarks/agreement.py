@@ -43,7 +43,8 @@ Draw = Callable[[str, int], np.ndarray]
 def ours(engine: LatentImage, steps: int, guidance: float, sampler: str | None, candidates: int) -> Draw:
     def draw(prompt: str, seed: int) -> np.ndarray:
         seeds = tuple(range(seed * candidates, (seed + 1) * candidates))
-        request = settle(ImageRequest(prompt, seeds, steps=steps, guidance=guidance, sampler=sampler), engine)
+        options = {"steps": steps, "guidance": guidance} | ({"sampler": sampler} if sampler else {})
+        request = settle(ImageRequest(prompt, seeds, options=options), engine)
         if candidates > 1:
             return next(best_of(engine, request, candidates, open_matcher("starter"))).pixels
         return next(iter(engine.generate(request))).pixels

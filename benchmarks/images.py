@@ -144,7 +144,7 @@ def main() -> None:
         make(options.folder)
     engine = DiffusersImage(options.folder)
     size = (options.size, options.size)
-    request = settle(ImageRequest(PROMPT, (1,), size=size, steps=options.steps), engine)
+    request = settle(ImageRequest(PROMPT, (1,), size=size, options={"steps": options.steps}), engine)
     print(json.dumps({"estimated_gib": round(engine.memory(request) / 2**30, 2)}), flush=True)
     if options.picture:
         took, _ = timed(lambda: list(engine.generate(request)))
@@ -155,7 +155,7 @@ def main() -> None:
         print(json.dumps({"diffusers_seconds": round(took, 1), "ratio": round(took / ours, 2), "peak": peak()}))
     if options.step:
         # The engine's pipeline as its first picture loads it.
-        list(engine.generate(settle(ImageRequest(PROMPT, (1,), size=(64, 64), steps=1), engine)))
+        list(engine.generate(settle(ImageRequest(PROMPT, (1,), size=(64, 64), options={"steps": 1}), engine)))
         print(json.dumps(step(peer(options.folder), engine._loaded, options.size, options.repeats)), flush=True)
 
 

@@ -11,14 +11,14 @@ from genarium.engines.image.protocol import ImageEngine, ImageRequest, settle
 PROMPT = "flying batman with colorful sky"
 
 
-def make_twice(engine: ImageEngine, **asked: int) -> None:
+def make_twice(engine: ImageEngine, **options: int) -> None:
     """A line of JSON each; the estimate is what the engine says before it loads anything."""
-    request = settle(ImageRequest(PROMPT, seeds=(1,), **asked), engine)  # type: ignore[arg-type]
+    request = settle(ImageRequest(PROMPT, seeds=(1,), options=options), engine)
     estimate = engine.memory(request)
     for run in ("first, loading included", "second"):
         began = time.perf_counter()
         picture = next(iter(engine.generate(request)))
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        found = {"run": run, "size": picture.pixels.shape[:2], "seconds": round(seconds, 1), **asked}
+        found = {"run": run, "size": picture.pixels.shape[:2], "seconds": round(seconds, 1), **options}
         print(json.dumps(found | {"estimate_gib": round(estimate / 2**30, 2), "peak_gib": round(peak, 2)}), flush=True)

@@ -41,6 +41,11 @@ class Verbatim:
 
 
 @dataclass(frozen=True)
+class ModelOption:
+    """Metadata of an argument that not every model takes: an engine's limits say which do, and what it usually is."""
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help.
 
@@ -63,6 +68,7 @@ class Parameter:
     most: int = MOST_ITEMS
     needs_content: bool = False
     verbatim: bool = False
+    of_model: bool = False
     fields: tuple[Parameter, ...] = ()
 
     @property
@@ -278,8 +284,12 @@ def _said_of(metadata: Sequence[Any]) -> dict[str, Any]:
                 facts["below"] = item.lt
             case MaxLen():
                 facts["longest"] = item.max_length
-            case MinLen() | Verbatim():
-                facts["verbatim" if isinstance(item, Verbatim) else "needs_content"] = True
+            case MinLen():
+                facts["needs_content"] = True
+            case Verbatim():
+                facts["verbatim"] = True
+            case ModelOption():
+                facts["of_model"] = True
     return facts
 
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from genarium.engines.image.protocol import ImageRequest
+
 WORDS = ("flying", "bird", "batman", "with", "colorful", "sky", "a", "blue", "red", "night", "cat", "dog")
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+
+
+def image_request(prompt: str, seeds: tuple[int, ...] = (1,), **given: Any) -> ImageRequest:
+    """A request with these fields and options; None is not given."""
+    return changed(ImageRequest(prompt, seeds), **given)
+
+
+def changed(request: ImageRequest, **given: Any) -> ImageRequest:
+    """The request with other fields and options."""
+    own = {field.name for field in fields(ImageRequest)}
+    options = {name: value for name, value in given.items() if name not in own and value is not None}
+    return replace(request, options={**request.options, **options}, **{k: v for k, v in given.items() if k in own})
 
 
 def write_tokenizer(folder: Path, context: int = 77) -> int:

@@ -133,7 +133,7 @@ def draw(folder: Path) -> None:
     from genarium.engines.image.protocol import ImageRequest, settle
 
     engine = registry.open_image(str(folder))
-    list(engine.generate(settle(ImageRequest("a red bird", (0,), steps=2), engine)))
+    list(engine.generate(settle(ImageRequest("a red bird", (0,), options={"steps": 2}), engine)))
 
 
 def _folder(make: Callable[[Path], Path], run: Callable[[Path], None], file: str) -> Callable[[str, Path], Run]:

@@ -16,6 +16,7 @@ from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.recipe import MAX_SEED
+from genarium.signature import ModelOption
 from genarium.tasks.task import model_pin, task
 
 if TYPE_CHECKING:
@@ -38,35 +39,48 @@ def image(
         str | None, Doc("WIDTHxHEIGHT in pixels, or one number for a square [default: what the model was trained on]")
     ] = None,
     steps: Annotated[
-        int | None, Doc("denoising steps: more is finer and slower [default: the model's]"), Interval(ge=1, le=1000)
+        int | None,
+        Doc("denoising steps: more is finer and slower [default: the model's]"),
+        Interval(ge=1, le=1000),
+        ModelOption(),
     ] = None,
     guidance: Annotated[
         float | None,
         Doc("how closely to follow the prompt; 1 and below don't compare with the negative [default: the model's]"),
         Interval(ge=0, le=100),
+        ModelOption(),
     ] = None,
     negative_prompt: Annotated[str | None, Doc("what the picture should not show")] = None,
     sampler: Annotated[
         Literal["dpm++2m", "ddim", "ddpm", "euler", "euler-a", "heun", "pndm", "unipc", "own"] | None,
         Doc("how noise becomes a picture; own is what the checkpoint names [default: the model's best]"),
+        ModelOption(),
     ] = None,
     init: Annotated[Path | None, Doc("a picture to start from")] = None,
     strength: Annotated[
-        float | None, Doc("how far to leave the picture started from: 0 to 1 [default: 0.75]"), Interval(gt=0, le=1)
+        float | None,
+        Doc("how far to leave the picture started from: 0 to 1 [default: 0.75]"),
+        Interval(gt=0, le=1),
+        ModelOption(),
     ] = None,
     mask: Annotated[Path | None, Doc("paint only where this picture is white (or clear); as large as init's")] = None,
     temperature: Annotated[
         float | None,
         Doc("of models that draw a picture's codes: below 1 keeps to likely ones [default: the model's]"),
         Interval(ge=0, le=100),
+        ModelOption(),
     ] = None,
     top_k: Annotated[
-        int | None, Doc("of such models: draw among the k likeliest codes [default: the model's]"), Interval(ge=1)
+        int | None,
+        Doc("of such models: draw among the k likeliest codes [default: the model's]"),
+        Interval(ge=1),
+        ModelOption(),
     ] = None,
     truncation: Annotated[
         float | None,
         Doc("of VQ-Diffusion: draw among the likeliest codes that hold this probability [default: the model's]"),
         Interval(gt=0, le=1),
+        ModelOption(),
     ] = None,
     best_of: Annotated[
         int, Doc("draw so many for each picture and keep the one that matches the prompt best"), Interval(ge=1, le=16)
@@ -98,6 +112,8 @@ def image(
     from genarium.engines.image.best_of import best_of as best_of_each
     from genarium.engines.image.protocol import ImageRequest, settle
 
+    asked = dict(locals())
+    options = {p.name: asked[p.name] for p in image.parameters if p.of_model and asked[p.name] is not None}
     wanted = None if size is None else _pair("size", size, "512x512", square=True)
     grid = _grid(grid_size, n) if grid_size is not None else usual_grid(n)
     first = seed or 0
@@ -107,16 +123,10 @@ def image(
             prompt=prompt,
             seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n * best_of)),
             size=wanted,
-            steps=steps,
-            guidance=guidance,
             negative_prompt=negative_prompt or "",
-            sampler=sampler,
             init=read_picture(init) if init is not None else None,
-            strength=strength,
             mask=read_mask(mask) if mask is not None else None,
-            temperature=temperature,
-            top_k=top_k,
-            truncation=truncation,
+            options=options,
             explain=explain,
             strict=strict,
         ),
@@ -168,17 +178,8 @@ def _grid(text: str, n: int) -> tuple[int, int]:
 
 def _settings(request: ImageRequest) -> dict[str, Any]:
     """What the pictures are made with, as far as the model has it."""
-    named = {
-        "negative_prompt": request.negative_prompt or None,
-        "steps": request.steps,
-        "sampler": request.sampler,
-        "guidance": request.guidance,
-        "strength": request.strength,
-        "temperature": request.temperature,
-        "top_k": request.top_k,
-        "truncation": request.truncation,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+    negative = {"negative_prompt": request.negative_prompt} if request.negative_prompt else {}
+    return negative | dict(request.options)
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:

@@ -196,7 +196,7 @@ def test_a_pipeline_with_values_of_the_wrong_kind_is_refused(pipeline: Path, fil
     changed(pipeline / file, **values)
     try:
         with pytest.raises(BadCheckpoint) as told:
-            settle(ImageRequest("a red bird", (0,), steps=2), registry.open_image(str(pipeline)))
+            settle(ImageRequest("a red bird", (0,), options={"steps": 2}), registry.open_image(str(pipeline)))
     finally:
         (pipeline / file).write_bytes(whole)
     assert len(str(told.value)) < 600

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
 from tests import dalle_folders as folders
+from tests.image_models import changed, image_request
 
-REQUEST = ImageRequest("flying bat", seeds=(1, 2, 3))
+REQUEST = image_request("flying bat", (1, 2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_picture_is_its_seeds_alone_and_among_others(engine: DalleImage, monke
     assert together[0].pixels.shape == (8, 8, 3)
     assert together[0].pixels.dtype == np.uint8
     assert not np.array_equal(together[0].pixels, together[1].pixels)
-    alone = make(engine, replace(REQUEST, seeds=(2,)))
+    alone = make(engine, changed(REQUEST, seeds=(2,)))
     np.testing.assert_array_equal(alone[0].pixels, together[1].pixels)
     monkeypatch.setattr(engines, "TOGETHER", 2)
     for one, other in zip(make(engine, REQUEST), together, strict=True):
@@ -63,21 +63,21 @@ def test_a_picture_is_its_seeds_alone_and_among_others(engine: DalleImage, monke
 
 @pytest.mark.parametrize("save", [folders.save_pt, folders.save_safetensors])
 def test_every_published_layout_makes_the_same_picture(engine: DalleImage, tmp_path: Path, save: folders.Save) -> None:
-    expected = make(engine, replace(REQUEST, seeds=(1,)))[0].pixels
+    expected = make(engine, changed(REQUEST, seeds=(1,)))[0].pixels
     folders.write_package_folder(tmp_path / "root", save=save)
     folders.write_hub_folder(tmp_path / "hub", save=save)
     folders.write_hub_folder(tmp_path / "mega", "", save=save)
     for path in (tmp_path / "root", tmp_path / "root" / "dalle_bart_mini", tmp_path / "hub", tmp_path / "mega"):
-        found = make(DalleImage(path), replace(REQUEST, seeds=(1,)))[0].pixels
+        found = make(DalleImage(path), changed(REQUEST, seeds=(1,)))[0].pixels
         np.testing.assert_array_equal(found, expected)
 
 
 def test_the_networks_arithmetic_follows_the_text_more_with_more_guidance(engine: DalleImage) -> None:
     """At 0 the prompt says nothing, at 1 the empty text says nothing."""
-    other = replace(REQUEST, prompt="fire")
+    other = changed(REQUEST, prompt="fire")
 
     def pixels(request: ImageRequest, guidance: float) -> np.ndarray:
-        return np.stack([picture.pixels for picture in make(engine, replace(request, guidance=guidance))])
+        return np.stack([picture.pixels for picture in make(engine, changed(request, guidance=guidance))])
 
     np.testing.assert_array_equal(pixels(REQUEST, 0.0), pixels(other, 0.0))
     assert not np.array_equal(pixels(REQUEST, 1.0), pixels(other, 1.0))
@@ -85,8 +85,8 @@ def test_the_networks_arithmetic_follows_the_text_more_with_more_guidance(engine
 
 
 def test_top_1_and_temperature_0_draw_the_likeliest(engine: DalleImage) -> None:
-    greedy = make(engine, replace(REQUEST, temperature=0.0))
-    first = make(engine, replace(REQUEST, top_k=1))
+    greedy = make(engine, changed(REQUEST, temperature=0.0))
+    first = make(engine, changed(REQUEST, top_k=1))
     for picture in [*greedy, *first]:
         np.testing.assert_array_equal(picture.pixels, greedy[0].pixels)
 
@@ -94,7 +94,7 @@ def test_top_1_and_temperature_0_draw_the_likeliest(engine: DalleImage) -> None:
 def test_previews_are_the_rows_so_far(engine: DalleImage) -> None:
     told: list[Event] = []
     with listening(told.append):
-        picture = make(engine, replace(REQUEST, seeds=(5,)))[0]
+        picture = make(engine, changed(REQUEST, seeds=(5,)))[0]
     steps = [event for event in told if event.stage == "denoising"]
     assert [event.done for event in steps] == list(range(1, folders.SQUARES + 1))
     shown = [event.preview for event in steps if event.preview is not None]
@@ -128,8 +128,8 @@ def test_a_small_machine_computes_in_bfloat16_and_is_told(folder: Path, monkeypa
 
 def test_what_of_a_prompt_is_not_read_is_told(engine: DalleImage) -> None:
     assert notes(engine, REQUEST) == []
-    assert "“·é”" in notes(engine, replace(REQUEST, prompt="bat · é"))[0]
-    assert "longer than the 64 tokens" in notes(engine, replace(REQUEST, prompt="bat " * 70))[0]
+    assert "“·é”" in notes(engine, changed(REQUEST, prompt="bat · é"))[0]
+    assert "longer than the 64 tokens" in notes(engine, changed(REQUEST, prompt="bat " * 70))[0]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_of_a_prompt_is_not_read_is_told(engine: DalleImage) -> None:
 )
 def test_what_it_lacks_is_refused(engine: DalleImage, change: dict[str, object], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        settle(replace(REQUEST, **change), engine)  # type: ignore[arg-type]
+        settle(changed(REQUEST, **change), engine)
 
 
 def copy(folder: Path, tmp_path: Path) -> Path:

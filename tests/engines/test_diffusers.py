@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from genarium.engines.image.diffusers import DiffusersImage, memory
-from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.image.protocol import settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
-from tests.image_models import stable_diffusion
+from tests.image_models import image_request, stable_diffusion
 
 PROMPT = "flying batman with colorful sky"
 
@@ -35,7 +35,7 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 
 def paint(engine: DiffusersImage, *, seeds: tuple[int, ...] = (1,), steps: int = 3, **asked: Any) -> list[np.ndarray]:
-    request = settle(ImageRequest(PROMPT, seeds, steps=steps, **asked), engine)
+    request = settle(image_request(PROMPT, seeds, steps=steps, **asked), engine)
     return [picture.pixels for picture in engine.generate(request)]
 
 
@@ -123,7 +123,7 @@ def test_half_precision_files_run_on_a_cpu(tmp_path: Path) -> None:
 def test_layers_from_disk_change_no_byte(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [expected] = paint(DiffusersImage(folder, device="cpu"))
     engine = DiffusersImage(folder, device="cpu")
-    request = settle(ImageRequest(PROMPT, (1,), steps=3), engine)
+    request = settle(image_request(PROMPT, steps=3), engine)
     short = engine.memory(request) - 1
     monkeypatch.setattr(memory, "available_memory", lambda: short)
     found: list[Any] = []
@@ -169,7 +169,7 @@ def test_a_denoiser_for_inpainting_asks_for_a_mask(tmp_path: Path) -> None:
 
 def test_what_is_cut_of_a_long_prompt_is_said(folder: Path) -> None:
     engine = DiffusersImage(folder)
-    request = settle(ImageRequest("flying bird " * 37 + "blue night", (1,), steps=1), engine)
+    request = settle(image_request("flying bird " * 37 + "blue night", steps=1), engine)
     [said] = notes_of(lambda: list(engine.generate(request)))
     assert "longer than the 77 tokens" in said
     assert said.endswith("left out: “night”")
@@ -222,7 +222,7 @@ def test_what_can_t_be_made_is_refused_before_anything_is_loaded(
 MEMORY_RUNS_OUT = """
 import resource, sys, threading
 from pathlib import Path
-from genarium.engines.diffusers.engine import DiffusersImage
+from genarium.engines.image.diffusers.engine import DiffusersImage
 from genarium.errors import BadInput
 from tests.engines.test_diffusers import paint
 

@@ -16,7 +16,7 @@ from genarium.artefacts import Heat
 from genarium.cli.tasks import write
 from genarium.engines.image.diffusers import DiffusersImage
 from genarium.engines.image.latent import LatentImage
-from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.image.protocol import settle
 from genarium.engines.vision.word_maps import join
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
@@ -24,7 +24,7 @@ from genarium.models import dit
 from genarium.progress import listening
 from genarium.run import call, reproduce
 from tests.dalle_folders import write_hub_folder
-from tests.image_models import stable_diffusion
+from tests.image_models import image_request, stable_diffusion
 from tests.latent_models import latent_folder, thumbnails_folder
 
 PROMPT = "flying batman with colorful sky"
@@ -41,7 +41,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(engine: LatentImage | DiffusersImage, **asked: object) -> list:  # type: ignore[type-arg]
-    request = settle(ImageRequest(**({"prompt": PROMPT, "seeds": (1,), "steps": 3} | asked)), engine)  # type: ignore[arg-type]
+    request = settle(image_request(**({"prompt": PROMPT, "steps": 3} | asked)), engine)
     return list(engine.generate(request))
 
 

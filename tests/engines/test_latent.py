@@ -16,10 +16,11 @@ from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.engines.image.latent import LatentImage
-from genarium.engines.image.protocol import ImageRequest, settle
+from genarium.engines.image.protocol import settle
 from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
+from tests.image_models import image_request
 from tests.latent_models import latent_folder, planned_folder, thumbnails_folder
 
 
@@ -30,7 +31,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def made(engine: LatentImage, **asked: object) -> list[np.ndarray]:
-    request = settle(ImageRequest(**({"prompt": "a bat", "seeds": (1,), "steps": 4} | asked)), engine)  # type: ignore[arg-type]
+    request = settle(image_request(**({"prompt": "a bat", "steps": 4} | asked)), engine)
     return [picture.pixels for picture in engine.generate(request)]
 
 
@@ -141,12 +142,14 @@ def test_what_a_mask_keeps_is_kept_to_the_byte(folder: Path) -> None:
 
 def test_what_is_not_read_of_a_prompt_is_said(tmp_path: Path) -> None:
     engine = LatentImage(latent_folder(tmp_path, context=8))
-    events: list[str] = []
-    with listening(lambda event: events.append(event.preview) if isinstance(event.preview, str) else None):
-        made(engine, prompt="a red balloon over the sea beside two dolphins")
-    assert any(
-        "read up to 8 tokens; this was cut: " in said and said.endswith("beside two dolphins") for said in events
-    )
+    long = "a red balloon over the sea beside two dolphins"
+    for called, asked in (("prompt", {"prompt": long}), ("negative prompt", {"negative_prompt": long})):
+        events: list[str] = []
+        with listening(lambda event: events.append(event.preview) if isinstance(event.preview, str) else None):  # noqa: B023
+            made(engine, **asked)
+        [said] = [event for event in events if "left out" in event]
+        assert said.startswith(f"the {called} is longer than the 8 tokens that "), said
+        assert said.endswith("beside two dolphins”"), said
 
 
 @pytest.mark.parametrize(("world", "told"), [("scenes", True), (None, False)])

@@ -19,6 +19,7 @@ from genarium.engines.image.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
+from tests.image_models import changed, image_request
 from tests.pipelines import noise, table
 from tests.pipelines.folders import FOLDERS, SIDES
 
@@ -44,7 +45,7 @@ def open_(folder: Path, name: str = "it") -> DiffusersImage:
 
 def draw(engine: DiffusersImage, prompt: str = table.PROMPT, **asked: Any) -> np.ndarray:
     asked = {"steps": 1} | asked
-    request = settle(ImageRequest(prompt, (1,), **asked), engine)
+    request = settle(image_request(prompt, **asked), engine)
     return next(iter(engine.generate(request))).pixels
 
 
@@ -124,7 +125,7 @@ def same(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
 def test_what_is_said_to_be_cut_is_not_read_and_the_rest_is(made: Made, name: str) -> None:
     engine, side = open_(made(name)), SIDES.get(name, 64)
     starts: dict[str, Any] = {} if engine.limits.text else {"init": table.start(side)}
-    request = settle(ImageRequest("a", (1,), steps=2, size=(side, side), **starts), engine)
+    request = settle(image_request("a", steps=2, size=(side, side), **starts), engine)
     prompt = " ".join(chr(97 + (number * number + number // 7) % 26) for number in range(700))
     read, cut = read_of(engine, prompt, request)
     kept = prompt.removesuffix(cut)
@@ -184,7 +185,7 @@ def test_what_a_model_does_not_read_is_refused_before_it_is_loaded(
 
 def test_an_image_to_start_from_gives_a_size_that_can_be_drawn(made: Made) -> None:
     engine = open_(made("FLUX.1 dev"))
-    settled = settle(ImageRequest("a", (1,), init=table.start(72).resize((72, 56))), engine)
+    settled = settle(image_request("a", init=table.start(72).resize((72, 56))), engine)
     assert settled.size is not None
     assert [side % 16 for side in settled.size] == [0, 0]
     assert settled.init is not None
@@ -308,6 +309,6 @@ def test_a_part_of_another_library_is_refused(copied: Path) -> None:
 
 def test_what_fails_in_the_library_is_one_sentence(made: Made) -> None:
     engine = open_(made("Stable Diffusion 1"))
-    request = settle(ImageRequest("a", (1,), steps=2, sampler="ddim"), engine)
+    request = settle(image_request("a", steps=2, sampler="ddim"), engine)
     with pytest.raises(BadCheckpoint, match=r"its StableDiffusionPipeline failed: .*cannot be larger"):
-        list(engine.generate(replace(request, steps=100_000)))
+        list(engine.generate(changed(request, steps=100_000)))

