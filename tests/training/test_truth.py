@@ -22,6 +22,7 @@ from genarium.training import state
 from genarium.training.commands.finetune import finetune
 from genarium.training.commands.gpt import train_gpt
 from genarium.training.loop import fit
+from genarium.training.objective import Objective
 from genarium.training.objectives.classify import Rank
 from genarium.training.objectives.next_token import likelihood
 from genarium.training.objectives.span import Answer, Windows
@@ -135,9 +136,10 @@ def test_a_file_that_changes_while_it_is_learned_is_not_vouched_for(
         written(data, reviews(12))
         return fit(*arguments)
 
-    monkeypatch.setattr("genarium.training.loop.fit", changing)
+    monkeypatch.setattr("genarium.training.finetuning.fit", changing)
     finetune(**options(base, data, tmp_path / "out", holdout=extra))
     recipe = json.loads((tmp_path / "out" / "training.json").read_text())["data"]
+    assert sha256(data) != digests[data]
     assert (recipe["sha256"], recipe["holdout"]) == (digests[data], digests[extra])
 
 
@@ -314,11 +316,9 @@ def test_other_texts_with_the_same_tokens_are_another_run(tmp_path: Path) -> Non
 def test_a_loss_without_a_gradient_ends_before_it_is_kept(tmp_path: Path) -> None:
     """The checkpoint that is called the last good one is good: no weight in it is not a number."""
 
-    class Steep:
-        identity: dict[str, Any] = {"data": {}}  # noqa: RUF012
-
+    class Steep(Objective):
         def __init__(self) -> None:
-            self.model = nn.Linear(1, 1)
+            self.model, self.identity = nn.Linear(1, 1), {"data": {}}
 
         def batch(self, index: int) -> tuple[torch.Tensor, ...]:
             return (torch.tensor([float(index)]),)
