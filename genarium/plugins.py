@@ -21,9 +21,11 @@ from genarium.errors import first_line
 
 T = TypeVar("T")
 log = logging.getLogger("genarium.plugins")
+"""Shown on standard error in Python; the command line and the server tell it their own way."""
 COMMANDS = frozenset("completion doctor finetune history index models rate reproduce serve show train".split())
 """Commands that are no tasks: no task may be called so."""
-_left_out: dict[str, str] = {}
+_left_out: dict[str, Plugin] = {}
+_loaded: set[Plugin] = set()
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def load(plugin: Plugin, kind: type[T]) -> T | None:
     if not isinstance(named, kind):
         leave_out(plugin, f"{plugin.value} is no {kind.__name__}; its maker can put that right")
         return None
+    _loaded.add(plugin)
     return named
 
 
@@ -128,13 +131,18 @@ def leave_out(plugin: Plugin, why: str) -> None:
     """Say, once, that it is not there and why."""
     sentence = f"left out the {plugin.kind} {plugin.name!r} of the package {plugin.package}: {why}"
     if sentence not in _left_out:
-        _left_out[sentence] = plugin.name
+        _left_out[sentence] = plugin
         log.warning(sentence)
 
 
 def left_out(name: str | None = None) -> list[str]:
     """A sentence for each plug-in that was left out so far, or for those of one name."""
-    return [sentence for sentence, left in _left_out.items() if name in (None, left)]
+    return [sentence for sentence, left in _left_out.items() if name in (None, left.name)]
+
+
+def used() -> dict[Plugin, bool]:
+    """What other packages bring and was not left out, and of each whether it was loaded so far."""
+    return {plugin: plugin in _loaded for plugin in _brought() if plugin not in _left_out.values()}
 
 
 @cache

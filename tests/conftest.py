@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.other_packages import install
+
 # A busy machine is slow, not wrong.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -31,6 +33,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("GENARIUM_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def other_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH where pip installed two packages: one brings a task, one is broken."""
+    return install(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,54 @@ def test_a_room_imports_only_what_is_below_it(file: Path) -> None:
     assert room in MAY_IMPORT, f"{room} is a new room; say in this test what it may import"
     beyond = imported_rooms(file) - MAY_IMPORT[room] - {room} - GROUND
     assert not beyond, f"{room} imports {', '.join(sorted(beyond))}"
+
+
+def imports(node: ast.AST, *, deferred: bool) -> Iterator[tuple[str, str]]:
+    """Module and name of each import that runs; of those inside functions too where `deferred`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ImportFrom) and child.module:
+            yield from ((child.module, name.name) for name in child.names)
+        elif isinstance(child, ast.Import):
+            yield from ((name.name, "") for name in child.names)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        elif deferred or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from imports(child, deferred=deferred)
+
+
+def circles(*, deferred: bool) -> list[set[str]]:
+    """Sets of modules that import each other."""
+    named = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in PACKAGE.rglob("*.py")
+    }
+    needs = {}
+    for module, file in named.items():
+        found = {
+            f"{origin}.{name}" if f"{origin}.{name}" in named else origin
+            for origin, name in imports(ast.parse(file.read_text("utf-8")), deferred=deferred)
+        }
+        needs[module] = (found & named.keys()) - {module}
+    beyond = {module: set(found) for module, found in needs.items()}
+    for through in named:  # Warshall's closure
+        for module in named:
+            if through in beyond[module]:
+                beyond[module] |= beyond[through]
+    alike = {
+        frozenset(o for o in beyond[module] if module in beyond[o]) for module in named if module in beyond[module]
+    }
+    return [set(one) for one in alike]
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(deferred=False) == []
+
+
+def test_imports_inside_functions_make_no_new_circles() -> None:
+    # The package's front looks into its rooms; a checkpoint's adapter is found as any checkpoint; the shell's
+    # completion is written from the whole command.
+    known = {"genarium", "genarium.checkpoints.store.find", "genarium.cli.main"}
+    assert [circle for circle in circles(deferred=True) if not circle & known] == []
 
 
 @pytest.mark.parametrize("statement", ["import genarium", "import genarium; dir(genarium)", "import genarium.cli.main"])

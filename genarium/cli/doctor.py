@@ -20,7 +20,7 @@ NAMED = 5
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def doctor(as_json: bool) -> int:
     """Check the installation. Exit code 1 where something is wrong."""
-    checks = [*_installed(), _device(), *_storage(), *_starters()]
+    checks = [*_installed(), _device(), *_storage(), *_starters(), *_plugins()]
     if as_json:
         click.echo(json.dumps(checks, indent=2))
     else:
@@ -86,3 +86,25 @@ def _starters() -> list[dict[str, Any]]:
         found = f"damaged or missing: {', '.join(damaged)}; {again}" if damaged else "verified (sha256)"
         checks.append(_check(f"starter/{starter.name}", not damaged, found))
     return checks
+
+
+def _plugins() -> list[dict[str, Any]]:
+    """What other packages bring, and what of it was left out; all of it is imported for that."""
+    from genarium import plugins
+    from genarium.checkpoints import layouts
+    from genarium.cli.main import genarium
+    from genarium.cli.train import train
+    from genarium.engines import registry
+
+    ctx = click.Context(genarium)
+    for group in (genarium, train):
+        for name in group.list_commands(ctx):
+            group.get_command(ctx, name)
+    for capability in registry.capabilities():
+        registry.engines(capability)
+        layouts.found(capability)
+    for plugin, is_loaded in plugins.used().items():
+        if not is_loaded:
+            plugins.leave_out(plugin, f"nothing here asks for {plugin.group} of such a name; its maker can rename it")
+    found = [_check(f"{one.kind} {one.name}", True, f"of the package {one.package}") for one in plugins.used()]
+    return [*found, *(_check("plug-in", False, told) for told in plugins.left_out())]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
-from typing import NoReturn
+from functools import cache
+from typing import Any, NoReturn
 
 import click
 
+from genarium import plugins
 from genarium.cli.groups import Group, unknown, with_verbosity
 from genarium.cli.terminal import sentence
+from genarium.cli.verbosity import aside
 from genarium.errors import BadInput, GenariumError
 from genarium.files import reason
 
@@ -22,7 +26,7 @@ class Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from genarium.tasks import tasks
 
-        return [*tasks(), *self.commands]
+        return [*tasks(), *self.commands, *_brought()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from genarium.cli.chat import chat_command
@@ -33,7 +37,33 @@ class Commands(Group):
             return with_verbosity(chat_command(tasks()[name]))
         if name in tasks():
             return with_verbosity(task_command(tasks()[name]))
+        if name in _brought():
+            return with_verbosity(_brought()[name])
         return super().get_command(ctx, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        finally:
+            _tell_left_out()
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help(ctx, formatter)
+        _tell_left_out()
+
+
+@cache
+def _brought() -> dict[str, click.Command]:
+    """Commands of other packages, by the entry point group `genarium.commands`."""
+    found = plugins.brought("genarium.commands", taken={*plugins.tasks(), *plugins.COMMANDS})
+    loaded = {name: plugins.load(plugin, click.Command) for name, plugin in found.items()}
+    return {name: command for name, command in loaded.items() if command is not None}
+
+
+def _tell_left_out() -> None:
+    """At the end, when it is known how much is to be said, and which plug-ins were asked for."""
+    for told in plugins.left_out():
+        aside(sentence(f"note: {told}"))
 
 
 @click.group(
@@ -79,6 +109,7 @@ def _add_commands() -> None:
 
 
 _add_commands()
+plugins.log.addHandler(logging.NullHandler())  # told at the end of a command
 
 
 def main() -> None:

@@ -65,14 +65,6 @@ def cover(picture: Image, size: tuple[int, int]) -> Image:
     return picture if picture.size == size else ImageOps.fit(picture, size, Resampling.LANCZOS)
 
 
-def contain(picture: Image, size: tuple[int, int], *, colour: str = "white") -> Image:
-    """Scaled so that all of it is seen within `size` (width, height), the rest in one colour."""
-    from PIL import ImageOps
-    from PIL.Image import Resampling
-
-    return picture if picture.size == size else ImageOps.pad(picture, size, Resampling.LANCZOS, color=colour)
-
-
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [-1, 1], channels last in memory, as convolutions like it."""
     import torch

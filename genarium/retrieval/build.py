@@ -16,6 +16,7 @@ import numpy as np
 from genarium import files, progress
 from genarium.errors import BadInput
 from genarium.retrieval import documents, store
+from genarium.retrieval.document import Unreadable
 from genarium.retrieval.passages import Passage, passages
 from genarium.retrieval.store import Index, Kept
 
@@ -215,7 +216,7 @@ def _read(file: Path, path: str, status: os.stat_result) -> _Read:
         digest = hashlib.sha256(content).hexdigest()
         document = documents.parse(path, content)
         found, notes = list(passages(document)), "\n".join(document.notes)
-    except documents.Unreadable as error:
+    except Unreadable as error:
         problem = str(error)
     return _Read(Kept(path, status.st_size, status.st_mtime_ns, digest, problem, notes), found)
 

@@ -8,69 +8,24 @@ kept apart: each is quoted whole, and read with the headings of its columns.
 from __future__ import annotations
 
 import ast
-import bisect
 import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from genarium import files
 from genarium.data import encodings
 from genarium.errors import BadInput
+from genarium.retrieval.document import MAX_TEXT, Document, Section, Unreadable, line_starts
 
 MAX_FILE = 256 * 2**20
 """Bytes. A longer file is skipped, as is one that unpacks to more text than MAX_TEXT characters."""
-MAX_TEXT = 50_000_000
 SOURCE = frozenset(
     ".c .cc .cpp .cs .css .cu .dart .go .h .hpp .java .jl .js .json .jsx .kt .lua .m .php .pl .pyx .r .rb .rs .scala "
     ".sh .sql .swift .toml .ts .tsx .yaml .yml .zig".split()
 )
-HEADING_LEVELS = 6
-
-
-class Unreadable(BadInput):
-    """A file that can't be indexed; the message says why, and is listed beside its name."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """Where it begins, in characters, and its heading with those above it: `Install › From source`."""
-
-    start: int
-    heading: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """`text[start:end]` is a row of a table; `reading` is what it says with the headings of its columns."""
-
-    start: int
-    end: int
-    reading: str
-
-
-@dataclass(frozen=True)
-class Document:
-    """`sections`, `pages` and `rows` are in order; `pages` holds where each page begins, and is empty where there are
-    none. `notes` say what of the file is not in the text.
-    """
-
-    text: str
-    sections: list[Section] = field(default_factory=list)
-    pages: list[int] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def page(self, place: int) -> int | None:
-        """The page, from 1, that the character at `place` stands on."""
-        return bisect.bisect_right(self.pages, place) if self.pages else None
-
-    def heading(self, place: int) -> str:
-        """The heading that the character at `place` stands under."""
-        number = bisect.bisect_right(self.sections, place, key=lambda section: section.start)
-        return self.sections[number - 1].heading if number else ""
 
 
 def load(path: Path) -> bytes:
@@ -182,14 +137,3 @@ BLOCK = re.compile(r"(?:\A|\n[ \t]*\n)([\w#/@\"'<\[{*-][^\n]*)")
 def source(text: str) -> Document:
     """Source code in any language: a section a block that begins at the margin behind an empty line."""
     return Document(text, [Section(m.start(1), m[1].strip()[:80]) for m in BLOCK.finditer(text)])
-
-
-def joined(headings: list[str]) -> str:
-    """A heading with those above it."""
-    return " › ".join(heading for heading in headings if heading)
-
-
-def line_starts(text: str) -> list[int]:
-    """Where each line begins."""
-    # Lines as Markdown and Python count them: str.splitlines knows more line ends.
-    return [0, *(match.end() for match in re.finditer("\n", text))]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from genarium.retrieval.documents import Document, Row
+from genarium.retrieval.document import Document, Row
 from genarium.retrieval.normalize import normalized
 
 SIZE, OVERLAP, LEAST = 800, 120, 200

@@ -24,7 +24,7 @@ import numpy as np
 
 from genarium import files
 from genarium.errors import BadInput, StorageError
-from genarium.retrieval.documents import Row
+from genarium.retrieval.document import Row
 from genarium.retrieval.passages import Passage, searched
 
 FORMAT = 2

@@ -32,14 +32,6 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(kept).convert("RGB"))
 
 
-def mild(pictures: np.ndarray, seed: int) -> np.ndarray:
-    """Through JPEG of quality 50, a blur of 0.7 pixels and noise of 0.03 (of the range 0 to 1); uint8 in and out."""
-    worn = np.stack([jpeg(picture, 50) for picture in pictures])
-    x = blur(torch.from_numpy(worn).permute(0, 3, 1, 2).float() / 255, 0.7)
-    x = x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
-    return (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-
-
 def bend(pictures: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
     """Smooth random displacement of up to about `pixels`."""
     batch, _, height, width = pictures.shape

@@ -146,10 +146,6 @@ class Job:
         """Whether its last event is there to be read."""
         return self._over.is_set()
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._stop.is_set()
-
     def _take_in(self) -> None:
         with self._lock:
             new = list(self._incoming)

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from genarium import plugins
 from genarium.server import errors
 from genarium.server.metrics import Metrics
 
@@ -40,10 +41,12 @@ class JsonLines(logging.Formatter):
 def to_standard_error() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("genarium.server", "uvicorn", "uvicorn.error"):
+    for name in ("genarium.server", "genarium.plugins", "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO if name == "genarium.server" else logging.WARNING)
+        logger.setLevel(logging.INFO if name.startswith("genarium.") else logging.WARNING)
+    for told in plugins.left_out():  # what was found before there was a log
+        logging.getLogger("genarium.plugins").warning(told)
 
 
 class Watch:

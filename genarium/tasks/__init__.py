@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from genarium import plugins
-from genarium.errors import BadInput
+from genarium.errors import BadInput, first_line
 from genarium.tasks.task import Task
 
 __all__ = ["Task", "find", "tasks"]
@@ -17,8 +17,24 @@ __all__ = ["Task", "find", "tasks"]
 @cache
 def tasks() -> dict[str, Task]:
     """Every task by name: each module here but `task` defines the task it is named after, then other packages'."""
-    found = {name: plugins.load(plugin, Task) for name, plugin in plugins.tasks().items()}
-    return {name: task for name, task in found.items() if task is not None}
+    found = {}
+    for name, plugin in plugins.tasks().items():
+        task = plugins.load(plugin, Task)
+        if task is not None and (not plugin.package or _is_sound(plugin, name, task)):
+            found[name] = task
+    return found
+
+
+def _is_sound(plugin: plugins.Plugin, name: str, task: Task) -> bool:
+    """Whether another package's task can be read as ours are: everything is built from its signature."""
+    try:
+        if task.name != name:
+            raise BadInput(f"its function is called {task.name!r}")
+        task.schema()
+    except Exception as error:
+        plugins.leave_out(plugin, f"{type(error).__name__}: {first_line(error)}; update that package, or uninstall it")
+        return False
+    return True
 
 
 def find(name: str) -> Task:

@@ -21,7 +21,7 @@ from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
 from genarium.retrieval import documents
-from genarium.retrieval.documents import Unreadable
+from genarium.retrieval.document import Unreadable
 from tests.image_models import stable_diffusion
 from tests.retrieval import test_formats
 from tests.small_encoder import make_base

@@ -12,7 +12,7 @@ from PIL import Image
 
 from genarium.data.photos import find
 from genarium.data.picture_folder import list_pictures
-from genarium.data.pictures import MAX_PIXELS, contain, cover, read_mask, read_picture
+from genarium.data.pictures import MAX_PIXELS, cover, read_mask, read_picture
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
 
@@ -145,12 +145,9 @@ def test_text_is_no_picture(tmp_path: Path) -> None:
         read_picture(tmp_path / "words.png")
 
 
-def test_covering_crops_and_containing_pads() -> None:
+def test_covering_crops() -> None:
     wide = Image.new("RGB", (40, 10), RED)
     assert cover(wide, (16, 16)).getextrema() == ((255, 255), (0, 0), (0, 0))
-    padded = contain(wide, (16, 16))
-    assert padded.getpixel((8, 8)) == RED
-    assert padded.getpixel((8, 0)) == (255, 255, 255)
 
 
 def test_files_of_a_folder_that_are_no_images_are_counted_and_named(tmp_path: Path) -> None:

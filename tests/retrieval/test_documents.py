@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from genarium.retrieval import documents
-from genarium.retrieval.documents import Unreadable
+from genarium.retrieval.document import Unreadable
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
@@ -164,12 +164,12 @@ def test_what_cannot_be_read_says_why(name: str, content: bytes, why: str) -> No
 BOMBS = """
 import io, resource, sys, zipfile
 resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20))
-from genarium.retrieval import documents
+from genarium.retrieval import document, documents
 for name in sys.argv[1:]:
     try:
         documents.parse(name, open(name, "rb").read())
         print("read")
-    except documents.Unreadable as error:
+    except document.Unreadable as error:
         print(error)
 """
 

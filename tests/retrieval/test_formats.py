@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from genarium.retrieval import documents
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.grid import Cell, Grid
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from genarium.retrieval import documents
 from genarium.retrieval.build import build
-from genarium.retrieval.documents import Document, Row
+from genarium.retrieval.document import Document, Row
 from genarium.retrieval.generate import Sentence, Span, extract, read, row_support
 from genarium.retrieval.normalize import normalized
 from genarium.retrieval.passages import passages

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from genarium.scenes import (
 )
 from genarium.scenes.checker import Checker, Seen, Sight, judge
 from genarium.scenes.closeups import closeups
-from genarium.scenes.degrade import mild
+from genarium.scenes.degrade import blur, jpeg
 from genarium.scenes.kinds import GROUPS, KINDS, of_group
 from genarium.scenes.world import held_out
 
@@ -190,6 +191,14 @@ def test_two_of_a_kind_are_told_apart_by_their_colours():
     red, blue = Seen("cat", "red", "medium", 0.2, 0.5, 0.9), Seen("cat", "blue", "medium", 0.8, 0.5, 0.9)
     assert judge(ask, Sight("sea", (blue, red))).right
     assert not judge(ask, Sight("sea", (blue, blue))).right
+
+
+def mild(pictures: np.ndarray, seed: int) -> np.ndarray:
+    """Through JPEG of quality 50, a blur of 0.7 pixels and noise of 0.03 (of the range 0 to 1); uint8 in and out."""
+    worn = np.stack([jpeg(picture, 50) for picture in pictures])
+    x = blur(torch.from_numpy(worn).permute(0, 3, 1, 2).float() / 255, 0.7)
+    x = x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    return (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
 
 
 def test_the_checker_sees_what_mildly_damaged_held_out_scenes_show():

@@ -20,7 +20,8 @@ from genarium.errors import BadCheckpoint
 
 INDEX = "model_index.json"
 PIPELINE = "GenariumTextToImage"
-"""The class that an index names where Genarium trained the parts."""
+VQ_DIFFUSION = "VQDiffusionPipeline"
+"""The classes that an index names: where Genarium trained the parts, and of a VQ-Diffusion."""
 VARIANTS = (None, "bf16", "fp16")
 """The precisions that are read, the first that is there."""
 MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")

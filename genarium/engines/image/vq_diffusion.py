@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genarium.checkpoints.layouts.pipeline import VQ_DIFFUSION
 from genarium.checkpoints.store.state_dict import read_state
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.image.diffusers.configs import denoiser_of, pixels_a_latent, usual_size
@@ -24,7 +25,6 @@ from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.loading import compute_in, require_finite
 from genarium.engines.image.diffusers.memory import Plan
 from genarium.engines.image.protocol import ImageRequest, Limits
-from genarium.engines.image.vq_diffusion_engine import KIND
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
 
@@ -52,7 +52,7 @@ class VQDiffusionImage(FolderImage):
     @cached_property
     def limits(self) -> Limits:
         return Limits(
-            size=usual_size(self.folder, Family(KIND)),
+            size=usual_size(self.folder, Family(VQ_DIFFUSION)),
             multiple=pixels_a_latent(self.folder),
             fixed=True,
             options={

@@ -10,16 +10,14 @@ if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
     from genarium.engines.image.vq_diffusion import VQDiffusionImage
 
-KIND = "VQDiffusionPipeline"
-
 
 def opens(found: Found) -> bool:
     if found.path is None:
         return False
-    from genarium.checkpoints.layouts.pipeline import INDEX, is_pipeline
+    from genarium.checkpoints.layouts.pipeline import INDEX, VQ_DIFFUSION, is_pipeline
     from genarium.checkpoints.store.folder import read_json
 
-    return is_pipeline(found.path) and read_json(found.path / INDEX).get("_class_name") == KIND
+    return is_pipeline(found.path) and read_json(found.path / INDEX).get("_class_name") == VQ_DIFFUSION
 
 
 def open(found: Found, *, dtype: str = "auto") -> VQDiffusionImage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 
 READERS = {
     "docx": "word:docx", "docm": "word:docx", "dotx": "word:docx", "dotm": "word:docx", "pdf": "pdf:pdf",

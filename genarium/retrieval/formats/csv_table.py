@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genarium.data import delimited
-from genarium.retrieval.documents import Document
+from genarium.retrieval.document import Document
 from genarium.retrieval.formats.grid import Cell, Grid, is_value
 from genarium.retrieval.formats.writer import Writer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import unquote
 
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats import html
 from genarium.retrieval.formats.package import Package
 from genarium.retrieval.formats.writer import Writer

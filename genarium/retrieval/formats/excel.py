@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.grid import Cell, Grid
 from genarium.retrieval.formats.package import INSTALL, MAX_XML, Package
 from genarium.retrieval.formats.writer import Writer

@@ -11,7 +11,7 @@ from typing import Any
 
 from genarium.data import encodings
 from genarium.errors import BadInput
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import mathml
 from genarium.retrieval.formats.grid import Cell, Grid
 from genarium.retrieval.formats.writer import Writer, flat, spaced

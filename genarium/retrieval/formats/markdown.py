@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Any
 
-from genarium.retrieval.documents import HEADING_LEVELS, Document, Row, Section, joined, line_starts
+from genarium.retrieval.document import HEADING_LEVELS, Document, Row, Section, joined, line_starts
 from genarium.retrieval.formats.grid import Cell, Grid
 
 FRONT = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?\n)?\1[ \t]*(?:\n|\Z)", re.DOTALL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import mathml
 from genarium.retrieval.formats.grid import Cell, Grid
 from genarium.retrieval.formats.package import Package

@@ -9,13 +9,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from genarium.errors import first_line
-from genarium.retrieval.documents import Unreadable
+from genarium.retrieval.document import Unreadable
 
 MAX_XML = 64 * 2**20
 """The most that the parts which are read may unpack to together, in bytes: some 5,000 pages."""
 INSTALL = "pip install 'genarium[documents]'"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-RELATIONS = "relationships"
 
 
 class Package:

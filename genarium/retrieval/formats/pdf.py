@@ -7,7 +7,7 @@ import logging
 import re
 from typing import Any
 
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.writer import Writer
 
 INSTALL = "pip install 'genarium[documents]'"

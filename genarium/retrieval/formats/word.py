@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from genarium.errors import first_line
-from genarium.retrieval.documents import Document, Unreadable
+from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import omml
 from genarium.retrieval.formats.grid import Cell, Grid
 from genarium.retrieval.formats.package import Package, parser

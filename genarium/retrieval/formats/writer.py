@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from genarium.retrieval.documents import HEADING_LEVELS, MAX_TEXT, Document, Row, Section, Unreadable, joined
+from genarium.retrieval.document import HEADING_LEVELS, MAX_TEXT, Document, Row, Section, Unreadable, joined
 from genarium.retrieval.formats.grid import Grid
 
 
@@ -70,9 +70,6 @@ class Writer:
     def note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
-
-    def ends_line(self) -> bool:
-        return not self.pieces or self.pieces[-1].endswith("\n")
 
     def ends_word(self) -> bool:
         return bool(self.pieces) and not self.pieces[-1][-1:].isspace()

@@ -1,0 +1,120 @@
+"""Another package brings a task by an entry point; one that is broken is a sentence, and everything else works."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genarium import plugins
+from genarium.cli.main import genarium
+from genarium.engines import registry
+from genarium.engines.engine import Engine
+from genarium.errors import BadCheckpoint
+from tests.other_packages import LEFT_OUT, environment
+
+
+def asked(installed: Path, home: Path, *command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *command], env=environment(installed, home), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def told(stderr: str) -> dict[str, str]:
+    """The plug-ins that were left out by name, with what was said."""
+    lines = [line.partition("note: left out the ")[2] for line in stderr.splitlines() if "left out the" in line]
+    return {line.split("'")[1]: line.partition(" of the package genarium-sulk 1.0: ")[2] for line in lines}
+
+
+def test_a_task_of_another_package_is_a_command(other_packages: Path, tmp_path: Path) -> None:
+    cli = ["-m", "genarium"]
+    help_page = asked(other_packages, tmp_path, *cli, "--help")
+    assert re.search(r"^  shout +Say it louder\.$", help_page.stdout, re.MULTILINE)
+    assert "sulk" not in help_page.stdout
+    assert "greet" not in help_page.stdout
+    said = told(help_page.stderr)
+    assert said.keys() == LEFT_OUT.keys()
+    assert all(said[name].startswith(why) for name, why in LEFT_OUT.items())
+    made = asked(other_packages, tmp_path, *cli, "shout", "hello", "--times", "2", "--json")
+    shown = json.loads(made.stdout)
+    assert shown["texts"] == ["HELLOHELLO"]
+    assert "what to shout" in asked(other_packages, tmp_path, *cli, "shout", "--help").stdout
+    assert "HELLOHELLO" in asked(other_packages, tmp_path, *cli, "history").stdout
+    again = asked(other_packages, tmp_path, *cli, "reproduce", shown["artefacts"][0]["id"], "-q")
+    assert "equal, byte for byte" in again.stdout
+    assert again.stderr == ""  # quiet: no word of what was left out
+    sulked = asked(other_packages, tmp_path, *cli, "sulk", code=2)
+    assert "no command 'sulk'" in sulked.stderr
+    assert "sulk" in told(sulked.stderr)
+
+
+def test_it_is_a_function_in_python(other_packages: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, genarium\n"
+        "assert {'shout', 'text'} <= set(dir(genarium))\n"
+        "print(genarium.shout('hello')[0].text)\n"
+        "try: genarium.sulk\n"
+        "except AttributeError as error: print(error)\n"
+    )
+    lines = asked(other_packages, tmp_path, "-c", script).stdout.splitlines()
+    assert lines[0] == "HELLO"
+    assert "left out the task 'sulk'" in lines[1]
+
+
+def test_doctor_names_what_was_left_out_and_what_was_not(other_packages: Path, tmp_path: Path) -> None:
+    checks = json.loads(asked(other_packages, tmp_path, "-m", "genarium", "doctor", "--json", code=1).stdout)
+    assert {"what": "task shout", "ok": True, "found": "of the package genarium-shout 1.0"} in checks
+    left = [check["found"] for check in checks if check["what"] == "plug-in"]
+    assert len(left) == len(LEFT_OUT) + 2
+    assert any("the engine 'image.own'" in one and "is no Engine" in one for one in left)
+    assert any("the layout 'text.own'" in one and "nowhere_at_all" in one for one in left)
+    assert [check for check in checks if not check["ok"] and check["what"] != "plug-in"] == []
+
+
+def test_commands_that_are_no_tasks_are_all_named() -> None:
+    assert set(genarium.commands) == plugins.COMMANDS
+
+
+def test_an_engine_that_fails_when_it_is_asked_is_left_out(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+    def fails(found: object) -> bool:
+        raise KeyError("what")
+
+    broken = plugins.Plugin("genarium.engines", "text.broken", "genarium_broken:ENGINE", "genarium-broken 1.0")
+    odd = Engine("text", fails, lambda found, **how: None, order=0)
+    monkeypatch.setattr(plugins, "_left_out", {})
+    monkeypatch.setattr(
+        registry, "engines", lambda capability, known=registry.engines: [(broken, odd), *known(capability)]
+    )
+    assert type(registry.open_text(str(tiny))).__name__ == "NativeText"
+    [sentence] = plugins.left_out()
+    assert "the engine 'text.broken' of the package genarium-broken 1.0: asked about a model, it failed" in sentence
+
+
+def test_a_capability_that_no_engine_has_is_refused_in_a_sentence(tiny: Path) -> None:
+    with pytest.raises(BadCheckpoint, match="no engine here runs it for juggling"):
+        registry.open("juggling", str(tiny), default="text")
+
+
+@pytest.mark.parametrize("capability", registry.capabilities())
+def test_every_capability_has_a_sentence_for_what_it_cannot_open(capability: str) -> None:
+    assert any(engine.refusal.__name__ == "refusal" for _, engine in registry.engines(capability)) or any(
+        engine.opens.__name__ == "<lambda>" for _, engine in registry.engines(capability)
+    )
+
+
+def test_choosing_an_engine_imports_no_torch(tiny: Path) -> None:
+    script = (
+        "import sys\nfrom genarium.engines import registry\nfrom genarium.checkpoints.store.find import find\n"
+        f"tiny, encoder = find({str(tiny)!r}, default=''), find('starter/encoder', default='')\n"
+        "for capability in registry.capabilities(): registry.engines(capability)\n"
+        "assert registry.can_open(tiny, 'text') and registry.can_open(encoder, 'embed')\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
