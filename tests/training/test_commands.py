@@ -111,6 +111,6 @@ def test_another_package_brings_a_command_and_what_is_wrong_with_one_is_said(tmp
     shown, said = run("--help")
     assert re.search(r"^  shout +A voice.$", shown, re.MULTILINE)
     assert "A GPT from text" in shown
-    assert "left out the command 'gone' of the package shouting 1.0: ModuleNotFoundError" in said
+    assert "gone' of the package shouting 1.0: ModuleNotFoundError" in said
     assert "gpt' of the package shouting 1.0: Genarium has one of that name already" in said
     assert json.loads(run("shout", "--loud", "--seed", "3", "--json")[0]) == {"steps": 7, "seed": 3, "loud": True}
