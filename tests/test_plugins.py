@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from genarium import plugins
+from genarium.checkpoints import layouts
 from genarium.cli.main import genarium
 from genarium.engines import registry
 from genarium.engines.engine import Engine
@@ -118,3 +121,53 @@ def test_choosing_an_engine_imports_no_torch(tiny: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+OWN = """
+from genarium.checkpoints.layouts import Layout
+from genarium.engines.engine import Engine
+
+def opens(found):
+    return found.path is not None and (found.path / "own.txt").is_file()
+
+ENGINE = Engine("text", opens, lambda found, **how: "own")
+LAYOUT = Layout("text", ("own",), lambda path, **how: None)
+TAKEN = Layout("text", ("own2", "gpt2"), lambda path, **how: None)
+ELSEWHERE = Engine("image", lambda found: True, lambda found, **how: None)
+"""
+
+
+def test_engines_and_layouts_of_other_packages_are_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: Path
+) -> None:
+    (tmp_path / "genarium_own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    brought = [
+        plugins.Plugin(f"genarium.{group}", name, f"genarium_own:{value}", "genarium-own 1.0")
+        for group, name, value in (
+            ("engines", "text.elsewhere", "ELSEWHERE"),
+            ("engines", "text.native", "ENGINE"),
+            ("engines", "text.own", "ENGINE"),
+            ("layouts", "text.own", "LAYOUT"),
+            ("layouts", "text.taken", "TAKEN"),
+        )
+    ]
+    monkeypatch.setattr(plugins, "_brought", lambda: brought)
+    monkeypatch.setattr(plugins, "_left_out", {})
+    for known in (registry.engines, layouts.found):
+        monkeypatch.setattr(sys.modules[known.__module__], known.__name__, cache(known.__wrapped__))
+    folder = tmp_path / "folder"
+    shutil.copytree(tiny, folder)
+    assert layouts.of("text", "own") is not None
+    assert layouts.model_types("text")[-1] == "own"
+    assert type(registry.open_text(str(folder))).__name__ == "NativeText"  # ours is asked first
+    (folder / "config.json").write_text('{"model_type": "unheard-of"}')
+    with pytest.raises(BadCheckpoint, match=r"the native one opens gpt2, .*, own$"):
+        registry.open_text(str(folder))
+    (folder / "own.txt").write_text("")
+    assert registry.open_text(str(folder)) == "own"
+    said = {sentence.split("'")[1]: sentence.partition("1.0: ")[2] for sentence in plugins.left_out()}
+    assert said.keys() == {"text.elsewhere", "text.native", "text.taken"}
+    assert said["text.taken"].startswith("'gpt2' has a layout already")
+    assert said["text.native"].startswith("Genarium has one of that name already")
+    assert said["text.elsewhere"].startswith("it says that its capability is 'image'")
