@@ -385,6 +385,6 @@ def text(
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
     dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU
-    model: starter, a folder, a hub id, or openai:NAME
+    model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
     """

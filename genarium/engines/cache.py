@@ -100,4 +100,6 @@ def _make_room(size: int) -> None:
 def _size(found: Found) -> int:
     if found.path is None:
         return 0
+    if found.path.is_file():
+        return found.path.stat().st_size
     return sum(file.stat().st_size for pattern in WEIGHTS for file in found.path.rglob(pattern))

@@ -51,7 +51,7 @@ def text(
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
     ] = "auto",
-    model: Annotated[str, Doc("starter, a folder, a hub id, or openai:NAME")] = "starter",
+    model: Annotated[str, Doc("starter, a folder, a GGUF file, a hub id, or openai:NAME")] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:
     """Go on with a text."""

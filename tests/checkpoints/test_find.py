@@ -176,7 +176,7 @@ def test_what_can_be_no_model_is_refused_without_asking_the_hub(reference: str) 
 
 
 def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
-    file = tmp_path / "model.gguf"
+    file = tmp_path / "model.onnx"
     file.write_bytes(b"")
     with pytest.raises(BadCheckpoint, match="is a file"):
         find.find(str(file), default="text")

@@ -139,6 +139,9 @@ class ChatTemplate:
 
 def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
     """The folder's template. Raises BadCheckpoint where it has none: then it is no chat model."""
+    from genarium.checkpoints.processors import gguf_tokenizer
+    from genarium.checkpoints.store import gguf
+
     path = _folder_of(path)
     config = json_or_nothing(path / "tokenizer_config.json")
     source: Any = config.get("chat_template")
@@ -151,6 +154,8 @@ def load(path: Path, where: str, today: str | None = None) -> ChatTemplate:
     if isinstance(source, list):  # several by name: for tools, for documents, and for talking
         named = [entry for entry in source if isinstance(entry, dict) and entry.get("name") == "default"]
         source = named[-1].get("template") if named else None
+    if gguf.is_gguf(path):
+        source = gguf_tokenizer.chat_template(path)
     if not isinstance(source, str) or not source.strip():
         raise BadCheckpoint(
             f"{where} has no chat template, so it was probably never taught to talk; name a model that was (such as "
@@ -175,8 +180,11 @@ def plain() -> ChatTemplate:
 
 def _special(path: Path, config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """`bos_token`, `eos_token` and their like by name; what the folder does not say is its tokenizer's class's."""
-    from genarium.checkpoints.processors import tokenizer_files
+    from genarium.checkpoints.processors import gguf_tokenizer, tokenizer_files
+    from genarium.checkpoints.store import gguf
 
+    if gguf.is_gguf(path):
+        return tuple(gguf_tokenizer.special_tokens(path).items())
     found = tokenizer_files.special_tokens(path, json_or_nothing(path / "config.json"))
     for raw in (json_or_nothing(path / "special_tokens_map.json"), config):
         for name, value in raw.items():

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.causal import BY_TYPE
 from genarium.checkpoints.fields.generation import Generation
-from genarium.checkpoints.processors import generation, tokenizer_config, tokenizer_files
-from genarium.checkpoints.store import adapters
+from genarium.checkpoints.processors import generation, gguf_tokenizer, tokenizer_config, tokenizer_files
+from genarium.checkpoints.store import adapters, gguf
 from genarium.checkpoints.store.find import base_of
 from genarium.checkpoints.store.folder import json_or_nothing, read_config
 from genarium.errors import BadCheckpoint, GenariumError, first_line
@@ -45,6 +45,8 @@ def load(path: Path, vocab_size: int | None = None) -> Tokenizer:
 
 
 def _made(path: Path) -> Tokenizer | None:
+    if gguf.is_gguf(path):
+        return gguf_tokenizer.load(path)
     model = json_or_nothing(path / "config.json")
     if not (path / "tokenizer.json").exists():
         tokenizer = tokenizer_files.build(path, model)
@@ -116,6 +118,8 @@ def end_tokens(path: Path, tokenizer: Tokenizer, vocab_size: int | None = None) 
     `vocab_size` is the network's, where it is not the config's.
     Where the first two name none, it is the one that transformers' config class has.
     """
+    if gguf.is_gguf(path):
+        return gguf_tokenizer.end_tokens(path)
     raw = read_config(path)
     usual = fields_of(raw)
     there = (path / Generation.file).is_file()

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genarium import files
-from genarium.checkpoints.store import adapters, catalogue, digest, foreign
+from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -58,6 +58,8 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
         folder = folder.resolve()
         digest.require_checkpoint(folder)
         return str(folder), folder
+    if gguf.is_gguf(folder):
+        return str(folder.resolve()), folder.resolve()
     if folder.is_file():
         raise BadCheckpoint(f"{reference} {foreign.describe_file(folder)}")
     if reference.startswith((".", "/", "~")) or not HUB_ID.fullmatch(reference):
@@ -92,6 +94,8 @@ def _digest(folder: Path) -> str:
 
     So does the VQGAN that the package `min-dalle` keeps beside its folders.
     """
+    if folder.is_file():
+        return digest.of_file(folder)
     beside = folder.parent / "vqgan"
     if folder.name.startswith("dalle_bart_") and beside.is_dir():
         parts = f"{digest.of_folder(folder)}  dalle\n{digest.of_folder(beside)}  vqgan\n"

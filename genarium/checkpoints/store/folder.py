@@ -31,8 +31,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
     An adapter that comes without one is described by its base's.
     """
-    from genarium.checkpoints.store import adapters, find
+    from genarium.checkpoints.store import adapters, find, gguf, gguf_names
 
+    if gguf.is_gguf(path):
+        return gguf_names.config(path)
     file = path / "config.json"
     if not file.exists():
         if adapters.is_adapter(path):
@@ -126,6 +128,12 @@ def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from genarium.checkpoints.store import gguf, gguf_names
+
+    if gguf.is_gguf(path):
+        import torch
+
+        return Stored({name: torch.from_numpy(stored.copy()) for name, stored in gguf_names.values(path).items()})
     tensors = Stored()
     for file in weight_files(path, weights):
         try:
@@ -142,6 +150,10 @@ def tensor_names(path: Path) -> set[str]:
     """The published names of the folder's tensors, or of what an adapter adds, without reading any tensor."""
     from safetensors import SafetensorError, safe_open
 
+    from genarium.checkpoints.store import gguf, gguf_names
+
+    if gguf.is_gguf(path):
+        return set(gguf_names.places(path))
     adapter = path / "adapter_model.safetensors"
     names: set[str] = set()
     for file in [adapter] if adapter.is_file() else weight_files(path):
