@@ -14,47 +14,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues, attend
-from genarium.models.rotary import LongScaling, Scaling, ends_of, rotary_table, rotate
+from genarium.models.gpt_config import GPTConfig as GPTConfig  # noqa: PLC0414 - others import it from here
+from genarium.models.rotary import LongScaling, ends_of, rotary_table, rotate
 
 FIRST_POSITIONS = 4096
 """How many rotary positions are computed at once; more when a text needs them."""
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """Everything that tells one decoder from another. Widths are in units, lengths in tokens."""
-
-    vocab_size: int = 50257
-    context_length: int = 1024
-    n_layers: int = 12
-    n_heads: int = 12
-    n_kv_heads: int = 12
-    head_dim: int = 64
-    d_model: int = 768
-    d_ff: int = 3072
-    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
-    norm_eps: float = 1e-5
-    positions: Literal["learned", "rotary"] = "learned"
-    rope_theta: float = 10_000.0
-    rope_scaling: Scaling | None = None
-    sliding_window: int | None = None  # tokens that are attended to, the own one included; None: all before it
-    full_layers: tuple[int, ...] = ()  # those that attend to all in spite of a sliding_window
-    mlp: Literal["gelu", "gelu_tanh", "relu", "swiglu", "geglu", "geglu_tanh", "reglu"] = "gelu_tanh"
-    qkv_bias: bool = True
-    out_bias: bool = True
-    mlp_bias: bool = True
-    qk_norm: bool = False
-    tie_embeddings: bool = True
-    dropout: float = 0.0  # on what each layer adds to the residual stream, in training
 
 
 class RMSNorm(nn.Module):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Llama3Scaling:
     original_max_position_embeddings: int = 8192
 
     def frequencies(self, D: int, theta: float) -> Tensor:
+        import torch
+
         inv_freq = plain_frequencies(D, theta)
         wavelength = 2 * math.pi / inv_freq
         low = self.original_max_position_embeddings / self.low_freq_factor
@@ -69,6 +72,8 @@ class YarnScaling:
     truncate: bool = True
 
     def frequencies(self, D: int, theta: float) -> Tensor:
+        import torch
+
         def dimension(rotations: float) -> float:
             return (D * math.log(self.original_max_position_embeddings / (rotations * 2 * math.pi))) / (
                 2 * math.log(theta)
@@ -98,6 +103,8 @@ class LongScaling:
 
     def frequencies(self, D: int, theta: float) -> Tensor:
         """(2, D / 2): those of short and those of long texts."""
+        import torch
+
         factors = torch.tensor([self.short_factor, self.long_factor], dtype=torch.float32)
         return 1.0 / (factors * theta ** (torch.arange(0, D, 2, dtype=torch.int64).float() / D))
 
@@ -107,11 +114,15 @@ Scaling = LinearScaling | Llama3Scaling | YarnScaling | LongScaling
 
 def plain_frequencies(D: int, theta: float) -> Tensor:
     """(1, D / 2), unscaled (eq. 15)."""
+    import torch
+
     return (1.0 / (theta ** (torch.arange(0, D, 2, dtype=torch.int64).float() / D))).unsqueeze(0)
 
 
 def rotary_table(D: int, theta: float, scaling: Scaling | None, length: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines (eq. 34), each (1, length, D); (2, length, D), for short and for long texts, of LongScaling."""
+    import torch
+
     inv_freq = plain_frequencies(D, theta) if scaling is None else scaling.frequencies(D, theta)
     angles = torch.stack([torch.outer(torch.arange(length).float(), one) for one in inv_freq])
     angles = torch.cat((angles, angles), dim=-1)
@@ -122,6 +133,8 @@ def rotary_table(D: int, theta: float, scaling: Scaling | None, length: int) -> 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn (B, H, T, D) by position; `cos`, `sin` are (B or 1, 1, T, D)."""
+    import torch
+
     half = x.shape[-1] // 2
     turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
     return x * cos + turned * sin
@@ -129,6 +142,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def ends_of(positions: Tensor, lengths: Sequence[int] | None) -> Tensor:
     """How long the text of each position is so far, (B or 1, T or 1): `lengths` where texts lie behind each other."""
+    import torch
+
     if lengths is None:
         return positions[:, -1:] + 1
     sizes = torch.tensor(lengths, device=positions.device)

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints.layouts.gpt_config import MODEL_TYPES, layout_of, query_scale, read_config, write_config
+from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names
 from genarium.checkpoints.store import adapters, find
 from genarium.checkpoints.store import folder as folders
 from genarium.checkpoints.store.tensors import Stored
 from genarium.models.gpt import GPT, GPTConfig
 
 __all__ = ["MODEL_TYPES", "layout_of", "load", "read_config", "save", "write_config"]
-
-# Tensors that are not needed: the causal mask of GPT-2, and its head for choices.
-UNNEEDED = {"gpt2": (r"h\.\d+\.(cross)?attn\.bias", r"h\.\d+\.crossattention\.bias", r"multiple_choice_head\..*")}
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> GPT:
@@ -37,7 +35,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     stored = _stored(path, config, model_type)
     config = replace(config, tie_embeddings=_ties(stored, config, model_type))
     if adapters.is_adapter(path):  # it may bring new tokens
-        config = replace(config, vocab_size=len(stored[f"{_top(model_type)['embedding']}.weight"]))
+        config = replace(config, vocab_size=len(stored[f"{top_names(model_type)['embedding']}.weight"]))
     with torch.device("meta"):
         model = GPT(config)
     tied = {"head.weight": "embedding.weight"} if config.tie_embeddings else {}
@@ -64,14 +62,10 @@ def _stored(path: Path, config: GPTConfig, model_type: str) -> Stored:
         return folders.read_tensors(path).renamed(lambda name: name.removeprefix(prefix), path)
     base = _stored(find.base_of(path), config, model_type)
     out = adapters.merged(path, base, prefix, is_transposed=lambda name: model_type == "gpt2" and name.startswith("h."))
-    head, embedding = (f"{_top(model_type)[part]}.weight" for part in ("head", "embedding"))
+    head, embedding = (f"{top_names(model_type)[part]}.weight" for part in ("head", "embedding"))
     if config.tie_embeddings and head not in out and embedding in base and out[embedding] is not base[embedding]:
         out[head] = base[embedding]  # an adapted embedding is the head's no more
     return out
-
-
-def _top(model_type: str) -> dict[str, str]:
-    return GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
 
 
 def _ties(stored: Stored, config: GPTConfig, model_type: str) -> bool:
@@ -79,7 +73,7 @@ def _ties(stored: Stored, config: GPTConfig, model_type: str) -> bool:
 
     As transformers has it, a stored head that differs counts more than the config, and one of the two is enough.
     """
-    top = _top(model_type)
+    top = top_names(model_type)
     head, embedding = f"{top['head']}.weight", f"{top['embedding']}.weight"
     if not config.tie_embeddings or head not in stored:
         return config.tie_embeddings
@@ -105,49 +99,14 @@ def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Map
     folders.write(path, config, tensors)
 
 
-# Native name -> published name, inside one block. GPT-2's matrices are stored transposed (its Conv1D).
-GPT2_BLOCK = {
-    "attention_norm": "ln_1",
-    "attention.qkv": "attn.c_attn",
-    "attention.out": "attn.c_proj",
-    "mlp_norm": "ln_2",
-    "mlp.up": "mlp.c_fc",
-    "mlp.down": "mlp.c_proj",
-}
-GPT2_TOP = {"embedding": "wte", "position_embedding": "wpe", "final_norm": "ln_f", "head": "lm_head"}
-LLAMA_BLOCK = {
-    "attention_norm": ("input_layernorm",),
-    "attention.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "attention.out": ("self_attn.o_proj",),
-    "attention.q_norm": ("self_attn.q_norm",),
-    "attention.k_norm": ("self_attn.k_norm",),
-    "mlp_norm": ("post_attention_layernorm",),
-    "mlp.gate_up": ("mlp.gate_proj", "mlp.up_proj"),
-    "mlp.down": ("mlp.down_proj",),
-}
-LLAMA_TOP = {"embedding": "embed_tokens", "final_norm": "norm", "head": "lm_head"}
-
-
-def _published_names(name: str, model_type: str) -> tuple[list[str], bool]:
-    """The published tensors behind a native one, and whether they are stored transposed."""
-    module, _, leaf = name.rpartition(".")
-    if not module.startswith("blocks."):
-        top = GPT2_TOP if model_type == "gpt2" else LLAMA_TOP
-        return [f"{top[module]}.{leaf}"], False
-    _, index, inner = module.split(".", 2)
-    if model_type == "gpt2":
-        return [f"h.{index}.{GPT2_BLOCK[inner]}.{leaf}"], leaf == "weight" and "norm" not in inner
-    return [f"layers.{index}.{part}.{leaf}" for part in LLAMA_BLOCK[inner]], False
-
-
 def _fetch(stored: Mapping[str, Tensor], name: str, model_type: str, where: str) -> Tensor:
-    names, transposed = _published_names(name, model_type)
+    names, transposed = published_names(name, model_type)
     tensor = folders.stacked(stored, names, where, grouped=True)
     return tensor.t().contiguous() if transposed and tensor.dim() == 2 else tensor
 
 
 def _publish(name: str, tensor: Tensor, kind: str, config: GPTConfig) -> dict[str, Tensor]:
-    names, transposed = _published_names(name, kind)
+    names, transposed = published_names(name, kind)
     if kind == "gpt2":
         prefix: Callable[[str], str] = lambda n: n if n.startswith("lm_head") else f"transformer.{n}"  # noqa: E731
     else:

@@ -10,7 +10,7 @@ from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.causal import BY_TYPE, GPT2, Llama, Mistral, Qwen2, Qwen3, Rotary
 from genarium.checkpoints.fields.rope import Rope
 from genarium.errors import BadCheckpoint
-from genarium.models.gpt import GPTConfig
+from genarium.models.gpt_config import GPTConfig
 from genarium.models.rotary import LinearScaling, Llama3Scaling, LongScaling, Scaling, YarnScaling
 
 MODEL_TYPES = tuple(BY_TYPE)
