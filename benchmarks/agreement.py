@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from genarium.checkpoints.store import catalogue
@@ -32,8 +31,8 @@ from genarium.engines.image.best_of import best_of
 from genarium.engines.image.latent import LatentImage
 from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.engines.registry import open_matcher
-from genarium.models.thumbnails import Thumbnails
-from genarium.models.vae import Autoencoder
+from genarium.models.latent_diffusion import LatentDiffusion
+from genarium.models.thumbnails import ThumbnailDiffusion, Thumbnails
 from genarium.scenes import Ask, World
 from genarium.scenes.checker import Checker
 
@@ -56,36 +55,36 @@ def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float, *, ti
     """What a user of diffusers writes for these parts; the states of the prompt come from our text encoder."""
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
 
-    (network, pictures, prompts), planner = engine._parts, engine._planner
+    model, prompts = engine._parts
+    latents = model.kind == LatentDiffusion.kind
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
-    denoise: Callable[..., torch.Tensor] = network
-    if isinstance(pictures, Autoencoder):
+    denoise: Callable[..., torch.Tensor] = model.denoiser
+    if latents:
         unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
         vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
 
-        def denoise(x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-            return unet(x, t, encoder_hidden_states=states, encoder_attention_mask=real).sample
+        def denoise(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return unet(x, t, encoder_hidden_states=words, encoder_attention_mask=mask).sample
 
     elif timed:
-        denoise = as_large(network)
-    side = pictures.config.sample_size // pictures.factor
+        denoise = as_large(model.denoiser)
+    side = model.config.sample_size // model.config.factor
 
     @torch.inference_mode()
     def draw(prompt: str, seed: int) -> np.ndarray:
-        states, real = prompts.states(*prompts.tokens([prompt, ""]))
+        both = prompts.conditioning(*prompts.tokens([prompt, ""]))
         scheduler.set_timesteps(steps)
-        channels = pictures.config.latent_channels
-        source, plan = torch.Generator().manual_seed(seed), list[torch.Tensor]()
-        if planner is not None:
-            plan = [F.pad(planner.write(states[:1], real[:1], source), (0, 0, 0, 1))]
-        x = torch.randn(1, channels, side, side, generator=source)
+        source = torch.Generator().manual_seed(seed)
+        asked, negative = model.planned(both.rows(slice(1)), both.rows(slice(1, None)), source)
+        told = {name: torch.cat((part, negative[name])) for name, part in asked.items()}
+        x = torch.randn(1, model.config.latent_channels, side, side, generator=source)
         for t in scheduler.timesteps:
-            asked, unasked = denoise(torch.cat((x, x)), t.expand(2), states, real, *plan).chunk(2)
-            x = scheduler.step(unasked + guidance * (asked - unasked), t, x).prev_sample
-        if timed and isinstance(pictures, Thumbnails):
+            towards, against = denoise(torch.cat((x, x)), t.expand(2), **told).chunk(2)
+            x = scheduler.step(against + guidance * (towards - against), t, x).prev_sample
+        if timed and not latents:
             return np.zeros((64, 64, 3), np.uint8)
-        if isinstance(pictures, Thumbnails):
-            return to_pictures(pictures.from_latents(x, states[:1], real[:1], *(rows[:1] for rows in plan)))[0]
+        if not latents:
+            return to_pictures(model.from_latents(x, asked))[0]
         shift = vae.config.shift_factor or 0.0
         return to_pictures(vae.decode(x / vae.config.scaling_factor + shift).sample)[0]
 
@@ -115,10 +114,10 @@ def as_large(network: Thumbnails) -> Callable[..., torch.Tensor]:
     print(f"ours has {wanted:,} weights, diffusers' {have:,} in {layers} blocks")
 
     def denoise(
-        x: torch.Tensor, t: torch.Tensor, states: torch.Tensor, real: torch.Tensor, *_: torch.Tensor
+        x: torch.Tensor, t: torch.Tensor, words: torch.Tensor, mask: torch.Tensor, **_: torch.Tensor
     ) -> torch.Tensor:
         none = {"resolution": None, "aspect_ratio": None}
-        told = {"encoder_hidden_states": states, "encoder_attention_mask": real.long()}
+        told = {"encoder_hidden_states": words, "encoder_attention_mask": mask.long()}
         return theirs(x, timestep=t, added_cond_kwargs=none, **told).sample
 
     return denoise
@@ -185,7 +184,7 @@ def main() -> None:
     if options.peer:
         found = measure(theirs(folder, engine, 50, 7.5), options.n, checker)
         print(json.dumps({"diffusers": "50 steps, guidance 7.5", **found}), flush=True)
-        if isinstance(engine._parts[0], Thumbnails):
+        if engine._parts[0].kind == ThumbnailDiffusion.kind:
             found = measure(theirs(folder, engine, 50, 7.5, timed=True), min(20, options.n), checker)
             print(json.dumps({"diffusers": "as large, 50 steps, without a decoder", "seconds": found["seconds"]}))
 

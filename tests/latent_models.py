@@ -8,8 +8,9 @@ import torch
 
 from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.models.dit import DiTConfig
+from genarium.models.latent_diffusion import LatentDiffusion
 from genarium.models.plan import Planner, PlannerConfig, PlanWords
-from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
+from genarium.models.thumbnails import ThumbnailDiffusion, Thumbnails, ThumbnailsConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 from genarium.training.objectives.denoise import PROCESS
@@ -44,8 +45,7 @@ def latent_folder(path: Path, *, context: int = 32, world: str | None = None) ->
     )
     layout.write(
         path,
-        unet,
-        autoencoder,
+        LatentDiffusion(unet, autoencoder),
         PROCESS,
         text_encoder="starter/encoder",
         context=context,
@@ -57,18 +57,16 @@ def latent_folder(path: Path, *, context: int = 32, world: str | None = None) ->
 
 
 def thumbnails_folder(path: Path) -> Path:
-    model = thumbnails()
-    layout.write(path, model, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
+    model = ThumbnailDiffusion(thumbnails())
+    layout.write(path, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
     return path
 
 
 def planned_folder(path: Path) -> Path:
     """Of thumbnails that are drawn by plans."""
     plans = planner()
-    model = thumbnails(plan=plans.config.words)
-    layout.write(
-        path, model, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0, planner=plans
-    )
+    model = ThumbnailDiffusion(thumbnails(plan=plans.config.words), plans)
+    layout.write(path, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
     return path
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer as tokenizers
+from genarium.models.text_to_image import Conditioning
 
 
 class PromptEncoder:
@@ -36,9 +37,9 @@ class PromptEncoder:
         return prompt[last:].strip()
 
     @torch.no_grad()
-    def states(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, S, C) and where they are of real tokens, (B, S)."""
+    def conditioning(self, tokens: Tensor, lengths: Tensor) -> Conditioning:
+        """States `words` (B, S, D), and `mask` (B, S), true where they are of real tokens."""
         device = next(self.model.parameters()).device
         states = self.model(tokens.to(device), lengths=lengths.to(device))
         real = torch.arange(tokens.shape[1], device=device) < lengths.to(device)[:, None]
-        return states, real
+        return Conditioning(words=states, mask=real)

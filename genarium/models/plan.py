@@ -178,10 +178,10 @@ class Planner(nn.Module):
         for embedding in (self.token_embedding, self.position_embedding):
             nn.init.normal_(embedding.weight, std=0.02)
 
-    def forward(self, plans: Tensor, words: Tensor, real: Tensor) -> Tensor:
+    def forward(self, plans: Tensor, words: Tensor, mask: Tensor) -> Tensor:
         """Scores (B, T + 1, V) of each token of the first T of plans (B, T), and of the one behind them.
 
-        `words` (B, S, C) are read where `real` (B, S). What a slot can't hold scores minus infinity.
+        `words` (B, S, C) are read where `mask` (B, S) is true. What a slot can't hold scores minus infinity.
         """
         S, T = words.shape[1], plans.shape[1] + 1
         # The first token is asked for by NONE.
@@ -189,21 +189,21 @@ class Planner(nn.Module):
         x = torch.cat((self.word_embedding(words), tokens), dim=1)
         earlier = torch.ones(S + T, S + T, dtype=torch.bool, device=x.device).tril()
         earlier[:S, :S] = True
-        looked_at = F.pad(real, (0, T), value=True)[:, None, None, :] & earlier
+        looked_at = F.pad(mask, (0, T), value=True)[:, None, None, :] & earlier
         for block in self.blocks:
             x = block(x, looked_at)
         scores = self.head(self.norm(x[:, S:])).float()
         return scores.masked_fill(~self._possible(T, x.device), float("-inf"))
 
-    def loss(self, plans: Tensor, words: Tensor, real: Tensor) -> Tensor:
+    def loss(self, plans: Tensor, words: Tensor, mask: Tensor) -> Tensor:
         """Cross-entropy of whole plans (B, L), in nats a plan, mean over the batch; zeros behind the first are free."""
-        scores = self(plans[:, :-1], words, real)
+        scores = self(plans[:, :-1], words, mask)
         behind = F.pad(plans[:, :-1], (1, 0), value=1) == NONE
         each = F.cross_entropy(scores.transpose(1, 2), plans, reduction="none")
         return each.masked_fill(behind, 0).sum(dim=1).mean()
 
     @torch.no_grad()
-    def write(self, words: Tensor, real: Tensor, generator: torch.Generator, *, top_p: float = 0.9) -> Tensor:
+    def write(self, words: Tensor, mask: Tensor, generator: torch.Generator, *, top_p: float = 0.9) -> Tensor:
         """A plan (1, L) of one caption's words (1, S, C), whose boxes don't overlap.
 
         Each token is drawn from the likeliest that together have `top_p` (Holtzman et al. 2019, arXiv:1904.09751).
@@ -213,7 +213,7 @@ class Planner(nn.Module):
         free = torch.ones(allowed.side, allowed.side, dtype=torch.bool)
         side = 1
         for position in range(allowed.length):
-            scores, slot = self(plan, words, real)[0, -1].cpu(), allowed.slot(position)
+            scores, slot = self(plan, words, mask)[0, -1].cpu(), allowed.slot(position)
             first, end = allowed.slots[slot]
             scores[first:end] = scores[first:end].masked_fill(~_fits(slot, free, side), float("-inf"))
             token = int(_nucleus(scores.softmax(-1), top_p).multinomial(1, generator=generator))

@@ -14,6 +14,7 @@ Shapes: B batch, f pixels of the picture to one of the thumbnail, h = H / f and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.dit import DiT, DiTConfig
-from genarium.models.plan import PlanEmbedding, PlanWords
+from genarium.models.plan import PlanEmbedding, Planner, PlanWords
+from genarium.models.text_to_image import WORK_COPIES, Conditioning
 
 N_LEVELS = 1000
 """What pure noise is told to the network as; t is this times the share of noise."""
@@ -42,6 +44,7 @@ class ThumbnailsConfig:
     last: float = 0.05  # the share of noise that is told where the picture itself is drawn
     network: DiTConfig = field(default_factory=lambda: DiTConfig(in_channels=4, out_channels=193))
     plan: PlanWords | None = None  # what plans say, where it draws by them
+    enlarges = True
 
     @property
     def latent_channels(self) -> int:
@@ -52,6 +55,12 @@ class ThumbnailsConfig:
     @property
     def cross_attention_dim(self) -> int:
         return self.network.cross_attention_dim
+
+    def working_memory(self, width: int, height: int, context: int) -> int:
+        """Every place looks at every place, of two prompts at once."""
+        places = (width * height) // self.factor**2 + context
+        widest = places * (self.network.n_heads * places + 4 * self.network.d_ff)
+        return 2 * 4 * widest + width * height * 3 * 4 * WORK_COPIES
 
 
 def spread(pictures: Tensor, factor: int) -> Tensor:
@@ -79,21 +88,21 @@ class Thumbnails(nn.Module):
         return torch.cat((self._colours(pictures), (detail - DETAIL[0]) / DETAIL[1]), dim=1)
 
     def from_latents(
-        self, latents: Tensor, words: Tensor, real: Tensor | None = None, plan: Tensor | None = None
+        self, latents: Tensor, words: Tensor, mask: Tensor | None = None, plan: Tensor | None = None
     ) -> Tensor:
         """The picture (B, 3, H, W), not clipped, of a thumbnail, the states of its words (B, S, D) and its plan."""
         t = torch.full((len(latents),), N_LEVELS * self.config.last, device=latents.device)
-        return self.say(latents, t, words, real, plan)[0]
+        return self.say(latents, t, words, mask, plan)[0]
 
     def say(
-        self, x: Tensor, t: Tensor, words: Tensor, real: Tensor | None = None, plan: Tensor | None = None
+        self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None, plan: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """What is expected behind noisy thumbnails x: the pictures (B, 3, H, W), and thumbnails (B, 4, h, w).
 
         `plan` (B, L) says what stands where (`models.plan`); None, and rows of zeros, leave it open.
         """
         told = None if plan is None or self.plan is None else self.plan(plan)
-        said = self.network(x, t, words, real, told)
+        said = self.network(x, t, words, mask, told)
         pictures = F.pixel_shuffle(said[:, :-1], self.factor)
         return pictures, torch.cat((self._colours(pictures), said[:, -1:]), dim=1)
 
@@ -106,3 +115,35 @@ class Thumbnails(nn.Module):
 
     def _colours(self, pictures: Tensor) -> Tensor:
         return (F.avg_pool2d(pictures, self.factor) - COLOURS[0]) / COLOURS[1]
+
+
+class ThumbnailDiffusion:
+    """A `TextToImage` of one network, which draws by the plans of a `planner` where there is one."""
+
+    kind = "GenariumThumbnails"
+
+    def __init__(self, denoiser: Thumbnails, planner: Planner | None = None):
+        self.denoiser, self.planner = denoiser, planner
+
+    @property
+    def config(self) -> ThumbnailsConfig:
+        return self.denoiser.config
+
+    def to_latents(self, images: Tensor) -> Tensor:
+        return self.denoiser.to_latents(images)
+
+    def from_latents(self, latents: Tensor, conditioning: Conditioning) -> Tensor:
+        return self.denoiser.from_latents(latents, **conditioning)
+
+    def planned(
+        self, asked: Conditioning, negative: Conditioning, generator: torch.Generator
+    ) -> tuple[Conditioning, Conditioning]:
+        """With a plan of what is asked for, and of the negative prompt none."""
+        if self.planner is None:
+            return asked, negative
+        plan = self.planner.write(asked["words"], asked["mask"], generator)
+        return asked.also(plan=plan), negative.also(plan=torch.zeros_like(plan))
+
+    def looks(self, places: int) -> tuple[list[nn.Module], Callable[[Tensor], Tensor]]:
+        """One attention sees both places and words."""
+        return list(self.denoiser.network.blocks), lambda weights: weights[:, :, :places, places:]

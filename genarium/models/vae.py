@@ -55,6 +55,8 @@ class VAEConfig:
 class VAE(nn.Module):
     """Pictures (B, channels, size, size) in [-1, 1] through a vector (B, latent)."""
 
+    draws_noise = True  # decoded, noise of that length is a picture
+
     def __init__(self, config: VAEConfig):
         super().__init__()
         self.config = config
@@ -205,6 +207,8 @@ class Decoder(nn.Module):
 class Autoencoder(nn.Module):
     """Pictures (B, 3, H, W) in [-1, 1] to latents (B, Z, H/f, W/f) and back."""
 
+    draws_noise = False  # noise takes a denoiser to become latents
+
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.config = config
@@ -237,6 +241,6 @@ class Autoencoder(nn.Module):
         """Their means, brought to a mean of about zero and a variance of about one, as the denoiser sees them."""
         return (self.encode(pictures).mean.float() - self.config.shift_factor) * self.config.scaling_factor
 
-    def from_latents(self, latents: Tensor, words: Tensor | None = None, real: Tensor | None = None) -> Tensor:
-        """The picture, not clipped, of latents as `to_latents` gives them. Words are an `Enlarger`'s."""
+    def from_latents(self, latents: Tensor) -> Tensor:
+        """The picture, not clipped, of latents as `to_latents` gives them."""
         return self.decode(latents / self.config.scaling_factor + self.config.shift_factor)

@@ -101,7 +101,7 @@ def average(models: Sequence[M]) -> M:
 
 def head_names(model: TextClassifier | SpanReader) -> tuple[str, ...]:
     """The modules that are new for the task, trained whole."""
-    return ("spans",) if isinstance(model, SpanReader) else ("dense", "out")
+    return layout.HEAD_MODULES[type(model)]
 
 
 def save_adapter(
@@ -122,7 +122,7 @@ def save_adapter(
     (`BertModel`), so that peft opens them over that one and not over a classifier that would judge the first token.
     """
     kind = config["model_type"]
-    mean = isinstance(model, TextClassifier) and model.head.pool == "mean"
+    mean = layout.pools_by_mean(model)
     stem = "" if mean else f"{kind}."
     tensors: dict[str, Tensor] = {}
     adapted: list[str] = []
@@ -160,7 +160,7 @@ def save_adapter(
         config=dict(config)
         | {"architectures": [layout.CLASS_NAMES[kind] + layout.HEAD_NAMES[type(model)]]}
         | ({"classifier_pooling": "mean"} if mean else {}),
-        task_type="FEATURE_EXTRACTION" if mean else "QUESTION_ANS" if isinstance(model, SpanReader) else "SEQ_CLS",
+        task_type="FEATURE_EXTRACTION" if mean else layout.TASK_TYPES[type(model)],
         rank=lora[0].lora_a.shape[1] if lora else 1,
         alpha=lora[0].scale * lora[0].lora_a.shape[1] if lora else 1,
         target_modules=adapted or NO_MODULES,

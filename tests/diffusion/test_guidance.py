@@ -15,7 +15,7 @@ class Network:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, x: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         self.batches.append(len(x))
         assert mask is None
         return x * condition[:, :, None, None] + t[:, None, None, None] / 1000
@@ -30,10 +30,16 @@ def asked() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_it_is_the_formula_and_one_question_a_step(asked: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     x, t, towards, against = asked
     network = Network()
-    found = guided(network, (towards, None), (against, None), 7.5)(x, t)
+    found = guided(network, {"condition": towards}, {"condition": against}, 7.5)(x, t)
     assert network.batches == [6]
     one, other = network(x, t, towards, None), network(x, t, against, None)
     torch.testing.assert_close(found, other + 7.5 * (one - other))
+
+
+def test_what_says_other_things_is_not_compared(asked: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+    _, _, towards, against = asked
+    with pytest.raises(ValueError, match="do not"):
+        guided(Network(), {"condition": towards, "plan": towards}, {"condition": against}, 2.0)
 
 
 @pytest.mark.parametrize("interval", [None, (500.0, 1000.0)], ids=["scale 1", "outside the interval"])
@@ -43,16 +49,16 @@ def test_the_condition_alone_is_asked_where_guidance_plays_no_part(
     x, t, towards, against = asked
     network = Network()
     scale = 1.0 if interval is None else 7.5
-    found = guided(network, (towards, None), (against, None), scale, interval=interval)(x, t)
+    found = guided(network, {"condition": towards}, {"condition": against}, scale, interval=interval)(x, t)
     assert network.batches == [3]
     torch.testing.assert_close(found, network(x, t, towards, None))
 
 
 def test_inside_the_interval_it_guides(asked: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     x, t, towards, against = asked
-    everywhere = guided(Network(), (towards, None), (against, None), 3.0)(x, t)
+    everywhere = guided(Network(), {"condition": towards}, {"condition": against}, 3.0)(x, t)
     torch.testing.assert_close(
-        guided(Network(), (towards, None), (against, None), 3.0, interval=(0.0, 400.0))(x, t), everywhere
+        guided(Network(), {"condition": towards}, {"condition": against}, 3.0, interval=(0.0, 400.0))(x, t), everywhere
     )
 
 
@@ -62,7 +68,7 @@ def test_rescaled_wholly_each_picture_spreads_as_the_conditions_does(
     """Lin et al. 2023, eq. 15; half of it is half way, eq. 16."""
     x, t, towards, against = asked
     plain, half, whole = (
-        guided(Network(), (towards, None), (against, None), 7.5, rescale=r)(x, t) for r in (0.0, 0.5, 1.0)
+        guided(Network(), {"condition": towards}, {"condition": against}, 7.5, rescale=r)(x, t) for r in (0.0, 0.5, 1.0)
     )
     wanted = Network()(x, t, towards, None).std((1, 2, 3))
     torch.testing.assert_close(whole.std((1, 2, 3)), wanted)

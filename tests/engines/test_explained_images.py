@@ -57,7 +57,7 @@ def test_maps_of_thumbnails_are_what_cells_look_at_of_words_and_not_what_preview
     with listening(lambda event: None):
         heard = made(engine, explain=True, guidance=5.0)[0].explained
     assert np.array_equal(ours.maps, heard.maps)
-    network, sums = engine._parts[0].network, dict[int, torch.Tensor]()
+    network, sums = engine._parts[0].denoiser.network, dict[int, torch.Tensor]()
     own = dit.attend
 
     def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_maps_of_thumbnails_are_what_cells_look_at_of_words_and_not_what_preview
         patch.setattr(dit, "attend", attend)
         made(engine, guidance=5.0)
     maps = torch.stack([sums[place].mean(0) for place in sorted(sums)]).mean(0).T.reshape(-1, 8, 8)
-    offsets = engine._parts[2].tokenizer.encode(PROMPT).offsets
+    offsets = engine._parts[1].tokenizer.encode(PROMPT).offsets
     expected = join(PROMPT, offsets, maps.numpy()[: len(offsets)])[1]
     np.testing.assert_allclose(ours.maps, expected, rtol=1e-3, atol=1e-5)
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from genarium.checkpoints.layouts import planner as planners
 from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
 from genarium.data.pictures import to_pictures, to_tensor
@@ -123,10 +124,10 @@ def test_a_picture_to_start_from_is_left_the_more_the_stronger(folder: Path) -> 
     engine = LatentImage(folder)
     start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
     weak, strong = (made(engine, init=start, strength=s, steps=10)[0].astype(float) for s in (0.1, 1.0))
-    _, back, prompts = engine._parts
+    back, prompts = engine._parts
     with torch.inference_mode():
-        words = prompts.states(*prompts.tokens(["a bat"]))
-        again = to_pictures(back.from_latents(back.to_latents(to_tensor(np.asarray(start)[None])), *words))[0]
+        words = prompts.conditioning(*prompts.tokens(["a bat"]))
+        again = to_pictures(back.from_latents(back.to_latents(to_tensor(np.asarray(start)[None])), words))[0]
     assert np.abs(weak - again).mean() < np.abs(strong - again).mean()
 
 
@@ -207,15 +208,17 @@ def test_what_has_a_planner_is_drawn_by_the_plan_of_its_seed(planned: Path, tmp_
     engine, free = LatentImage(planned), without_planner(planned, tmp_path / "free")
     assert not np.array_equal(made(engine)[0], made(free)[0])
     # The same numbers by hand, at guidance 1: plan, noise and steps from one generator.
-    denoiser, pictures, prompts = engine._parts
+    model, prompts = engine._parts
     source = torch.Generator().manual_seed(1)
     with torch.inference_mode():
-        states, real = (part[:1] for part in prompts.states(*prompts.tokens(["a bat", ""])))
-        plan = layout.load_planner(planned).write(states, real, source)  # type: ignore[union-attr]
+        states, real = prompts.conditioning(*prompts.tokens(["a bat", ""])).rows(slice(1)).values()
+        plan = planners.load(planned / "planner").write(states, real, source)
         noise = torch.randn(1, 4, 8, 8, generator=source)
         levels = engine.process.levels(4)
-        x = engine.process.sample(lambda x, t: denoiser(x, t, states, real, plan), noise, levels, generators=[source])
-        expected = to_pictures(pictures.from_latents(x, states, real, plan))[0]
+        x = engine.process.sample(
+            lambda x, t: model.denoiser(x, t, states, real, plan), noise, levels, generators=[source]
+        )
+        expected = to_pictures(model.denoiser.from_latents(x, states, real, plan))[0]
     assert np.array_equal(made(engine, guidance=1.0)[0], expected)
 
 

@@ -19,6 +19,8 @@ from genarium.data.pictures import to_pictures, to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import Levels
 from genarium.engines.image.latent import LatentImage
+from genarium.models.latent_diffusion import LatentDiffusion
+from genarium.models.thumbnails import ThumbnailDiffusion
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 from genarium.progress import Event, listening
@@ -112,23 +114,27 @@ def denoise(folder: Path) -> Denoise:
         cross_attention_dim=384,
         norm_num_groups=8,
     )
-    return Denoise(
-        UNet(config), frozen, prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
-    )
+    networks = LatentDiffusion(UNet(config), frozen)
+    return Denoise(networks, prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"])
 
 
 def draw_thumbnails(folder: Path) -> DrawThumbnails:
     prompts = denoise(folder).prompts
     return DrawThumbnails(
-        thumbnails(16), prompts, Squares(), batch_size=8, folder=folder, seed=0, shown=["a red square", "a cat"]
+        ThumbnailDiffusion(thumbnails(16)),
+        prompts,
+        Squares(),
+        batch_size=8,
+        folder=folder,
+        seed=0,
+        shown=["a red square", "a cat"],
     )
 
 
 def draw_plans(folder: Path) -> DrawPlans:
     plans = planner()
     return DrawPlans(
-        thumbnails(32, plan=plans.config.words),
-        plans,
+        ThumbnailDiffusion(thumbnails(32, plan=plans.config.words), plans),
         denoise(folder).prompts,
         Scenes(32, snap=4, seed=0),
         batch_size=8,
@@ -191,7 +197,7 @@ def test_planner_and_pictures_are_trained_by_command_and_gone_on_with(tmp_path: 
     assert train_planner(out=plans, width=64, layers=1, steps=2, batch_size=4, evaluate_every=2)["loss"] > 0
     small: dict[str, Any] = {"steps": 2, "batch_size": 4, "evaluate_every": 2}
     train_diffusion(out=out, planner=plans, widths="64", layers=1, **small)
-    assert LatentImage(tmp_path / "out")._planner is not None
+    assert LatentImage(tmp_path / "out")._parts[0].planner is not None
     train_diffusion(out=str(tmp_path / "more"), init_from=out, **small)  # by the same planner
     both = [(tmp_path / name / "planner" / "model.safetensors").read_bytes() for name in ("out", "more")]
     assert both[0] == both[1]
@@ -219,7 +225,7 @@ def test_the_loss_of_thumbnails_is_the_weighed_error_of_the_picture_and_of_its_d
     objective = draw_thumbnails(tmp_path)
     pictures, tokens, lengths, t, noise = objective.batch(5)
     model, expected = objective.drawing, []
-    states, real = objective.prompts.states(tokens, lengths)
+    states, real = objective.prompts.conditioning(tokens, lengths).values()
     for row in range(len(t)):
         which, share = row // 2, float(t[row]) / 1000
         picture = pictures[which : which + 1]
@@ -322,9 +328,8 @@ def fewer_steps(folder: Path, **asked: Any) -> FewerSteps:
     for weight in parts.model.parameters():
         weight.data += 0.05 * torch.randn_like(weight)
     return FewerSteps(
-        deepcopy(parts.model),
+        LatentDiffusion(deepcopy(parts.model), parts.networks.autoencoder),
         parts.model.requires_grad_(False).eval(),
-        autoencoder=parts.autoencoder,
         prompts=parts.prompts,
         source=parts.source,
         batch_size=8,
@@ -344,8 +349,8 @@ def test_a_student_equal_to_its_unguided_teacher_has_nothing_to_learn(tmp_path: 
 @torch.no_grad()
 def test_the_student_is_told_to_go_where_the_guided_teacher_arrives(tmp_path: Path) -> None:
     objective = fewer_steps(tmp_path)
-    states, real = objective.prompts.states(*objective.prompts.tokens(["a red square", ""]))
-    words, none = (states[:1], real[:1]), (states[1:], real[1:])
+    both = objective.prompts.conditioning(*objective.prompts.tokens(["a red square", ""]))
+    words, none = both.rows(slice(1)), both.rows(slice(1, None))
     latents, noise = torch.randn(2, 1, 4, 8, 8).unbind()
     for level in range(4):
         fine = PROCESS.levels(8)
@@ -354,7 +359,7 @@ def test_the_student_is_told_to_go_where_the_guided_teacher_arrives(tmp_path: Pa
         two = Levels(fine.timesteps[first : last - 1], fine.signal[first:last], fine.noise[first:last], flow=True)
         arrived = PROCESS.sample(guided(objective.teacher, words, none, 3.0), x, two)
         flow = (arrived - x) / (two.noise[2] - two.noise[0])
-        said = objective.model(x, torch.tensor([fine.timesteps[2 * level]]), *words)
+        said = objective.model(x, torch.tensor([fine.timesteps[2 * level]]), **words)
         distance = objective._distance(latents, words, none, torch.tensor([level]), noise)
         torch.testing.assert_close(distance, (said - flow).square().mean(), rtol=1e-3, atol=1e-6)
 

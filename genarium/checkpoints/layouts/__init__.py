@@ -19,12 +19,16 @@ class Layout:
     """Which folders it is of, by the `model_type` of config.json, and how a network is read from one.
 
     `load(path, *, dtype, device)` gives the network, in evaluation mode, or raises BadCheckpoint. For `text` that is
-    what `decoding/` takes: a network with prefill, step and score.
+    what `decoding/` takes: a network with prefill, step and score. For `image` it is a `models.text_to_image`
+    `TextToImage`, by the class of its denoiser in model_index.json; `read_config(path)` gives its config before any
+    weights are read, and `save(model, path, *, dtype)` writes its parts and gives their entries in model_index.json.
     """
 
     capability: str
     model_types: tuple[str, ...]
     load: Callable[..., Any]
+    read_config: Callable[..., Any] | None = None
+    save: Callable[..., Any] | None = None
 
 
 @cache

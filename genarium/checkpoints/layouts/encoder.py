@@ -43,6 +43,15 @@ HEADS = (
 """Tensors of the heads that published networks may have beside the one that is run."""
 CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
 HEAD_NAMES = {Encoder: "Model", TextClassifier: "ForSequenceClassification", SpanReader: "ForQuestionAnswering"}
+HEAD_MODULES = {TextClassifier: ("dense", "out"), SpanReader: ("spans",)}
+"""What is new for a task, in a network that was an encoder before."""
+TASK_TYPES = {TextClassifier: "SEQ_CLS", SpanReader: "QUESTION_ANS"}
+"""What PEFT calls the task of a head."""
+
+
+def pools_by_mean(model: Encoder | TextClassifier | SpanReader) -> bool:
+    """Whether it has a head over the mean of all tokens, which no published network has."""
+    return isinstance(model, TextClassifier) and model.head.pool == "mean"
 
 
 def load_encoder(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Encoder:

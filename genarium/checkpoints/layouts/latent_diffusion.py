@@ -15,6 +15,7 @@ import torch
 from genarium.checkpoints.fields import diffusion as fields
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint
+from genarium.models.latent_diffusion import LatentDiffusion, LatentDiffusionConfig
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
@@ -24,6 +25,29 @@ UNET_NAMES = {"to_out": "to_out.0", "ff.up_gate": "ff.net.0.proj", "ff.down": "f
 VAE_NAMES = {"to_out": "to_out.0"}
 # What the autoencoder's attention was called before diffusers 0.17, and still is in published folders.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def read_config(path: Path) -> LatentDiffusionConfig:
+    """Of a folder with `unet/` and `vae/`, before any weights are read. Raises BadCheckpoint."""
+    return LatentDiffusionConfig(
+        read_unet_config(folders.read_json(path / "unet" / "config.json"), str(path)),
+        read_autoencoder_config(folders.read_json(path / "vae" / "config.json"), str(path)),
+    )
+
+
+def load(path: Path, *, device: str = "cpu") -> LatentDiffusion:
+    """The networks of a folder with `unet/` and `vae/`, in evaluation mode. Raises BadCheckpoint."""
+    return LatentDiffusion(
+        load_unet(path / "unet", device=device),
+        load_autoencoder(path / "vae", device=device),
+    )
+
+
+def save(model: LatentDiffusion, path: Path, *, dtype: torch.dtype = torch.float32) -> dict[str, list[str]]:
+    """The parts' entries in `model_index.json`."""
+    save_unet(model.denoiser, path / "unet", dtype=dtype)
+    save_autoencoder(model.autoencoder, path / "vae", dtype=dtype)
+    return {"unet": ["diffusers", model.kind], "vae": ["diffusers", "AutoencoderKL"]}
 
 
 def load_unet(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> UNet:

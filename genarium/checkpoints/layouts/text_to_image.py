@@ -1,68 +1,59 @@
-"""A folder that draws pictures of prompts: which parts it is made of, and the parts themselves.
+"""A folder that draws what prompts say: `model_index.json`, which names its parts, and what the parts have in common.
 
-Two families are written and read: latent diffusion (`unet/`, `vae/`: diffusers' layout), and diffusion of thumbnails,
-whose one network makes pictures too (`transformer/`: Genarium's own), by a planner's plans where there is one
-(`planner/`). `model_index.json` names the parts.
+The class of one part says which family's layout the networks have (`LAYOUT`s of the capability `image`, such as
+`latent_diffusion_layout.py`); this knows none by name.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from genarium.checkpoints.layouts import latent_diffusion, scheduler, thumbnails
-from genarium.checkpoints.layouts import planner as planners
+from genarium.checkpoints import layouts
+from genarium.checkpoints.layouts import Layout, scheduler
 from genarium.checkpoints.layouts.pipeline import INDEX, PIPELINE
 from genarium.checkpoints.store.folder import is_of, read_json
 from genarium.diffusion.process import Process
+from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
-from genarium.models.plan import Planner
-from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
-from genarium.models.unet import UNet, UNetConfig
-from genarium.models.vae import Autoencoder, AutoencoderConfig
-
-PLANNER = "planner"
-Denoiser = UNet | Thumbnails
-Pictures = Autoencoder | Thumbnails
-"""What makes maps of pictures, and pictures of maps."""
+from genarium.models.text_to_image import TextToImage, TextToImageConfig
 
 
 def is_text_to_image(path: Path) -> bool:
     return is_of(path / INDEX, PIPELINE)
 
 
-def read_configs(path: Path) -> tuple[UNetConfig | ThumbnailsConfig, AutoencoderConfig | ThumbnailsConfig]:
-    """Of what denoises and of what makes pictures, before any weights are read. Raises BadCheckpoint."""
-    where = str(path)
-    if (path / "transformer").is_dir():
-        both = thumbnails.read_config(read_json(path / "transformer" / "config.json"), where)
-        return both, both
-    return (
-        latent_diffusion.read_unet_config(read_json(path / "unet" / "config.json"), where),
-        latent_diffusion.read_autoencoder_config(read_json(path / "vae" / "config.json"), where),
+def kind_of(path: Path) -> str:
+    """The published name of its denoiser's class, which is what its family is known by. Raises BadCheckpoint."""
+    named = _classes(read_json(path / INDEX))
+    for kind in named:
+        if layouts.of("image", kind) is not None:
+            return kind
+    raise BadCheckpoint(
+        f"{path} is made of {', '.join(named) or 'nothing that is named'}; what draws here is one of "
+        f"{', '.join(layouts.model_types('image'))}"
     )
 
 
-def load(path: Path, *, device: str = "cpu") -> tuple[Denoiser, Pictures]:
-    """What denoises, and what makes pictures: of thumbnails they are one. Raises BadCheckpoint."""
-    if (path / "transformer").is_dir():
-        both = thumbnails.load(path / "transformer", device=device)
-        return both, both
-    unet = latent_diffusion.load_unet(path / "unet", device=device)
-    return unet, latent_diffusion.load_autoencoder(path / "vae", device=device)
+def read_config(path: Path) -> TextToImageConfig:
+    """Of its networks, before any weights are read. Raises BadCheckpoint."""
+    config: TextToImageConfig = _layout(kind_of(path)).read_config(path)  # type: ignore[misc]
+    return config
 
 
-def load_planner(path: Path, *, device: str = "cpu") -> Planner | None:
-    """What plans its pictures, where there is one. Raises BadCheckpoint."""
-    return planners.load(path / PLANNER, device=device) if (path / PLANNER).is_dir() else None
+def load(path: Path, *, device: str = "cpu") -> TextToImage:
+    """Its networks, in evaluation mode. Raises BadCheckpoint."""
+    model: TextToImage = _layout(kind_of(path)).load(path, device=device)
+    return model
 
 
 def write(
     path: Path,
-    denoiser: Denoiser,
-    pictures: Pictures,
+    model: TextToImage,
     process: Process,
     *,
     text_encoder: str,
@@ -70,27 +61,14 @@ def write(
     steps: int,
     guidance: float,
     world: str | None = None,
-    planner: Planner | None = None,
 ) -> None:
     """The parts, in half precision, and how they go together.
 
     `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
-    `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is `scenes` where it
-    has seen composed scenes alone. `planner` is kept beside what draws by its plans.
+    `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is the one that it
+    has seen alone, by its name in `scenes.worlds`.
     """
-    parts: dict[str, list[str]] = {}
-    if isinstance(denoiser, Thumbnails):
-        thumbnails.save(denoiser, path / "transformer", dtype=torch.float16)
-        parts["transformer"] = ["genarium", thumbnails.KIND]
-    else:
-        latent_diffusion.save_unet(denoiser, path / "unet", dtype=torch.float16)
-        parts["unet"] = ["diffusers", "UNet2DConditionModel"]
-    if isinstance(pictures, Autoencoder):
-        latent_diffusion.save_autoencoder(pictures, path / "vae", dtype=torch.float16)
-        parts["vae"] = ["diffusers", "AutoencoderKL"]
-    if planner is not None:
-        planners.save(planner, path / PLANNER, dtype=torch.float16)
-        parts[PLANNER] = ["genarium", planners.KIND]
+    parts: dict[str, list[str]] = _layout(model.kind).save(model, path, dtype=torch.float16)  # type: ignore[misc]
     scheduler.write(process, path / "scheduler")
     index = {
         "_class_name": PIPELINE,
@@ -104,3 +82,14 @@ def write(
         "world": world,
     }
     write_atomically(path / INDEX, json.dumps(index, indent=2).encode() + b"\n")
+
+
+def _layout(kind: str) -> Layout:
+    layout = layouts.of("image", kind)
+    if layout is None or layout.read_config is None or layout.save is None:
+        raise BadCheckpoint(f"the layout of {kind} can't be read and written whole; its package has to be mended")
+    return layout
+
+
+def _classes(index: Mapping[str, Any]) -> list[str]:
+    return [str(value[1]) for value in index.values() if isinstance(value, list) and len(value) == 2]

@@ -1,6 +1,7 @@
-"""A `transformer/` folder that draws thumbnails and the pictures of them <-> `models.thumbnails`.
+"""Folders that draw thumbnails and the pictures of them <-> `models.thumbnails`.
 
-It is Genarium's own: a `config.json` with the fields of the configs, and safetensors under the parameters' names.
+`transformer/` is the network; `planner/`, where there is one, writes the plans that it draws by. Both are Genarium's
+own: a `config.json` with the fields of the configs, and safetensors under the parameters' names.
 """
 
 from __future__ import annotations
@@ -12,14 +13,43 @@ from typing import Any
 
 import torch
 
+from genarium.checkpoints.layouts import planner as planners
 from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
 from genarium.checkpoints.layouts.planner import read_words
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint
 from genarium.models.dit import DiTConfig
-from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
+from genarium.models.thumbnails import ThumbnailDiffusion, Thumbnails, ThumbnailsConfig
 
-KIND = "GenariumThumbnails"
+KIND = ThumbnailDiffusion.kind
+NETWORK, PLANNER = "transformer", "planner"
+
+
+def read_folder(path: Path) -> ThumbnailsConfig:
+    """Of a folder with `transformer/`, before any weights are read. Raises BadCheckpoint."""
+    return read_config(folders.read_json(path / NETWORK / "config.json"), str(path))
+
+
+def load_folder(path: Path, *, device: str = "cpu") -> ThumbnailDiffusion:
+    """The networks of a folder with `transformer/`, in evaluation mode. Raises BadCheckpoint."""
+    network = load(path / NETWORK, device=device)
+    if not (path / PLANNER).is_dir():
+        return ThumbnailDiffusion(network)
+    planner = planners.load(path / PLANNER, device=device)
+    read, written = network.config, planner.config
+    if (read.plan, read.cross_attention_dim) != (written.words, written.cross_attention_dim):
+        raise BadCheckpoint(f"{path}: its planner's plans can't be read by its transformer; get it again")
+    return ThumbnailDiffusion(network, planner)
+
+
+def save_folder(model: ThumbnailDiffusion, path: Path, *, dtype: torch.dtype = torch.float32) -> dict[str, list[str]]:
+    """The parts' entries in `model_index.json`."""
+    save(model.denoiser, path / NETWORK, dtype=dtype)
+    parts = {NETWORK: ["genarium", KIND]}
+    if model.planner is not None:
+        planners.save(model.planner, path / PLANNER, dtype=dtype)
+        parts[PLANNER] = ["genarium", planners.KIND]
+    return parts
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Thumbnails:

@@ -7,7 +7,7 @@ asked for. Float32 throughout: at this size a picture takes a second, and bfloat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -43,15 +43,12 @@ from genarium.engines.image.protocol import (
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
-from genarium.models.plan import Planner
-from genarium.models.thumbnails import Thumbnails, ThumbnailsConfig
-from genarium.models.vae import AutoencoderConfig
+from genarium.models.text_to_image import Conditioning, TextToImage
 from genarium.progress import emit, is_heard, note
+from genarium.scenes import worlds
 
 PREVIEWS = 6
 """At most so many pictures on the way are decoded, for whoever watches."""
-WORK_COPIES = 48
-"""Feature maps of the first width at once, in the largest layer: an upper bound for the memory a picture takes."""
 
 
 class LatentImage:
@@ -61,17 +58,17 @@ class LatentImage:
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
         self.index = _read_index(path)
-        self.denoiser, self.pictures = layout.read_configs(path)  # refused before anything is loaded
+        self.config = layout.read_config(path)  # refused before anything is loaded
         process = scheduler.read(path / "scheduler")
         self.process = replace(process, sampler=self.index.get("sampler", process.sampler))
 
     @property
     def limits(self) -> Limits:
-        side = self.pictures.sample_size
+        side = self.config.sample_size
         return Limits(
             size=(side, side),
-            multiple=self.pictures.factor,
-            enlarges=isinstance(self.pictures, ThumbnailsConfig),
+            multiple=self.config.factor,
+            enlarges=self.config.enlarges,
             options={
                 "steps": int(self.index["steps"]),
                 "sampler": self.process.sampler,
@@ -88,45 +85,36 @@ class LatentImage:
     def memory(self, request: ImageRequest) -> int:
         width, height = self._drawn_at(request)
         weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
-        if isinstance(self.pictures, AutoencoderConfig):
-            return weights + width * height * self.pictures.block_out_channels[0] * 4 * WORK_COPIES
-        network = self.pictures.network  # every place looks at every place, of two prompts at once
-        places = (width * height) // self.pictures.factor**2 + int(self.index["context"])
-        widest = places * (network.n_heads * places + 4 * network.d_ff)
-        return weights + 2 * 4 * widest + width * height * 3 * 4 * WORK_COPIES
+        return weights + self.config.working_memory(width, height, int(self.index["context"]))
 
     def generate(self, request: ImageRequest) -> Iterator[Picture]:
         """As the protocol says."""
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
-        if self.index.get("world") == "scenes":
-            _tell_of_other_worlds(request.prompt, self.name, request.strict)
+        for remark in worlds.remarks(self.index.get("world"), request.prompt, name=self.name, elsewhere=ELSEWHERE):
+            tell(remark.sentence, request.strict and remark.outside)
         whole, request = request, self._as_drawn(request)
-        denoiser, autoencoder, prompts = self._parts
+        model, prompts = self._parts
         for called, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
             if lost := prompts.cut(prompt):
                 tell_what_is_cut(self.name, called, prompts.context, lost, strict=request.strict)
         with torch.inference_mode():
-            states, real = prompts.states(*prompts.tokens([request.prompt, request.negative_prompt]))
+            both = prompts.conditioning(*prompts.tokens([request.prompt, request.negative_prompt]))
         guidance = request.option("guidance", self.limits.options["guidance"])
         width, height = request.size or self.limits.size
-        # What is there already is not planned.
-        planner = self._planner if request.init is None else None
         for row, seed in enumerate(request.seeds):
             began = time.perf_counter()
             source = torch.Generator().manual_seed(seed)
-            asked: tuple[Tensor, ...] = (states[:1], real[:1])
-            not_asked: tuple[Tensor, ...] = (states[1:], real[1:])
-            if planner is not None:
+            asked, not_asked = both.rows(slice(1)), both.rows(slice(1, None))
+            if request.init is None:  # what is there already is not planned
                 with torch.inference_mode():
-                    plan = planner.write(states[:1], real[:1], source)
-                asked, not_asked = (*asked, plan), (*not_asked, torch.zeros_like(plan))
+                    asked, not_asked = model.planned(asked, not_asked, source)
             # At 1 and below nothing is compared (0 would be a picture of the negative prompt).
-            denoise = guided(denoiser, asked, not_asked, max(1.0, float(guidance or 0)))
-            looked = Attribution((height // autoencoder.factor, width // autoencoder.factor))
-            watched = _watched(denoise, denoiser, looked) if request.explain else denoise
+            denoise = guided(model.denoiser, asked, not_asked, max(1.0, float(guidance or 0)))
+            looked = Attribution((height // self.config.factor, width // self.config.factor))
+            watched = _watched(denoise, model, looked) if request.explain else denoise
             with torch.inference_mode():
-                pixels = self._paint(request, row, source, watched, autoencoder, asked)
+                pixels = self._paint(request, row, source, watched, model, asked)
             if whole is not request:
                 pixels = _enlarged(pixels, whole)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
@@ -155,20 +143,20 @@ class LatentImage:
         row: int,
         generator: torch.Generator,
         denoise: Denoise,
-        autoencoder: layout.Pictures,
-        words: tuple[Tensor, ...],
+        model: TextToImage,
+        asked: Conditioning,
     ) -> np.ndarray:
         width, height = request.size or self.limits.size
-        factor = autoencoder.factor
+        factor = self.config.factor
         source = [generator]
-        shape = (self.pictures.latent_channels, height // factor, width // factor)
+        shape = (self.config.latent_channels, height // factor, width // factor)
         noise = draw_noise(source, shape, device=self.device)
         steps = request.option("steps", self.limits.options["steps"])
         sampler = request.option("sampler")
         levels = self.process.levels(steps, sampler=sampler)
         x, at_level = noise, None
         if request.init is not None:
-            known = autoencoder.to_latents(to_tensor(np.array(request.init)[None]).to(self.device))
+            known = model.to_latents(to_tensor(np.array(request.init)[None]).to(self.device))
             if (strength := request.option("strength")) is not None:
                 levels = levels.tail(strength)
             x = levels.add_noise(known, noise)
@@ -178,60 +166,40 @@ class LatentImage:
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
             seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
-            shown = to_pictures(autoencoder.from_latents(x0, *words))[0] if seen else None
+            shown = to_pictures(model.from_latents(x0, asked))[0] if seen else None
             emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(
             denoise, x, levels, sampler=sampler, generators=source, on_step=on_step, at_level=at_level
         )
-        pixels = to_pictures(autoencoder.from_latents(latents, *words))[0]
+        pixels = to_pictures(model.from_latents(latents, asked))[0]
         return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))
 
     @cached_property
-    def _parts(self) -> tuple[layout.Denoiser, layout.Pictures, PromptEncoder]:
+    def _parts(self) -> tuple[TextToImage, PromptEncoder]:
         emit("loading", preview=self.name)
-        denoiser, pictures = layout.load(self.path, device=self.device)
+        model = layout.load(self.path, device=self.device)
         reads = find(str(self.index["text_encoder"]), default="encoder")
         if reads.path is None:
             raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
         prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
-        if prompts.model.config.d_model != denoiser.config.cross_attention_dim:
+        if prompts.model.config.d_model != self.config.cross_attention_dim:
             raise BadCheckpoint(
-                f"{self.name} reads words {denoiser.config.cross_attention_dim} numbers wide, but {reads.reference} "
+                f"{self.name} reads words {self.config.cross_attention_dim} numbers wide, but {reads.reference} "
                 f"gives {prompts.model.config.d_model}; the folder mixes parts of two models"
             )
-        return denoiser, pictures, prompts
-
-    @cached_property
-    def _planner(self) -> Planner | None:
-        """What says where things stand, in folders that draw by plans."""
-        planner = layout.load_planner(self.path, device=self.device)
-        if planner is None:
-            return None
-        reads = self.denoiser.plan if isinstance(self.denoiser, ThumbnailsConfig) else None
-        width = self._parts[0].config.cross_attention_dim
-        if reads != planner.config.words or width != planner.config.cross_attention_dim:
-            raise BadCheckpoint(f"{self.name}: its planner's plans can't be read by its transformer; get it again")
-        return planner
+        return model, prompts
 
 
-def _watched(denoise: Denoise, denoiser: layout.Denoiser, looked: Attribution) -> Denoise:
+def _watched(denoise: Denoise, model: TextToImage, looked: Attribution) -> Denoise:
     """The same, and what the denoiser's places look at of the words is added up; not what previews look at."""
-    if isinstance(denoiser, Thumbnails):  # one attention sees both places and words
-        places = looked.latents[0] * looked.latents[1]
-        modules, add = list(denoiser.network.blocks), _words_of(places, looked)
-    else:
-        modules, add = [layer for name, layer in denoiser.named_modules() if name.endswith("attn2")], looked.add
+    layers, of_words = model.looks(looked.latents[0] * looked.latents[1])
 
     def watched(x: Tensor, t: Tensor) -> Tensor:
-        with watching(modules, add):
+        with watching(layers, lambda layer, weights: looked.add(layer, of_words(weights))):
             return denoise(x, t)
 
     return watched
-
-
-def _words_of(places: int, looked: Attribution) -> Callable[[int, Tensor], None]:
-    return lambda layer, weights: looked.add(layer, weights[:, :, :places, places:])
 
 
 def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:
@@ -256,27 +224,6 @@ def _enlarged(pixels: np.ndarray, request: ImageRequest) -> np.ndarray:
     assert request.size is not None
     made = Pillow.fromarray(pixels).resize(request.size, Pillow.Resampling.LANCZOS)
     return np.asarray(with_unmasked(made, request))
-
-
-def _tell_of_other_worlds(prompt: str, name: str, strict: bool) -> None:
-    """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
-    from genarium.data.languages import foreign
-    from genarium.scenes import parse, stand_ins
-    from genarium.scenes.captions import article
-
-    parsed = parse(prompt)
-    for word, kind in stand_ins(prompt):
-        note(f"{name} knows no {word}, and draws {article(kind)} {kind} for it")
-    if not parsed.unknown:
-        return
-    if not parsed.ask.things and parsed.ask.background is None:
-        language = foreign(prompt)
-        why = f"reads English alone, and this looks like {language}" if language else "knows no word of this prompt"
-        way = "put it into English" if language else f"a model of the whole world: {ELSEWHERE}"
-        tell(f"{name} {why}: what it draws has nothing to do with it; {way}", strict)
-        return
-    words = ", ".join(f"“{word}”" for word in parsed.unknown)
-    tell(f"{name} has only seen composed scenes, without {words}; a model of the whole world: {ELSEWHERE}", strict)
 
 
 def _mask(mask: Any, factor: int, device: str) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,29 +12,19 @@ from annotated_types import Ge, Gt, Interval
 
 from genarium import files
 from genarium.errors import BadInput
+from genarium.scenes.worlds import SCENES
 from genarium.training.command import command
 from genarium.training.options import TrainOptions
 
 if TYPE_CHECKING:
-    from genarium.checkpoints.layouts.text_to_image import Denoiser
+    from torch import nn
+
     from genarium.models.plan import PlanWords
     from genarium.models.thumbnails import Thumbnails
     from genarium.models.unet import UNet
     from genarium.models.vae import Autoencoder, AutoencoderConfig
     from genarium.training.objectives.denoise import Denoise
     from genarium.training.settings import Settings
-    from genarium.training.sources.images import Source
-
-SHOWN = (
-    "flying batman with colorful sky",
-    "flying animals with blue sky and white clouds",
-    "flying bird",
-    "two red balloons at night",
-    "a large eagle over the sea",
-    "a cat on the left and a blue car on the right in a room",
-    "three bees over a green field",
-    "an elephant",
-)
 
 
 @dataclass(frozen=True)
@@ -96,16 +85,16 @@ def train_diffusion(
     Writes the networks in half precision (of latents as diffusers' `unet/` and `vae/`), a scheduler's config, and which
     text encoder it reads with. Sheets of samples are written along the way. Returns the figures.
     """
-    if closeups and data != "scenes":
+    if closeups and data != SCENES:
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     thumbnails = network.autoencoder is None
-    plans_from = _planner(network, known=data == "scenes" and not closeups and thumbnails)
+    plans_from = _planner(network, known=data == SCENES and not closeups and thumbnails)
     folder = options.folder(f"diffusion-{Path(data).stem}")
     settings = _settings(options, learning_rate, optimizer, ema, thumbnails=thumbnails)
     objective = _objective(
         network, settings, data, text_encoder, plans_from, folder=folder, batch_size=batch_size, n_closeups=closeups
     )
-    title, world = f"Diffusion of {Path(data).stem}", "scenes" if data == "scenes" else None
+    title, world = f"Diffusion of {Path(data).stem}", objective.source.world_name
     return drawn(objective, settings, "diffusion", text_encoder=text_encoder, world=world, title=title)
 
 
@@ -137,6 +126,8 @@ def _objective(
     from genarium.checkpoints.layouts import planner as planners
     from genarium.checkpoints.store.find import find
     from genarium.checkpoints.store.folder import WEIGHTS
+    from genarium.models.latent_diffusion import LatentDiffusion
+    from genarium.models.thumbnails import ThumbnailDiffusion
     from genarium.training import start
     from genarium.training.objectives.denoise import Denoise
     from genarium.training.objectives.thumbnails import DrawPlans, DrawThumbnails
@@ -155,14 +146,14 @@ def _objective(
     model = channels_last(model.to(settings.device))
     size = (pictures or model).config.sample_size
     source = source_of(data, size, seed=settings.seed, captioned=True)
-    more |= {"folder": folder, "seed": settings.seed, "shown": shown(data, source)}
+    more |= {"folder": folder, "seed": settings.seed, "shown": source.sheet_prompts()}
     objective: Denoise
     if pictures is not None:
-        objective = Denoise(model, pictures, prompts, source, **more)
+        objective = Denoise(LatentDiffusion(model, pictures), prompts, source, **more)
     elif plans is None:
-        objective = DrawThumbnails(model, prompts, source, **more)
+        objective = DrawThumbnails(ThumbnailDiffusion(model), prompts, source, **more)
     else:
-        objective = DrawPlans(model, plans, prompts, source, **more)
+        objective = DrawPlans(ThumbnailDiffusion(model, plans), prompts, source, **more)
     begun = find(network.init_from, default="image").digest if network.init_from is not None else None
     objective.identity |= {"text_encoder": reads, "init_from": begun}
     if pictures is not None:
@@ -183,15 +174,13 @@ def drawn(
     save = partial(
         layout.write,
         objective.folder,
-        objective.model,
-        objective.autoencoder,
+        objective.networks,
         objective.process,
         text_encoder=text_encoder,
         context=objective.prompts.context,
         steps=objective.steps,
         guidance=objective.guidance,
         world=world,
-        planner=objective.planner,
     )
     shown = ("loss", "seconds")
     return run.train(
@@ -199,24 +188,20 @@ def drawn(
     )
 
 
-def shown(data: str, source: Source) -> Sequence[str]:
-    """The prompts that sheets show: of a folder, captions that are held out."""
-    return SHOWN if data == "scenes" else source.heldout(0, len(SHOWN))[1]
-
-
-def _begin(network: NetworkOptions, pictures: Autoencoder | None, *, words: int) -> Denoiser:
+def _begin(network: NetworkOptions, pictures: Autoencoder | None, *, words: int) -> nn.Module:
     """The network that is gone on from, or one of random weights. Raises BadInput."""
     from genarium.checkpoints.layouts import text_to_image as layout
+    from genarium.models.thumbnails import ThumbnailDiffusion
 
     if network.init_from is None:
         return _thumbnails(network, words=words) if pictures is None else _unet(pictures.config, network, words=words)
-    model, own = layout.load(Path(network.init_from))
-    thumbnails = own is model
+    begun = layout.load(Path(network.init_from))
+    thumbnails = begun.kind == ThumbnailDiffusion.kind
     if thumbnails and pictures is not None:
         raise BadInput(f"{network.init_from} is of thumbnails; leave out --autoencoder")
     if not thumbnails and pictures is None:
         raise BadInput(f"{network.init_from} is of latents; name its --autoencoder")
-    return model.requires_grad_(True)
+    return begun.denoiser.requires_grad_(True)
 
 
 def _unet(pictures: AutoencoderConfig, network: NetworkOptions, *, words: int) -> UNet:
@@ -271,7 +256,7 @@ def _planner(network: NetworkOptions, *, known: bool) -> Path | None:
     `known` says whether pictures come with plans and are drawn as thumbnails.
     """
     from genarium.checkpoints.layouts import planner as planners
-    from genarium.checkpoints.layouts.text_to_image import PLANNER
+    from genarium.checkpoints.layouts.thumbnails import PLANNER
 
     planner, init_from = network.planner, network.init_from
     if planner is None:

@@ -15,8 +15,7 @@ from genarium.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
-    from genarium.models.unet import UNet
-    from genarium.models.vae import Autoencoder
+    from genarium.models.latent_diffusion import LatentDiffusion
 
 
 @command("Distil a latent diffusion model into one that draws in fewer steps.")
@@ -41,7 +40,8 @@ def train_distil(
 
     from genarium.checkpoints.store.find import find
     from genarium.conditioning.prompts import PromptEncoder
-    from genarium.training.commands.diffusion import drawn, shown
+    from genarium.models.latent_diffusion import LatentDiffusion
+    from genarium.training.commands.diffusion import drawn
     from genarium.training.objectives.progressive_distillation import FewerSteps
     from genarium.training.settings import Settings
     from genarium.training.sources.images import channels_last, source_of
@@ -49,47 +49,45 @@ def train_distil(
     old = Path(teacher)
     folder = options.folder(f"{old.name}-{draw_steps}-steps")
     settings = options.settings(Settings(warmup_steps=50, weight_decay=0.0, ema=ema, compile="off"), falls=50)
-    index, frozen, pictures = _teacher(teacher, device=settings.device)
+    index, networks = _teacher(teacher, device=settings.device)
     path, reads = _reader(teacher, index)
-    channels_last(frozen)
-    channels_last(pictures)
+    frozen, pictures = channels_last(networks.denoiser), channels_last(networks.autoencoder)
     model = deepcopy(frozen).requires_grad_(True)
     source = source_of(data, pictures.config.sample_size, seed=settings.seed, captioned=True)
     torch.manual_seed(settings.seed)
     objective = FewerSteps(
-        model,
+        LatentDiffusion(model, pictures),
         frozen,
         steps=draw_steps,
         substeps=substeps,
         teacher_guidance=float(index["guidance"]) if guidance is None else guidance,
-        autoencoder=pictures,
         prompts=PromptEncoder(path, context=int(index["context"]), device=settings.device),
         source=source,
         batch_size=batch_size,
         folder=folder,
         seed=settings.seed,
-        shown=shown(data, source),
+        shown=source.sheet_prompts(),
     )
     objective.identity |= {"text_encoder": reads.digest, "teacher": find(teacher, default="image").digest}
     text_encoder, title = str(index["text_encoder"]), f"{draw_steps} steps of {old.name}"
     return drawn(objective, settings, "distil", text_encoder=text_encoder, world=index.get("world"), title=title)
 
 
-def _teacher(teacher: str, *, device: str) -> tuple[dict[str, Any], UNet, Autoencoder]:
-    """What the teacher's folder says, its network, and its autoencoder. Raises BadInput."""
+def _teacher(teacher: str, *, device: str) -> tuple[dict[str, Any], LatentDiffusion]:
+    """What the teacher's folder says, and its networks. Raises BadInput."""
+    from genarium.checkpoints.layouts import latent_diffusion
     from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.checkpoints.store.folder import read_json
+    from genarium.models.latent_diffusion import LatentDiffusion
 
     index = read_json(Path(teacher) / "model_index.json")
     if not layout.is_text_to_image(Path(teacher)):
         raise BadInput(f"{teacher} isn't a folder that `genarium train diffusion` wrote")
-    frozen: Any
-    frozen, pictures = layout.load(Path(teacher), device=device)
-    if frozen is pictures:
+    if layout.kind_of(Path(teacher)) != LatentDiffusion.kind:
         raise BadInput(
             f"{teacher} draws thumbnails, whose steps cost next to nothing; ask for fewer with --steps where it draws"
         )
-    return index, frozen, pictures  # type: ignore[return-value]
+    return index, latent_diffusion.load(Path(teacher), device=device)
 
 
 def _reader(teacher: str, index: dict[str, Any]) -> tuple[Path, Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -64,9 +65,10 @@ def train_vae(
         objective.identity["init_from"] = files.sha256(Path(init_from) / layout.WEIGHTS)
         objective.identity["decoder_only"] = decoder_only
 
-    def save() -> None:
-        _save(model, folder, None if decoder_only else source)
-
+    if latents == "map" or init_from is not None:
+        save = partial(_save_map, model, folder, None if decoder_only else source)
+    else:
+        save = partial(_save_vector, model, folder)
     return run.train(
         "vae",
         objective,
@@ -79,9 +81,7 @@ def train_vae(
     )
 
 
-def _begin(
-    init_from: str | None, *, latents: str, factor: int, size: int, channels: int, frozen: bool
-) -> VAE | Autoencoder:
+def _begin(init_from: str | None, *, latents: str, factor: int, size: int, channels: int, frozen: bool) -> Any:
     """The autoencoder that is gone on from, or one of random weights; its encoder may be frozen."""
     from genarium.checkpoints.layouts import latent_diffusion as layout
     from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
@@ -104,16 +104,17 @@ def _begin(
     return Autoencoder(config)
 
 
-def _save(model: VAE | Autoencoder, folder: Path, source: Source | None) -> None:
-    """Write it; a map of latents is first brought to mean 0 and deviation 1, as the pictures of a source have them."""
-    from genarium.checkpoints.layouts import latent_diffusion
+def _save_vector(model: VAE, folder: Path) -> None:
     from genarium.checkpoints.layouts import vae as layout
-    from genarium.models.vae import VAE
+
+    layout.save(model, folder)
+
+
+def _save_map(model: Autoencoder, folder: Path, source: Source | None) -> None:
+    """Write it; its latents are first brought to mean 0 and deviation 1, as the pictures of a source have them."""
+    from genarium.checkpoints.layouts import latent_diffusion
     from genarium.training.objectives.autoencoder import latent_moments
 
-    if isinstance(model, VAE):
-        layout.save(model, folder)
-        return
     if source is not None:
         emit("measuring", preview="latents")
         mean, deviation = latent_moments(model, source)

@@ -72,7 +72,7 @@ class Reconstruct(Objective):
         shown = self.watched[:N_SHOWN].to(next(self.model.parameters()).device)
         found = self.model.encode(shown)
         rows = [to_pictures(shown), to_pictures(self.model.decode(found.mean))]
-        if isinstance(self.model, VAE):
+        if self.model.draws_noise:
             noise = torch.randn(found.mean.shape, generator=torch.Generator().manual_seed(self.seed))
             rows.append(to_pictures(self.model.decode(noise.to(shown.device))))
         return write_sheet(self.folder, step, rows)

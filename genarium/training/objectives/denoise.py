@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.data.pictures import to_pictures, to_tensor
 from genarium.devices import cpu_bfloat16
@@ -19,7 +18,7 @@ from genarium.diffusion.guidance import guided
 from genarium.diffusion.process import Process
 from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, generators
 from genarium.diffusion.targets import draw_timesteps, target
-from genarium.models.plan import Planner
+from genarium.models.text_to_image import Conditioning, TextToImage
 from genarium.training.objective import Objective
 from genarium.training.sources.images import Pictures, Scenes, Source, detail, write_sheet
 
@@ -32,8 +31,6 @@ DROPPED = 0.1
 """Captions left out, so that the network also learns pictures as such, for classifier-free guidance."""
 PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
 """What is trained, and how it is drawn from."""
-Condition = tuple[Tensor, ...]
-"""What a network is told beside the level: states of words, where they are real, and more that it may read."""
 
 
 class Denoise(Objective):
@@ -43,17 +40,12 @@ class Denoise(Objective):
     frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
     """
 
-    model: layout.Denoiser
-    planner: Planner | None = None
-    """What writes plans that it draws by, where it draws by plans."""
-
     spread = 1.0
     """Standard deviation of the levels' logits."""
 
     def __init__(
         self,
-        model: layout.Denoiser,
-        autoencoder: layout.Pictures,
+        networks: TextToImage,
         prompts: PromptEncoder,
         source: Source,
         *,
@@ -63,16 +55,18 @@ class Denoise(Objective):
         seed: int,
         shown: Sequence[str],
     ):
-        self.model = model
-        self.autoencoder, self.prompts, self.source = autoencoder, prompts, source
+        self.networks, self.model = networks, networks.denoiser
+        config: Any = self.model.config
+        self.prompts, self.source = prompts, source
         self.batch_size, self.n_closeups = batch_size, n_closeups
         self.folder, self.seed, self.shown = folder, seed, list(shown)
         self.process, self.steps, self.guidance = PROCESS, 20, 3.0
-        side = source.size // autoencoder.factor
-        self.shape = (autoencoder.config.latent_channels, side, side)
+        self.factor = networks.config.factor
+        side = source.size // self.factor
+        self.shape = (networks.config.latent_channels, side, side)
         self.identity: dict[str, Any] = {
             "data": source.identity,
-            "network": asdict(model.config),
+            "network": asdict(config),
             "objective": {
                 "batch_size": batch_size,
                 "closeups": n_closeups,
@@ -101,7 +95,7 @@ class Denoise(Objective):
         t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", std=self.spread, generator=generator)
         t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
         channels, *_ = self.shape
-        side = pictures.shape[1] // self.autoencoder.factor
+        side = pictures.shape[1] // self.factor
         noise = torch.randn(len(t), channels, side, side, generator=generator)
         return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
 
@@ -111,30 +105,30 @@ class Denoise(Objective):
         return torch.stack(errors).mean()
 
     def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        words = self.prompts.states(tokens, lengths)
-        weight = detail(pictures, self.autoencoder.factor)
-        known = (self._latents(pictures), *words, weight / weight.mean())
-        latents, states, real, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
-        return (weight * self._errors(latents, (states, real), t, noise)).mean()
+        asked = self.prompts.conditioning(tokens, lengths).repeated(DRAWS)
+        weight = detail(pictures, self.factor)
+        known = (self._latents(pictures), weight / weight.mean())
+        latents, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
+        return (weight * self._errors(latents, asked, t, noise)).mean()
 
-    def _errors(self, latents: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
+    def _errors(self, latents: Tensor, asked: Conditioning, t: Tensor, noise: Tensor) -> Tensor:
         x = add_noise(PROCESS.schedule, latents, noise, t)
         wanted = target(PROCESS.prediction, latents, noise, *PROCESS.schedule.signal_noise(t))
-        return (self.model(x, t, *condition).float() - wanted).square()
+        return (self.model(x, t, **asked).float() - wanted).square()
 
     @torch.no_grad()
     def _latents(self, pictures: Tensor) -> Tensor:
         device = next(self.model.parameters()).device
-        return torch.cat([self.autoencoder.to_latents(part) for part in pictures.to(device).split(64)])
+        return torch.cat([self.networks.to_latents(part) for part in pictures.to(device).split(64)])
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
         losses = []
         for latents, rows, noise in self._watched_parts():
-            condition = self._watched_condition(rows)
+            asked = self._watched_conditioning(rows)
             for share in LEVELS_WATCHED:
                 t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
-                losses.append(float(self._errors(latents, condition, t, noise).mean()))
+                losses.append(float(self._errors(latents, asked, t, noise).mean()))
         return {"loss": sum(losses) / len(losses)}
 
     def _watched_parts(self) -> Iterator[tuple[Tensor, slice, Tensor]]:
@@ -145,9 +139,9 @@ class Denoise(Objective):
             noise = draw_noise(generators(rows), latents.shape[1:], device=latents.device)
             yield latents, slice(first, first + 64), noise
 
-    def _watched_condition(self, rows: slice) -> Condition:
+    def _watched_conditioning(self, rows: slice) -> Conditioning:
         """What the network is told of held-out pictures."""
-        return self.prompts.states(*self.prompts.tokens(self.captions[rows]))
+        return self.prompts.conditioning(*self.prompts.tokens(self.captions[rows]))
 
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in `steps` at `guidance`, two of each."""
@@ -159,16 +153,15 @@ class Denoise(Objective):
                 seeds = range(row * 100, row * 100 + len(self.shown))
                 asked, not_asked = self._conditions(self.shown, seeds)
                 latents = self._draw(asked, not_asked, seeds)
-                rows.append(to_pictures(self.autoencoder.from_latents(latents, *asked)))
+                rows.append(to_pictures(self.networks.from_latents(latents, asked)))
         return write_sheet(self.folder, step, rows)
 
-    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
+    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Conditioning, Conditioning]:
         """What the network is told to draw prompts, and what it is guided away from."""
-        states, real = self.prompts.states(*self.prompts.tokens([*prompts, *[""] * len(prompts)]))
-        half = len(prompts)
-        return (states[:half], real[:half]), (states[half:], real[half:])
+        both = self.prompts.conditioning(*self.prompts.tokens([*prompts, *[""] * len(prompts)]))
+        return both.rows(slice(len(prompts))), both.rows(slice(len(prompts), None))
 
-    def _draw(self, asked: Condition, not_asked: Condition, seeds: Sequence[int]) -> Tensor:
+    def _draw(self, asked: Conditioning, not_asked: Conditioning, seeds: Sequence[int]) -> Tensor:
         """Latents (B, Z, h, w), the noise of each drawn with its seed."""
         source = generators(seeds)
         x = draw_noise(source, self.shape, device=self.watched.device)

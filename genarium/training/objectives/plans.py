@@ -77,7 +77,7 @@ class WritePlans(Objective):
         return self._learned(self.source.scenes(index * self.batch_size, self.batch_size, "train"))
 
     def loss(self, plans: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
-        return self.model.loss(plans, *self.prompts.states(tokens, lengths))
+        return self.model.loss(plans, **self.prompts.conditioning(tokens, lengths))
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out scenes, and `right`, the share of held-out prompts whose plan shows what was asked."""
@@ -99,5 +99,5 @@ class WritePlans(Objective):
 
 def write_plan(planner: Planner, prompts: PromptEncoder, prompt: str, seed: int) -> Tensor:
     """A plan (1, L) of a prompt."""
-    words = prompts.states(*prompts.tokens([prompt]))
-    return planner.write(*words, torch.Generator().manual_seed(seed))
+    words = prompts.conditioning(*prompts.tokens([prompt]))
+    return planner.write(words["words"], words["mask"], torch.Generator().manual_seed(seed))

@@ -12,6 +12,8 @@ from torch import Tensor
 from genarium.data.pictures import to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import expand
+from genarium.models.latent_diffusion import LatentDiffusion
+from genarium.models.text_to_image import Conditioning
 from genarium.models.unet import UNet
 from genarium.training.objectives.denoise import DRAWS, PROCESS, Denoise
 
@@ -24,8 +26,17 @@ class FewerSteps(Denoise):
     guidance is in its weights. One noise level in `steps` is drawn for each row, since the student meets no others.
     """
 
-    def __init__(self, model: UNet, teacher: UNet, *, steps: int, substeps: int, teacher_guidance: float, **more: Any):
-        super().__init__(model, **more)
+    def __init__(
+        self,
+        networks: LatentDiffusion,
+        teacher: UNet,
+        *,
+        steps: int,
+        substeps: int,
+        teacher_guidance: float,
+        **more: Any,
+    ):
+        super().__init__(networks, **more)
         self.teacher, self.substeps, self.teacher_guidance = teacher, substeps, teacher_guidance
         self.steps, self.guidance = steps, 1.0
         self.levels = PROCESS.levels(steps)
@@ -42,33 +53,36 @@ class FewerSteps(Denoise):
 
     def loss(self, *parts: Tensor) -> Tensor:
         pictures, tokens, lengths, level, noise = parts
-        states, real = self.prompts.states(tokens, lengths)
-        rows = [part.repeat_interleave(DRAWS, 0) for part in (self._latents(pictures), states[:-1], real[:-1])]
-        return self._distance(rows[0], (rows[1], rows[2]), (states[-1:], real[-1:]), level, noise)
+        words, none = self._split(tokens, lengths)
+        latents = self._latents(pictures).repeat_interleave(DRAWS, 0)
+        return self._distance(latents, words.repeated(DRAWS), none, level, noise)
+
+    def _split(self, tokens: Tensor, lengths: Tensor) -> tuple[Conditioning, Conditioning]:
+        """What is said of captions, and of the empty one, which is the last."""
+        told = self.prompts.conditioning(tokens, lengths)
+        return told.rows(slice(-1)), told.rows(slice(-1, None))
 
     def _distance(
-        self, latents: Tensor, words: tuple[Tensor, Tensor], none: tuple[Tensor, Tensor], level: Tensor, noise: Tensor
+        self, latents: Tensor, words: Conditioning, none: Conditioning, level: Tensor, noise: Tensor
     ) -> Tensor:
         signal, share = (torch.tensor(part, device=latents.device) for part in (self.levels.signal, self.levels.noise))
         x = expand(signal[level], latents) * latents + expand(share[level], latents) * noise
         begin, end = share[level], share[level + 1]
         with torch.no_grad():
-            without = tuple(part.expand(len(x), *part.shape[1:]) for part in none)
-            denoise = guided(self.teacher, words, without, self.teacher_guidance)
+            denoise = guided(self.teacher, words, none.expanded(len(x)), self.teacher_guidance)
             there = x
             for part in range(self.substeps):
                 now = begin + (end - begin) * part / self.substeps
                 flow = denoise(there, now * PROCESS.schedule.n_timesteps).float()
                 there = there + expand((end - begin) / self.substeps, x) * flow
             wanted = (there - x) / expand(end - begin, x)
-        return F.mse_loss(self.model(x, begin * PROCESS.schedule.n_timesteps, *words).float(), wanted)
+        return F.mse_loss(self.model(x, begin * PROCESS.schedule.n_timesteps, **words).float(), wanted)
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures at every level, with the same noise each time."""
         losses = []
         for latents, rows, noise in self._watched_parts():
-            states, real = self.prompts.states(*self.prompts.tokens([*self.captions[rows], ""]))
-            words, none = (states[:-1], real[:-1]), (states[-1:], real[-1:])
+            words, none = self._split(*self.prompts.tokens([*self.captions[rows], ""]))
             for level in range(self.steps):
                 levels = torch.full((len(latents),), level, device=latents.device)
                 losses.append(float(self._distance(latents, words, none, levels, noise)))

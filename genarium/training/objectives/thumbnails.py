@@ -13,10 +13,10 @@ from torch import Tensor
 
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.diffusion.schedules import add_noise
-from genarium.models.plan import Planner
-from genarium.models.thumbnails import Thumbnails
+from genarium.models.text_to_image import Conditioning
+from genarium.models.thumbnails import ThumbnailDiffusion
 from genarium.scenes.world import Split
-from genarium.training.objectives.denoise import DRAWS, PROCESS, Condition, Denoise
+from genarium.training.objectives.denoise import DRAWS, PROCESS, Denoise
 from genarium.training.objectives.plans import plan_rows
 from genarium.training.sources.images import Scenes, Source, detail
 
@@ -38,27 +38,26 @@ class DrawThumbnails(Denoise):
 
     spread = SPREAD
 
-    def __init__(self, model: Thumbnails, prompts: PromptEncoder, source: Source, **more: Any):
-        super().__init__(model, model, prompts, source, **more)
-        self.drawing = model
+    def __init__(self, networks: ThumbnailDiffusion, prompts: PromptEncoder, source: Source, **more: Any):
+        super().__init__(networks, prompts, source, **more)
+        self.drawing = networks.denoiser
         # New noise at every step lets a thing appear that no place was sure of: Euler's steps lose it.
         self.process, self.steps, self.guidance = replace(PROCESS, sampler="ddpm"), 24, 2.0
         self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
 
     def _error_of(
-        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor, *more: Tensor
+        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor, plan: Tensor | None = None
     ) -> Tensor:
-        """`more` is what the network is told beside the words."""
-        condition = (*self.prompts.states(tokens, lengths), *more)
-        weight = detail(pictures, self.drawing.factor)
-        known = (pictures, self.drawing.to_latents(pictures), weight, *condition)
-        pictures, latents, weight, *told = (part.repeat_interleave(DRAWS, 0) for part in known)
+        asked = self.prompts.conditioning(tokens, lengths)
+        asked = (asked if plan is None else asked.also(plan=plan)).repeated(DRAWS)
+        known = (pictures, self.drawing.to_latents(pictures), detail(pictures, self.factor))
+        pictures, latents, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
         x = add_noise(PROCESS.schedule, latents, noise, t)
-        said, thumbnail = (part.float() for part in self.drawing.say(x, t, *told))
+        said, thumbnail = (part.float() for part in self.drawing.say(x, t, **asked))
         share = (t / PROCESS.schedule.n_timesteps)[:, None, None, None]
         error = said - pictures
         each = error.square() + DISTANCE * (1 - share).square() * error.abs()
-        cells = F.avg_pool2d(each, self.drawing.factor).mean(dim=1, keepdim=True)
+        cells = F.avg_pool2d(each, self.factor).mean(dim=1, keepdim=True)
         of_detail = (thumbnail[:, -1:] - latents[:, -1:]).square()
         return (0.3 / (0.1 + share.square()) * (weight * cells + 0.1 * of_detail)).mean()
 
@@ -66,7 +65,7 @@ class DrawThumbnails(Denoise):
         """`loss`, that of the flow of thumbnails, and `psnr` in dB of held-out pictures drawn from their thumbnails."""
         squares = []
         for latents, rows, _ in self._watched_parts():
-            said = self.drawing.from_latents(latents, *self._watched_condition(rows)).float().clamp(-1, 1)
+            said = self.networks.from_latents(latents, self._watched_conditioning(rows)).float().clamp(-1, 1)
             pictures = self.watched_pictures[rows].to(said.device)
             squares.append((said - pictures).square().flatten(1).mean(dim=1))
         found: dict[str, Any] = super().evaluate()
@@ -79,12 +78,11 @@ class DrawPlans(DrawThumbnails):
     Sheets show what the planner's own plans come to.
     """
 
-    planner: Planner
-
-    def __init__(self, model: Thumbnails, planner: Planner, prompts: PromptEncoder, source: Source, **more: Any):
+    def __init__(self, networks: ThumbnailDiffusion, prompts: PromptEncoder, source: Source, **more: Any):
         assert isinstance(source, Scenes)
-        self.planner, self.scenes = planner, source
-        super().__init__(model, prompts, source, **more)
+        assert networks.planner is not None
+        self.planner, self.scenes = networks.planner, source
+        super().__init__(networks, prompts, source, **more)
         self.steps = 8  # a plan leaves little to settle
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
         self.watched_plans = self._plans(0, len(self.watched), "heldout")
@@ -101,14 +99,15 @@ class DrawPlans(DrawThumbnails):
     def loss(self, *parts: Tensor) -> Tensor:
         return self._error_of(*parts)
 
-    def _watched_condition(self, rows: slice) -> Condition:
-        return (*super()._watched_condition(rows), self.watched_plans[rows].to(self.watched.device))
+    def _watched_conditioning(self, rows: slice) -> Conditioning:
+        plan = self.watched_plans[rows].to(self.watched.device)
+        return super()._watched_conditioning(rows).also(plan=plan)
 
-    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Condition, Condition]:
+    def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Conditioning, Conditioning]:
         asked, not_asked = super()._conditions(prompts, seeds)
         written = (
-            self.planner.write(states[None], real[None], torch.Generator().manual_seed(seed))
-            for states, real, seed in zip(*asked, seeds, strict=True)
+            self.planner.write(states[None], mask[None], torch.Generator().manual_seed(seed))
+            for states, mask, seed in zip(asked["words"], asked["mask"], seeds, strict=True)
         )
         plans = torch.cat(list(written))
-        return (*asked, plans), (*not_asked, torch.zeros_like(plans))
+        return asked.also(plan=plans), not_asked.also(plan=torch.zeros_like(plans))

@@ -22,6 +22,7 @@ from genarium.models.thumbnails import spread
 from genarium.progress import emit, note
 from genarium.scenes.closeups import closeups
 from genarium.scenes.world import Scene, Split, World
+from genarium.scenes.worlds import SCENES
 
 M = TypeVar("M", bound=nn.Module)
 Pictures = tuple[np.ndarray, list[str]]
@@ -29,16 +30,35 @@ SNAP_CELLS = 8
 """Cells of the grid that composed things stand on, along a side."""
 
 
+SHOWN = (
+    "flying batman with colorful sky",
+    "flying animals with blue sky and white clouds",
+    "flying bird",
+    "two red balloons at night",
+    "a large eagle over the sea",
+    "a cat on the left and a blue car on the right in a room",
+    "three bees over a green field",
+    "an elephant",
+)
+
+
 class Source(Protocol):
-    """Pictures (n, size, size, 3) uint8 and their captions, by number: the same number, the same picture."""
+    """Pictures (n, size, size, 3) uint8 and their captions, by number: the same number, the same picture.
+
+    `world_name` is the world of `scenes.worlds` that they are of, if they are of one alone.
+    """
 
     size: int
     identity: dict[str, Any]
+    world_name: str | None
 
     def train(self, first: int, n: int) -> Pictures: ...
 
     def heldout(self, first: int, n: int) -> Pictures:
         """Never what training shows; fewer than n where there are no more."""
+
+    def sheet_prompts(self) -> Sequence[str]:
+        """Prompts for the sheets that are drawn along the way."""
 
 
 class Scenes:
@@ -46,6 +66,8 @@ class Scenes:
 
     Things look the way their sprites do: mirrored ones would be as many again to learn.
     """
+
+    world_name: str | None = SCENES
 
     def __init__(self, size: int, *, snap: int, seed: int):
         self.size, self.seed = size, seed
@@ -57,6 +79,9 @@ class Scenes:
 
     def heldout(self, first: int, n: int) -> Pictures:
         return self.world.arrays(self.seed, first, n, "heldout")
+
+    def sheet_prompts(self) -> Sequence[str]:
+        return SHOWN
 
     def scenes(self, first: int, n: int, split: Split) -> list[Scene]:
         """What the pictures of these numbers show."""
@@ -81,6 +106,8 @@ class Folder:
     where that takes a quarter of what is free at most, and else read again each time.
     Raises BadInput for a folder that can't be trained on.
     """
+
+    world_name: str | None = None
 
     def __init__(self, folder: Path, size: int, *, seed: int, captioned: bool):
         self.size, self.seed = size, seed
@@ -130,6 +157,10 @@ class Folder:
 
     def heldout(self, first: int, n: int) -> Pictures:
         return self._take(self.held_out[first : first + n])
+
+    def sheet_prompts(self) -> Sequence[str]:
+        """Captions that are held out."""
+        return self.heldout(0, len(SHOWN))[1]
 
     def _drawn(self, number: int) -> int:
         """Picture `number` of the endless row of epochs, each in an order of its own."""
@@ -212,7 +243,7 @@ def source_of(data: str, size: int, *, seed: int, captioned: bool = False) -> So
 
     Raises BadInput.
     """
-    if data == "scenes":
+    if data == SCENES:
         return Scenes(size, snap=size // SNAP_CELLS, seed=seed)
     folder = named(data)
     if not folder.exists():
