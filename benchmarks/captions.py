@@ -135,7 +135,7 @@ def measure_git(folder: Path, repeats: int) -> dict[str, object]:
         seen = model.read(model.see(picture.to(dtype)), TOKENS)
         token, found = torch.tensor([[config.start_token]]), list[int]()
         for _ in range(TOKENS):
-            scores = model.step(token, seen)
+            scores = model.step(seen, token)
             scores[:, config.end_token] = -torch.inf
             token = scores.argmax(dim=-1, keepdim=True)
             found.append(int(token))

@@ -43,7 +43,7 @@ def of_transformers(model: GPT2LMHeadModel, prompt: list[int], rows: int, length
 
 def of_genarium(engine: NativeText, prompt: list[int], rows: int, length: int) -> list[int]:
     sampling = Sampling(max_new_tokens=length, temperature=0.0)
-    return [new.token for new in generate(engine.model, [prompt] * rows, sampling) if new.row == 0]
+    return [new.token for new in generate(engine.decoder, [prompt] * rows, sampling) if new.row == 0]
 
 
 def tokens_per_second(run: Callable[[int], object], rows: int) -> float:

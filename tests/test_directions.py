@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": {"artefacts", "provenance"},
     "checkpoints": NETWORKS,
     "conditioning": NETWORKS | {"checkpoints"},
-    "decoding": NETWORKS,
+    "decoding": set(),
     "training": NETWORKS | {"checkpoints", "conditioning", "decoding", "data", "scenes"},
     "engines": NETWORKS | {"checkpoints", "conditioning", "decoding", "data", "scenes"},
     "retrieval": {"engines", "checkpoints", "data"},

@@ -1,1 +1,1 @@
-"""From next-token logits to text: plain functions of a network, independent of which one it is."""
+"""From next-token logits to text, images and labels: plain functions of a `Decoder`, whatever network is behind it."""

@@ -1,21 +1,18 @@
-"""Captions from a decoder that is a step function: by beam search, or drawn at random.
+"""The texts a decoder finds best, by beam search, or draws at random, for each of several images or prompts.
 
-`step` takes the next tokens (B, T) of all rows and gives scores (B, V) of what follows; `select` keeps the rows given
-(B,) of whatever `step` remembers. The rows of one picture stand together.
+Rows of one image stand together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from genarium.decoding.protocol import Decoder, State
+from genarium.decoding.ranking import Ranking
 from genarium.decoding.sampling import RandomStreams, Sampling, choose
-
-Step = Callable[[Tensor], Tensor]
-Select = Callable[[Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -27,82 +24,100 @@ class Written:
     ended: bool
 
 
-@torch.inference_mode()
 def beam_search(
-    step: Step, select: Select, prefix: Tensor, *, n_beams: int, end: int, max_new_tokens: int
+    decoder: Decoder,
+    state: State,
+    logits: np.ndarray,
+    *,
+    n_beams: int,
+    end: int,
+    max_new_tokens: int,
 ) -> list[list[Written]]:
-    """The `n_beams` best captions found for each picture, best first, by mean log-probability.
+    """The `n_beams` best texts found for each of P images, best first, by mean log-probability.
 
-    `prefix` (P * n_beams, T) is what every row begins with. A picture is finished when no unfinished beam is ahead of
-    its `n_beams` finished ones, at the length they have now.
+    `state` has P * n_beams rows, those of one image alike; `logits` (P * n_beams, V) are of what follows them.
+    An image is finished when no unfinished beam is ahead of its `n_beams` finished ones, at the length they have now.
     """
-    K = n_beams
-    P, device = len(prefix) // K, prefix.device
-    sums = torch.full((P, K), -torch.inf, device=device)
-    sums[:, 0] = 0.0  # all beams are alike yet: one of them goes on
-    rows = torch.zeros((P * K, 0), dtype=torch.long, device=device)
+    K, V = n_beams, logits.shape[-1]
+    P = len(logits) // K
+    sums = np.full((P, K), -np.inf, dtype=np.float32)
+    sums[:, 0] = 0.0  # all beams are alike yet: one of them is continued
+    rows: list[tuple[int, ...]] = [()] * (P * K)
     finished: list[list[Written]] = [[] for _ in range(P)]
-    tokens = prefix
     for length in range(1, max_new_tokens + 1):
-        logp = step(tokens).float().log_softmax(dim=-1).view(P, K, -1)
-        V = logp.shape[-1]
-        best, places = (sums[:, :, None] + logp).flatten(1).topk(2 * K, dim=-1)
-        origins, chosen, totals = (places // V).tolist(), (places % V).tolist(), best.tolist()
-        keep, following, sums_kept = [], [], []
-        for picture in range(P):
-            going: list[tuple[int, int, float]] = []
-            for rank in range(2 * K):
-                origin, token, total = origins[picture][rank], chosen[picture][rank], totals[picture][rank]
-                if token != end:
-                    going.append((origin, token, total))
-                elif rank < K and total > -torch.inf:
-                    before = tuple(rows[picture * K + origin].tolist())
-                    finished[picture].append(Written(before, total / length, True))
-            going = going[:K]
-            keep += [picture * K + origin for origin, _, _ in going]
+        continued = (sums[:, :, None] + decoder.ranking.log_softmax(logits).reshape(P, K, V)).reshape(P, K * V)
+        places = decoder.ranking.likeliest(continued, 2 * K)
+        totals = np.take_along_axis(continued, places, axis=1)
+        order: list[int] = []
+        following: list[int] = []
+        for image in range(P):
+            going, ended = _sort_out(totals[image], places[image], V, end, K)
+            finished[image] += [Written(rows[image * K + beam], total / length, True) for beam, total in ended]
+            finished[image] = _best(finished[image], K)
+            order += [image * K + beam for beam, _, _ in going]
             following += [token for _, token, _ in going]
-            sums_kept.append([total for _, _, total in going])
-            finished[picture] = _best(finished[picture], K)
-        sums = torch.tensor(sums_kept, device=device)
-        order = torch.tensor(keep, device=device)
-        tokens = torch.tensor(following, device=device)[:, None]
-        rows = torch.cat((rows[order], tokens), dim=1)
+            sums[image] = [total for _, _, total in going]
+        rows = [(*rows[row], token) for row, token in zip(order, following, strict=True)]
         if all(
             len(done) == K and done[-1].score >= ahead / length
-            for done, ahead in zip(finished, sums.amax(dim=1).tolist(), strict=True)
+            for done, ahead in zip(finished, sums.max(axis=1).tolist(), strict=True)
         ):
-            break
+            return finished
         if length < max_new_tokens:
-            select(order)
-    else:
-        for picture in range(P):
-            cut = [
-                Written(tuple(rows[picture * K + beam].tolist()), float(sums[picture, beam]) / max_new_tokens, False)
-                for beam in range(K)
-            ]
-            finished[picture] = _best(finished[picture] + cut, K)
+            decoder.select(state, order)
+            logits = decoder.step(state, np.array(following)[:, None])
+    for image in range(P):
+        scores = sums[image].tolist()
+        cut = [Written(rows[image * K + beam], scores[beam] / max_new_tokens, False) for beam in range(K)]
+        finished[image] = _best(finished[image] + cut, K)
     return finished
 
 
-@torch.inference_mode()
-def draw(step: Step, prefix: Tensor, sampling: Sampling, *, samples: Sequence[int], end: int) -> list[Written]:
-    """A caption for each row of `prefix` (B, T), drawn from the stream of its own that `samples` names.
+def _sort_out(
+    totals: np.ndarray, places: np.ndarray, V: int, end: int, K: int
+) -> tuple[list[tuple[int, int, float]], list[tuple[int, float]]]:
+    """Of an image's 2 K best: the K that are continued (beam, token, sum), and those that end (beam, sum)."""
+    going: list[tuple[int, int, float]] = []
+    ended: list[tuple[int, float]] = []
+    for rank, (total, place) in enumerate(zip(totals.tolist(), places.tolist(), strict=True)):
+        beam, token = divmod(place, V)
+        if token != end:
+            going.append((beam, token, total))
+        elif rank < K and total > -np.inf:
+            ended.append((beam, total))
+    return going[:K], ended
 
-    Scores are under the model's own distribution, whatever temperature and top-p made of it.
+
+def draw(
+    decoder: Decoder,
+    state: State,
+    logits: np.ndarray,
+    sampling: Sampling,
+    *,
+    samples: Sequence[int],
+    end: int,
+    ranking: Ranking | None = None,
+) -> list[Written]:
+    """A text for each row, drawn from the stream of its own that `samples` names.
+
+    Scores are under the model's own distribution, whatever temperature and top-p made of it; `ranking` sums them, the
+    decoder's own where none is given.
     """
-    streams, B = RandomStreams(sampling.seed, list(samples)), len(prefix)
-    tokens, rows, sums = prefix, list[list[int]](), torch.zeros(B, dtype=torch.float64)
-    for _ in range(sampling.max_new_tokens):
-        logits = step(tokens).float().cpu()
-        chosen = choose(logits, sampling, streams.draw(list(range(B))))
-        running = torch.tensor([end not in row for row in zip(*rows, strict=True)] if rows else [True] * B)
-        sums += torch.where(running, logits.log_softmax(dim=-1).gather(1, chosen[:, None])[:, 0].double(), 0.0)
-        rows.append(chosen.tolist())
-        if all(end in row for row in zip(*rows, strict=True)):
+    ranking = ranking or decoder.ranking
+    streams, B = RandomStreams(sampling.seed, samples), len(logits)
+    rows: list[list[int]] = [[] for _ in range(B)]
+    sums = np.zeros(B)
+    for length in range(1, sampling.max_new_tokens + 1):
+        chosen = choose(logits, sampling, streams.draw(range(B)), decoder.ranking)
+        running = np.array([end not in row for row in rows])
+        sums += np.where(running, ranking.log_softmax(logits)[np.arange(B), chosen].astype(np.float64), 0.0)
+        for row, token in zip(rows, chosen.tolist(), strict=True):
+            row.append(token)
+        if length == sampling.max_new_tokens or all(end in row for row in rows):
             break
-        tokens = chosen[:, None].to(prefix.device)
+        logits = decoder.step(state, chosen[:, None])
     made = []
-    for row, total in zip(zip(*rows, strict=True), sums.tolist(), strict=True):
+    for row, total in zip(rows, sums.tolist(), strict=True):
         ended = end in row
         kept = row[: row.index(end)] if ended else row
         made.append(Written(tuple(kept), total / (len(kept) + ended), ended))

@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from genarium.decoding.ranking import Ranking
 from genarium.decoding.sampling import Sampling, choose, penalise_repetition, random_stream
 
 
 class Constraint(Protocol):
     """What may come next, token by token: a grammar that a text is held to."""
 
-    def allowed(self) -> Tensor:
+    def allowed(self) -> np.ndarray:
         """(V,) bool."""
 
     def accept(self, token: int) -> None:
-        """Go on behind this token."""
+        """Continue after this token."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,14 @@ class Row:
         sampling: Sampling,
         sample: int,
         vocab_size: int,
-        device: torch.device,
         constraint: Constraint | None = None,
     ):
         self.sampling, self.constraint = sampling, constraint
         self.stream = random_stream(sampling.seed, sample)
-        self.seen: Tensor | None = None
+        self.seen: np.ndarray | None = None
         if sampling.repetition_penalty != 1:
-            self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
-            self.seen[torch.tensor(prompt, device=device)] = True
+            self.seen = np.zeros(vocab_size, dtype=bool)
+            self.seen[list(prompt)] = True
 
 
 def rows_of(
@@ -59,18 +57,17 @@ def rows_of(
     samples: Sequence[int] | None,
     constraints: Sequence[Constraint | None] | None,
     vocab_size: int,
-    device: torch.device,
 ) -> list[Row]:
     """A row for each prompt; without `samples` each is the first of its prompt, without `constraints` free."""
     indices = samples if samples is not None else [0] * len(prompts)
     grammars = constraints if constraints is not None else [None] * len(prompts)
     return [
-        Row(prompt, sampling, index, vocab_size, device, grammar)
+        Row(prompt, sampling, index, vocab_size, grammar)
         for prompt, index, grammar in zip(prompts, indices, grammars, strict=True)
     ]
 
 
-def choose_next(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
+def choose_next(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> list[Chosen]:
     """A token for each row, from logits (len(rows), V) float32. A row's is the same whatever the others are."""
     alike = defaultdict(list)
     for place, row in enumerate(rows):
@@ -79,27 +76,27 @@ def choose_next(logits: Tensor, rows: Sequence[Row]) -> list[Chosen]:
     chosen: list[int] = [0] * len(rows)
     for places in alike.values():
         group = [rows[place] for place in places]
-        own = logits if len(places) == len(rows) else logits[torch.tensor(places, device=logits.device)]
-        for place, token in zip(places, _choose_alike(own, group), strict=True):
+        own = logits if len(places) == len(rows) else logits[places]
+        for place, token in zip(places, _choose_alike(own, group, ranking), strict=True):
             chosen[place] = token
-    told = _log_probabilities(logits, rows, chosen)
+    told = _log_probabilities(logits, rows, chosen, ranking)
     return [told.get(place, Chosen(token)) for place, token in enumerate(chosen)]
 
 
-def _choose_alike(logits: Tensor, rows: Sequence[Row]) -> list[int]:
+def _choose_alike(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> list[int]:
     """Tokens for rows of one setting."""
     sampling = rows[0].sampling
     if rows[0].seen is not None:
-        seen = torch.stack([row.seen for row in rows if row.seen is not None])
+        seen = np.stack([row.seen for row in rows if row.seen is not None])
         logits = penalise_repetition(logits, seen, sampling.repetition_penalty)
     if any(row.constraint is not None for row in rows):
-        everything = torch.ones(logits.shape[-1], dtype=torch.bool)
-        allowed = torch.stack([everything if row.constraint is None else row.constraint.allowed() for row in rows])
-        logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)
+        everything = np.ones(logits.shape[-1], dtype=bool)
+        allowed = np.stack([everything if row.constraint is None else row.constraint.allowed() for row in rows])
+        logits = np.where(allowed, logits, -np.inf)
     uniforms = None
     if sampling.temperature > 0:
-        uniforms = torch.tensor(np.array([row.stream.random() for row in rows]))
-    tokens: list[int] = choose(logits, sampling, uniforms).tolist()
+        uniforms = np.array([row.stream.random() for row in rows])
+    tokens: list[int] = choose(logits, sampling, uniforms, ranking).tolist()
     for row, token in zip(rows, tokens, strict=True):
         if row.seen is not None:
             row.seen[token] = True
@@ -108,14 +105,16 @@ def _choose_alike(logits: Tensor, rows: Sequence[Row]) -> list[int]:
     return tokens
 
 
-def _log_probabilities(logits: Tensor, rows: Sequence[Row], chosen: Sequence[int]) -> dict[int, Chosen]:
+def _log_probabilities(
+    logits: np.ndarray, rows: Sequence[Row], chosen: Sequence[int], ranking: Ranking
+) -> dict[int, Chosen]:
     """The rows that asked for log-probabilities, by place."""
     found = {}
     for place, row in enumerate(rows):
         if (wanted := row.sampling.logprobs) is None:
             continue
-        shares = logits[place].log_softmax(dim=-1)
-        best = shares.topk(min(wanted, len(shares)))
-        top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-        found[place] = Chosen(chosen[place], float(shares[chosen[place]]), top)
+        shares = ranking.log_softmax(logits[place : place + 1])
+        [best] = ranking.likeliest(shares, min(wanted, shares.shape[-1]))
+        top = tuple(zip(best.tolist(), shares[0, best].tolist(), strict=True))
+        found[place] = Chosen(chosen[place], float(shares[0, chosen[place]]), top)
     return found

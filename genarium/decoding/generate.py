@@ -1,4 +1,4 @@
-"""Autoregressive decoding with a key-value cache, a batch at a time."""
+"""Autoregressive decoding, a batch at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from genarium.decoding.choosing import Chosen, Constraint, choose_next, rows_of
+from genarium.decoding.protocol import Decoder
 from genarium.decoding.sampling import Sampling
-from genarium.models.gpt import GPT, KeyValueCache
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,8 @@ class NewToken:
         return self.chosen.token
 
 
-@torch.inference_mode()
 def generate(
-    model: GPT,
+    decoder: Decoder,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     *,
@@ -48,25 +47,17 @@ def generate(
     rows = list(range(len(prompts)))
     if not rows:
         return
-    device = next(model.parameters()).device
-    dtype = next(model.parameters()).dtype
-    state = rows_of(prompts, sampling, samples, constraints, model.config.vocab_size, device)
-    longest = max(len(prompt) for prompt in prompts)
-
-    unique = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
-    capacity = longest + sampling.max_new_tokens - 1
-    cache = KeyValueCache(model.config, len(unique), capacity, dtype=dtype, device=device)
-    padded = torch.tensor([[0] * (longest - len(p)) + list(p) for p in unique], device=device)
-    padding = torch.tensor([longest - len(p) for p in unique], device=device)
-    ragged = bool(padding.any())
-    logits = model(padded, cache=cache, padding=padding if ragged else None, last_only=True)[:, -1].float()
-    which = torch.tensor([unique.index(tuple(prompt)) for prompt in prompts], device=device)
-    if len(unique) < len(rows) or len(rows) > 1:
-        cache.select(which)
-        logits, padding = logits[which], padding[which]
+    check_length(decoder, prompts, sampling)
+    choosing = rows_of(prompts, sampling, samples, constraints, decoder.vocab_size)
+    unique = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    state, logits = decoder.prefill(list(unique))
+    which = [unique[tuple(prompt)] for prompt in prompts]
+    if which != list(range(len(unique))):
+        decoder.select(state, which)
+        logits = logits[which]
 
     for step in range(sampling.max_new_tokens):
-        chosen = choose_next(logits, [state[row] for row in rows])
+        chosen = choose_next(logits, [choosing[row] for row in rows], decoder.ranking)
         last = step == sampling.max_new_tokens - 1
         kept = []
         for place, (row, one) in enumerate(zip(rows, chosen, strict=True)):
@@ -78,9 +69,13 @@ def generate(
         if not kept:
             return
         if len(kept) < len(rows):
-            select = torch.tensor(kept, device=device)
-            cache.select(select)
-            chosen, padding = [chosen[place] for place in kept], padding[select]
-            rows = [rows[place] for place in kept]
-        tokens = torch.tensor([one.token for one in chosen], device=device)
-        logits = model(tokens.unsqueeze(-1), cache=cache, padding=padding if ragged else None)[:, -1].float()
+            decoder.select(state, kept)
+            chosen, rows = [chosen[place] for place in kept], [rows[place] for place in kept]
+        logits = decoder.step(state, np.array([[one.token] for one in chosen]))
+
+
+def check_length(decoder: Decoder, prompts: Sequence[Sequence[int]], sampling: Sampling) -> None:
+    """Raises IndexError where prompt and new tokens exceed the context."""
+    longest = max((len(prompt) for prompt in prompts), default=0)
+    if longest + sampling.max_new_tokens - 1 > decoder.context_length:
+        raise IndexError(f"prompt and new tokens exceed the context of {decoder.context_length}")

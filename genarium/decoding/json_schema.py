@@ -11,8 +11,6 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from genarium.errors import BadInput
 
@@ -27,14 +25,14 @@ class Grammar:
     def __init__(self, matcher: LLMatcher, vocab_size: int):
         self.matcher, self.vocab_size = matcher, vocab_size
 
-    def allowed(self) -> Tensor:
+    def allowed(self) -> np.ndarray:
         bits = np.unpackbits(np.frombuffer(self.matcher.compute_bitmask(), np.uint8), bitorder="little")
         mask = np.zeros(self.vocab_size, dtype=bool)
         n = min(self.vocab_size, len(bits))
         mask[:n] = bits[:n]
         if self.matcher.is_error() or not mask.any():
             raise BadInput(f"json_schema could not be followed any further: {_first_line(self.matcher.get_error())}")
-        return torch.from_numpy(mask)
+        return mask
 
     def accept(self, token: int) -> None:
         self.matcher.consume_token(token)

@@ -10,55 +10,43 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
-from genarium.models.gpt import GPT, KeyValueCache
-from genarium.models.rotary import LongScaling
+from genarium.decoding.protocol import Decoder
+from genarium.decoding.ranking import log_softmax
 
 
-@torch.inference_mode()
 def log_likelihoods(
-    model: GPT,
+    decoder: Decoder,
     prompts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[int]],
     *,
     max_tokens: int = 4096,
-) -> Tensor:
+) -> np.ndarray:
     """log p(continuation | prompt), in nats, summed over the continuation's tokens: (prompts, continuations) float64.
 
     Prompts and continuations are token ids, at least one each. What all prompts begin with is read once; each prompt
     is then read once, with others of its length, and each continuation on from there. Nothing is ever padded.
     Raises IndexError where a prompt and a continuation exceed the model's context.
     """
-    parameter = next(model.parameters())
-    device, dtype = parameter.device, parameter.dtype
-    out = torch.zeros(len(prompts), len(continuations), dtype=torch.float64)
-    longest = max(len(continuation) for continuation in continuations)
+    out = np.zeros((len(prompts), len(continuations)))
     # At least the last token of every prompt is left, since its logits are what begins a continuation.
-    shared = min(_common_prefix(prompts), min(map(len, prompts)) - 1)
-    if isinstance(model.config.rope_scaling, LongScaling):  # a beginning is read otherwise where the whole is long
-        shared = 0
-    prefix = KeyValueCache(model.config, 1, shared, dtype=dtype, device=device)
-    if shared:
-        model(torch.tensor([prompts[0][:shared]], device=device), cache=prefix, last_only=True)
+    shared = min(_common_prefix(prompts), min(map(len, prompts)) - 1) if decoder.caches_prefixes else 0
+    prefix = decoder.prefill([prompts[0][:shared]])[0] if shared else None
     for rows in _equally_long(prompts, max_tokens):
-        tokens = torch.tensor([prompts[row][shared:] for row in rows], device=device)
-        length = shared + tokens.shape[1]
-        cache = KeyValueCache(model.config, len(rows), length + longest - 1, dtype=dtype, device=device)
-        cache.keys[:, :, :, :shared], cache.values[:, :, :, :shared] = prefix.keys, prefix.values
-        cache.length = shared
-        first = F.log_softmax(model(tokens, cache=cache, last_only=True)[:, -1].double(), dim=-1)
+        if prefix is None:
+            state, logits = decoder.prefill([prompts[row] for row in rows])
+        else:
+            state = decoder.join(None, prefix, [0] * len(rows))
+            logits = decoder.step(state, np.array([prompts[row][shared:] for row in rows]))
+        first = log_softmax(logits)
         for number, continuation in enumerate(continuations):
-            wanted = torch.tensor(continuation, device=device)
-            total = first[:, wanted[0]]
+            total = first[:, continuation[0]]
             if len(continuation) > 1:
-                cache.length = length  # what the last continuation left behind is written over
-                logits = model(wanted[:-1].expand(len(rows), -1), cache=cache).double()
-                following = F.log_softmax(logits, dim=-1)
-                total = total + following.gather(-1, wanted[1:].expand(len(rows), -1).unsqueeze(-1)).sum(dim=(1, 2))
-            out[rows, number] = total.cpu()
+                rest = np.array(continuation)
+                logits = decoder.score(state, np.tile(rest[:-1], (len(rows), 1)))
+                total = total + log_softmax(logits)[:, np.arange(len(rest) - 1), rest[1:]].sum(axis=1)
+            out[rows, number] = total
     return out
 
 

@@ -1,4 +1,4 @@
-"""Choosing the next token from logits.
+"""Choosing the next token from logits: the same numbers whatever computed the logits.
 
 Every sample draws from a random stream of its own, keyed by (seed, index of the sample). What else shares
 the batch therefore never changes a sample's text.
@@ -7,11 +7,12 @@ the batch therefore never changes a sample's text.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from genarium.decoding.ranking import NUMPY, Ranking
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,25 @@ def random_stream(seed: int, sample: int) -> np.random.Generator:
 class RandomStreams:
     """The streams of several samples."""
 
-    def __init__(self, seed: int, samples: list[int]):
+    def __init__(self, seed: int, samples: Sequence[int]):
         self.streams = [random_stream(seed, index) for index in samples]
 
-    def draw(self, rows: list[int]) -> Tensor:
+    def draw(self, rows: Sequence[int]) -> np.ndarray:
         """(len(rows),) float64, one from each of these rows' streams."""
-        return torch.tensor([self.streams[row].random() for row in rows], dtype=torch.float64)
+        return np.array([self.streams[row].random() for row in rows], dtype=np.float64)
 
 
-def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+def penalise_repetition(logits: np.ndarray, seen: np.ndarray, penalty: float) -> np.ndarray:
     """Divide positive and multiply negative logits of tokens already there (Keskar et al. 2019, 4.1).
 
     `logits` (B, V); `seen` (B, V) bool.
     """
-    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+def distribution(
+    logits: np.ndarray, sampling: Sampling, ranking: Ranking = NUMPY
+) -> tuple[np.ndarray, np.ndarray | None]:
     """What top-k, top-p and min-p, in that order, leave of the distribution at this temperature.
 
     From logits (B, V): probabilities (B, K) float64, each row summing to 1, and the tokens they belong to (B, K),
@@ -61,49 +64,59 @@ def distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | N
     Top-k: Fan et al. 2018, arXiv:1805.04833. Top-p: Holtzman et al. 2019, arXiv:1904.09751.
     Min-p: Nguyen et al. 2024, arXiv:2407.01082.
     """
-    scaled = logits.double()
+    scaled = logits.astype(np.float64)
     if sampling.temperature != 1:
-        scaled = scaled / sampling.temperature
-    tokens: Tensor | None = None
+        scaled /= sampling.temperature
+    tokens: np.ndarray | None = None
     if 0 < sampling.top_k < scaled.shape[-1]:
-        scaled, tokens = scaled.topk(sampling.top_k, dim=-1)
+        tokens = ranking.likeliest(scaled, sampling.top_k)
+        scaled = np.take_along_axis(scaled, tokens, axis=-1)
     if sampling.top_p < 1:
-        scaled, order = _nucleus(scaled, sampling.top_p)
-        tokens = order if tokens is None else tokens.gather(-1, order)
+        scaled, order = _nucleus(scaled, sampling.top_p, ranking)
+        tokens = order if tokens is None else np.take_along_axis(tokens, order, axis=-1)
+    largest = scaled.max(axis=-1, keepdims=True)
     if sampling.min_p > 0:
-        limit = scaled.max(dim=-1, keepdim=True).values + math.log(sampling.min_p)
-        scaled = scaled.masked_fill(scaled < limit, -torch.inf)
-    return scaled.softmax(dim=-1), tokens
+        scaled[scaled < largest + math.log(sampling.min_p)] = -np.inf
+    scaled -= largest
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=-1, keepdims=True)
+    return scaled, tokens
 
 
-def _nucleus(scaled: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+def _nucleus(scaled: np.ndarray, top_p: float, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
     """The likeliest tokens that make up `top_p`, sorted; the rest of a row -inf. Both (B, K).
 
     Sorting a vocabulary costs more than the network's step, so only as many tokens as are needed are sorted.
     """
-    total = scaled.logsumexp(dim=-1, keepdim=True)
+    largest = scaled.max(axis=-1, keepdims=True)
+    shares = scaled - largest
+    total = largest + np.log(np.exp(shares, out=shares).sum(axis=-1, keepdims=True))
     k = min(256, scaled.shape[-1])
     while True:
-        values, order = scaled.topk(k, dim=-1)
-        probabilities = (values - total).exp()
-        cumulative = probabilities.cumsum(dim=-1)
+        order = ranking.likeliest(scaled, k)
+        values = np.take_along_axis(scaled, order, axis=-1)
+        probabilities = np.exp(values - total)
+        cumulative = probabilities.cumsum(axis=-1)
         if k == scaled.shape[-1] or bool((cumulative[:, -1] >= top_p).all()):
             outside = cumulative - probabilities >= top_p
             outside[:, 0] = False
-            return values.masked_fill(outside, -torch.inf), order
+            values[outside] = -np.inf
+            return values, order
         k = min(8 * k, scaled.shape[-1])
 
 
-def choose(logits: Tensor, sampling: Sampling, uniforms: Tensor | None) -> Tensor:
+def choose(logits: np.ndarray, sampling: Sampling, uniforms: np.ndarray | None, ranking: Ranking = NUMPY) -> np.ndarray:
     """Next tokens (B,) from logits (B, V), by inversion of the cumulative distribution at `uniforms` (B,).
 
     Greedy at temperature 0, where `uniforms` is not used.
     """
     if sampling.temperature == 0 or uniforms is None:
-        return logits.argmax(dim=-1)
-    probabilities, tokens = distribution(logits, sampling)
-    cumulative = probabilities.cumsum(dim=-1)
+        return logits.argmax(axis=-1)
+    probabilities, tokens = distribution(logits, sampling, ranking)
+    cumulative = np.cumsum(probabilities, axis=-1, out=probabilities)
+    last = cumulative.shape[-1] - 1
     # Scaled by the sum, so that rounding never leaves the draw behind the last token.
-    draw = uniforms.to(cumulative.device).unsqueeze(-1) * cumulative[:, -1:]
-    place = torch.searchsorted(cumulative, draw, right=True).clamp(max=cumulative.shape[-1] - 1)
-    return (place if tokens is None else tokens.gather(-1, place)).squeeze(-1)
+    draws = uniforms * cumulative[:, -1]
+    found = [row.searchsorted(draw, side="right") for row, draw in zip(cumulative, draws, strict=True)]
+    places = np.minimum(found, last)
+    return places if tokens is None else tokens[np.arange(len(places)), places]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from genarium.decoding.choosing import Constraint
 
@@ -15,12 +14,12 @@ class Suppressed:
 
     def __init__(self, vocab_size: int, never: Collection[int], at_first: Collection[int], beside: Constraint | None):
         self.beside, self.begun = beside, False
-        self.never = torch.ones(vocab_size, dtype=torch.bool)
+        self.never = np.ones(vocab_size, dtype=bool)
         self.never[list(never)] = False
-        self.at_first = self.never.clone()
+        self.at_first = self.never.copy()
         self.at_first[list(at_first)] = False
 
-    def allowed(self) -> Tensor:
+    def allowed(self) -> np.ndarray:
         own = self.never if self.begun else self.at_first
         return own if self.beside is None else own & self.beside.allowed()
 

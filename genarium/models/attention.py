@@ -26,10 +26,10 @@ class KeysAndValues:
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def select(self, rows: Tensor) -> None:
+    def select(self, rows: Sequence[int]) -> None:
         """Keep (or repeat) these rows of the batch, in this order."""
-        self.keys = self.keys[:, rows]
-        self.values = self.values[:, rows]
+        self.keys = self.keys[:, list(rows)]
+        self.values = self.values[:, list(rows)]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:

@@ -9,6 +9,7 @@ H heads, D head width, C text width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -164,6 +165,18 @@ class TextTransformer(nn.Module):
         return x, maps[0] if maps else None
 
 
+@dataclass
+class CaptionRows:
+    """Rows of text that are being written: the pictures, which all rows of one share, and what was written so far."""
+
+    image: Memory
+    cache: KeysAndValues
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; those of a picture stay together, and as many as they were."""
+        self.cache.select(rows)
+
+
 class Captioner(nn.Module):
     """Writes what is in a picture (transformers' `BlipForConditionalGeneration`)."""
 
@@ -187,15 +200,16 @@ class Captioner(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         return self.out(self.norm(activate(self.dense(hidden), self.config.text.activation)))
 
-    def cache(self, batch: int, capacity: int) -> KeysAndValues:
-        """Room for the keys and values of `batch` texts of up to `capacity` tokens."""
+    def start(self, pictures: Tensor, texts: int, capacity: int) -> CaptionRows:
+        """Pictures (P, 3, H, W) as `texts` empty rows each, with room for `capacity` tokens in each."""
         c, like = self.config.text, self.norm.weight
-        shape = (c.n_layers, batch, c.n_heads, capacity, c.d_model // c.n_heads)
-        return KeysAndValues(shape, dtype=like.dtype, device=like.device)
+        shape = (c.n_layers, len(pictures) * texts, c.n_heads, capacity, c.d_model // c.n_heads)
+        cache = KeysAndValues(shape, dtype=like.dtype, device=like.device)
+        return CaptionRows(self.text.read(self.image(pictures)), cache)
 
-    def step(self, tokens: Tensor, image: Memory, cache: KeysAndValues) -> Tensor:
-        """Scores (B, V) of what follows tokens (B, T) behind those in the cache."""
-        hidden, _ = self.text(tokens, image, causal=True, cache=cache)
+    def step(self, rows: CaptionRows, tokens: Tensor) -> Tensor:
+        """Scores (B, V) of what follows tokens (B, T) after those of the rows."""
+        hidden, _ = self.text(tokens, rows.image, causal=True, cache=rows.cache)
         return self.logits(hidden[:, -1])
 
 

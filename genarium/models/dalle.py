@@ -10,6 +10,7 @@ Shapes below: B batch, T new tokens, S tokens attended to, H heads, D head width
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -129,6 +130,13 @@ class TextEncoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.d_model)
 
+    def read(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """States (B, S, C) of texts given as tokens, and which of them are no padding (B, S)."""
+        longest, padding = max(len(text) for text in texts), self.config.padding
+        rows = [[*text, *[padding] * (longest - len(text))] for text in texts]
+        tokens = torch.tensor(rows, device=self.embedding.weight.device)
+        return self(tokens), tokens != padding
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Padding is not attended to. Raises IndexError where T passes `text_length`."""
         T = tokens.shape[1]
@@ -215,3 +223,26 @@ class ImageDecoder(nn.Module):
             x = block(x, mask, cache)
         cache.length = past + T
         return self.head(self.final_norm(x))
+
+
+class GuidedImages:
+    """Images of a prompt, each drawn away from what the empty text would give: classifier-free guidance in logits.
+
+    empty + scale * (prompt - empty) (Ho and Salimans 2022, arXiv:2207.12598, eq. 6), which DALL·E mini calls
+    super-conditioning. A row is an image; in the network it is two, of the empty text and of the prompt.
+    """
+
+    def __init__(self, decoder: ImageDecoder, scale: float):
+        self.decoder, self.scale = decoder, scale
+        self.context_length, self.vocab_size = decoder.config.image_length, decoder.config.n_codes
+
+    def start(self, states: Tensor, mask: Tensor, images: int) -> DecoderCache:
+        """`images` empty rows of texts given as states (2, S, C), the empty one first; `mask`: real tokens."""
+        rows = torch.tensor([0] * images + [1] * images, device=states.device)
+        return self.decoder.read(states, mask, rows)
+
+    def step(self, cache: DecoderCache, tokens: Tensor) -> Tensor:
+        """Logits (B, n_codes), float32, of what follows tokens (B, T)."""
+        logits = self.decoder(tokens.repeat(2, 1), cache)[:, -1, : self.decoder.config.n_codes].float()
+        empty, prompted = logits.chunk(2)
+        return empty * (1 - self.scale) + prompted * self.scale

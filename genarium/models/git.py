@@ -61,8 +61,14 @@ class Git(nn.Module):
         cache.length = S
         return cache
 
-    def step(self, tokens: Tensor, cache: KeysAndValues) -> Tensor:
-        """Scores (B, V) of what follows tokens (B, T) behind those in the cache. Raises IndexError past the context."""
+    def start(self, pictures: Tensor, texts: int, capacity: int) -> KeysAndValues:
+        """Pictures (P, 3, H, W) as the beginning of `texts` rows each, with room for `capacity` tokens in each."""
+        cache = self.read(self.see(pictures), capacity)
+        cache.select([picture for picture in range(len(pictures)) for _ in range(texts)])
+        return cache
+
+    def step(self, cache: KeysAndValues, tokens: Tensor) -> Tensor:
+        """Scores (B, V) of what follows tokens (B, T) after those in the cache. Raises IndexError past the context."""
         T, past = tokens.shape[1], cache.length
         columns = torch.arange(T, device=tokens.device)
         positions = columns + past - (1 + self.config.image.grid**2)

@@ -13,7 +13,7 @@ K key-value heads, D head width, C model width, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -22,10 +22,13 @@ from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues, attend
 from genarium.models.gpt_config import GPTConfig as GPTConfig  # noqa: PLC0414 - others import it from here
+from genarium.models.ragged_cache import RaggedCache
 from genarium.models.rotary import LongScaling, ends_of, rotary_table, rotate
 
 FIRST_POSITIONS = 4096
 """How many rotary positions are computed at once; more when a text needs them."""
+READ_TOGETHER = 2048
+"""Tokens of several texts that are read one after the other in one row, at most: their mask has its square."""
 
 
 class RMSNorm(nn.Module):
@@ -66,7 +69,7 @@ class Attention(nn.Module):
         x: Tensor,
         rotary: tuple[Tensor, Tensor] | None,
         mask: Tensor | None,
-        cache: KeyValueCache | None,
+        cache: KeysAndValues | None,
     ) -> Tensor:
         B, T, _ = x.shape
         c = self.config
@@ -140,7 +143,7 @@ class Block(nn.Module):
         x: Tensor,
         rotary: tuple[Tensor, Tensor] | None,
         mask: Tensor | None,
-        cache: KeyValueCache | None,
+        cache: KeysAndValues | None,
     ) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), rotary, mask, cache))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
@@ -189,7 +192,7 @@ class GPT(nn.Module):
         self,
         tokens: Tensor,
         *,
-        cache: KeyValueCache | None = None,
+        cache: KeysAndValues | None = None,
         padding: Tensor | None = None,
         lengths: Sequence[int] | None = None,
         last_only: bool = False,
@@ -227,6 +230,48 @@ class GPT(nn.Module):
         if last_only:
             x = x[:, -1:] if lengths is None else x[:, [end - 1 for end in accumulate(lengths)]]
         return self.head(self.final_norm(x))
+
+    @property
+    def caches_prefixes(self) -> bool:
+        """Stretched positions are others where the whole text is long, so that what was read of it no longer holds."""
+        return not isinstance(self.config.rope_scaling, LongScaling)
+
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[RaggedCache, Tensor]:
+        """Read rows of any lengths: their keys and values, and the logits (B, V) of what follows each.
+
+        Rows of one length are a batch. Others are read one after the other in one row, without padding (the selective
+        batching of Orca, Yu et al. 2022, 3.2: only attention keeps them apart).
+        """
+        longest, c, weight = max(map(len, prompts)), self.config, self.embedding.weight
+        shape = (c.n_layers, len(prompts), c.n_kv_heads, longest, c.head_dim)
+        rows = RaggedCache(shape, c.context_length, dtype=weight.dtype, device=weight.device)
+        if min(map(len, prompts)) == longest:
+            tokens = torch.tensor([list(prompt) for prompt in prompts], device=weight.device)
+            return rows, self(tokens, cache=rows, last_only=True)[:, -1]
+        logits, first = [], 0
+        for texts in _read_together(prompts):
+            lengths = [len(text) for text in texts]
+            tokens = torch.tensor([[token for text in texts for token in text]], device=weight.device)
+            read = KeyValueCache(c, 1, tokens.shape[1], dtype=weight.dtype, device=weight.device)
+            logits.append(self(tokens, cache=read, lengths=lengths if len(lengths) > 1 else None, last_only=True)[0])
+            rows.place(first, read, lengths, longest)
+            first += len(texts)
+        rows.length = longest
+        return rows, torch.cat(logits)
+
+    def step(self, rows: RaggedCache, tokens: Tensor) -> Tensor:
+        """Add tokens (B, T) to the rows; the logits (B, V) of what follows."""
+        rows.make_room(tokens.shape[1])
+        return self(tokens, cache=rows, padding=rows.padding_tensor(), last_only=True)[:, -1]
+
+    def score(self, rows: RaggedCache, tokens: Tensor) -> Tensor:
+        """The logits (B, T, V) of what would follow each of these tokens (B, T). The rows stay as they are."""
+        rows.make_room(tokens.shape[1])
+        length = rows.length
+        try:
+            return self(tokens, cache=rows, padding=rows.padding_tensor())
+        finally:
+            rows.length = length
 
     def rotary_of(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the first `length` positions."""
@@ -287,3 +332,14 @@ class GPT(nn.Module):
         # A padded row looks at itself, so that its softmax has something to look at; nothing reads it.
         itself = places[None, None, :] == columns[:, :, None]
         return (columns - padding[:, None]).clamp(min=0), ((visible & real) | itself).unsqueeze(1)
+
+
+def _read_together(texts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """The texts in groups of at most READ_TOGETHER tokens; a longer one is a group of its own."""
+    group: list[Sequence[int]] = []
+    for text in texts:
+        if group and sum(map(len, group)) + len(text) > READ_TOGETHER:
+            yield group
+            group = []
+        group.append(text)
+    yield group

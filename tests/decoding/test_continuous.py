@@ -76,7 +76,7 @@ def test_a_text_is_the_same_alone_and_among_forty_that_come_and_go(engine: Nativ
 
 
 def test_prompts_that_are_read_together_are_as_if_each_was_read_alone(engine: NativeText) -> None:
-    batch = ContinuousBatch(engine.model)
+    batch = ContinuousBatch(engine.decoder)
     texts = ["The fox ran", "T", "Der Fuchs läuft über den Hügel. " * 2, "The moon", "The moon", "and sang"]
     prompts = [engine.tokenizer.encode(text).ids for text in texts]
     sampling = Sampling(max_new_tokens=20, temperature=1.0, seed=5, logprobs=3)
@@ -85,7 +85,7 @@ def test_prompts_that_are_read_together_are_as_if_each_was_read_alone(engine: Na
         together[new.row].append(new.chosen)
     assert batch.passes == 1, "they were not read together"
     for prompt, found in zip(prompts, together, strict=True):
-        alone = [new.chosen for new in generate(engine.model, [prompt], sampling)]
+        alone = [new.chosen for new in generate(engine.decoder, [prompt], sampling)]
         assert [one.token for one in found] == [one.token for one in alone]
         assert [one.logprob for one in found] == pytest.approx([one.logprob for one in alone], abs=1e-5)
         for mine, wanted in zip(found, alone, strict=True):
@@ -94,7 +94,7 @@ def test_prompts_that_are_read_together_are_as_if_each_was_read_alone(engine: Na
 
 
 def test_one_pass_reads_no_more_prompts_than_who_writes_can_wait_for(engine: NativeText) -> None:
-    batch = ContinuousBatch(engine.model)
+    batch = ContinuousBatch(engine.decoder)
     prompt = engine.tokenizer.encode("The fox ran over the hill and sang to the moon").ids
     prompts = [[*prompt, number] for number in range(40)]  # no two alike
     list(batch.generate(prompts, Sampling(max_new_tokens=1)))
@@ -102,7 +102,7 @@ def test_one_pass_reads_no_more_prompts_than_who_writes_can_wait_for(engine: Nat
 
 
 def test_who_goes_away_leaves_the_batch_and_the_others_write_on(engine: NativeText) -> None:
-    batch = ContinuousBatch(engine.model)
+    batch = ContinuousBatch(engine.decoder)
     prompt = engine.tokenizer.encode("The fox").ids
     long = Sampling(max_new_tokens=80, seed=3)
     whole = [new.token for new in batch.generate([prompt], long)]
@@ -115,13 +115,13 @@ def test_who_goes_away_leaves_the_batch_and_the_others_write_on(engine: NativeTe
     while batch._thread is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert batch._thread is None, "nothing is left to do, but the thread goes on"
-    assert batch._keys.numel() == 0, "the cache of nobody is still held"
+    assert batch._batch.state is None, "the cache of nobody is still held"
 
 
 def test_a_failure_reaches_every_caller_and_the_next_one_begins_anew(
     engine: NativeText, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = ContinuousBatch(engine.model)
+    batch = ContinuousBatch(engine.decoder)
     prompt = engine.tokenizer.encode("The fox").ids
     running = batch.generate([prompt], Sampling(max_new_tokens=80))
     next(running)
@@ -170,7 +170,7 @@ def test_log_probabilities_are_the_networks(engine: NativeText) -> None:
     prompt = engine.tokenizer.encode("The fox").ids
     with sharing():
         tokens = [new.token for new in engine.shared.generate([prompt], Sampling(6, 0.7, top_k=3, seed=2))]
-    shares = engine.model(torch.tensor([[*prompt, *tokens]]))[0, len(prompt) - 1 : -1].log_softmax(-1)
+    shares = engine.decoder.network(torch.tensor([[*prompt, *tokens]]))[0, len(prompt) - 1 : -1].log_softmax(-1)
     assert made.logprobs is not None
     assert len(made.logprobs) == made.completion_tokens
     for told, token, row in zip(made.logprobs, tokens, shares, strict=False):

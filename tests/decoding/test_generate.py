@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from genarium.checkpoints.layouts import gpt
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.models.gpt import GPT
 
@@ -53,7 +54,7 @@ def texts(
     model: GPT, prompts: list[list[int]], sampling: Sampling, samples: list[int] | None = None
 ) -> list[list[int]]:
     found: dict[int, list[int]] = defaultdict(list)
-    for new in generate(model, prompts, sampling, samples=samples):
+    for new in generate(TorchDecoder(model), prompts, sampling, samples=samples):
         found[new.row].append(new.token)
     return [found[row] for row in range(len(prompts))]
 
@@ -101,7 +102,7 @@ def test_rows_end_with_an_end_token_and_the_others_go_on(model: GPT) -> None:
     end = free[1][6]
     ends: dict[int, str] = {}
     found: dict[int, list[int]] = defaultdict(list)
-    for new in generate(model, rows, sampling, samples=[0, 1, 2, 3], end_tokens={end}):
+    for new in generate(TorchDecoder(model), rows, sampling, samples=[0, 1, 2, 3], end_tokens={end}):
         assert new.row not in ends, "a token came after its row had ended"
         found[new.row].append(new.token)
         if new.ended:
@@ -118,7 +119,7 @@ def test_a_row_the_caller_finishes_is_dropped_and_the_others_are_unchanged(model
     free = texts(model, rows, sampling, [0, 1, 2])
     finished: set[int] = set()
     found: dict[int, list[int]] = defaultdict(list)
-    for new in generate(model, rows, sampling, samples=[0, 1, 2], finished=finished):
+    for new in generate(TorchDecoder(model), rows, sampling, samples=[0, 1, 2], finished=finished):
         found[new.row].append(new.token)
         if new.row == 1 and len(found[1]) == 4:
             finished.add(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 
 from genarium.checkpoints.layouts import gpt
 from genarium.decoding.labels import log_likelihoods
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.models.gpt import GPT
 
 VOCABULARY, CONTEXT = 40, 32
@@ -71,9 +73,9 @@ def test_log_likelihoods_equal_transformers(
 ) -> None:
     ours, theirs = pair
     prompts = [shared + rest for rest in rests]
-    found = log_likelihoods(ours, prompts, continuations, max_tokens=max_tokens)
+    found = log_likelihoods(TorchDecoder(ours), prompts, continuations, max_tokens=max_tokens)
     expected = [[directly(theirs, prompt, continuation) for continuation in continuations] for prompt in prompts]
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
 
 
 def test_every_prompt_is_read_once_and_what_they_share_once_for_all(pair: tuple[GPT, Any]) -> None:
@@ -81,7 +83,7 @@ def test_every_prompt_is_read_once_and_what_they_share_once_for_all(pair: tuple[
     read: list[int] = []
     hook = ours.register_forward_pre_hook(lambda module, arguments: read.append(arguments[0].numel()))
     try:
-        log_likelihoods(ours, [[1, 2, 3, 4, 5], [1, 2, 3, 6, 7], [1, 2, 3, 8]], [[9], [10], [11, 12]])
+        log_likelihoods(TorchDecoder(ours), [[1, 2, 3, 4, 5], [1, 2, 3, 6, 7], [1, 2, 3, 8]], [[9], [10], [11, 12]])
     finally:
         hook.remove()
     # The three shared tokens; the third prompt's end and the longer label's first token; the same for the two others.
@@ -91,5 +93,5 @@ def test_every_prompt_is_read_once_and_what_they_share_once_for_all(pair: tuple[
 def test_a_prompt_that_fills_the_context_is_scored_to_its_last_place(pair: tuple[GPT, Any]) -> None:
     ours, theirs = pair
     prompt = [3] * (CONTEXT - 1)
-    [[found]] = log_likelihoods(ours, [prompt], [[5, 6]]).tolist()
+    [[found]] = log_likelihoods(TorchDecoder(ours), [prompt], [[5, 6]]).tolist()
     assert found == pytest.approx(directly(theirs, prompt, [5, 6]), abs=1e-4)

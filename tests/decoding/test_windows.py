@@ -13,6 +13,7 @@ from genarium.decoding.continuous import ContinuousBatch
 from genarium.decoding.generate import generate
 from genarium.decoding.labels import log_likelihoods
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.models.gpt import GPT, KeyValueCache
 from tests.causal_checkpoints import LONG, WINDOWS, YARN, save, tokens
 
@@ -64,7 +65,10 @@ def test_prompts_together_are_continued_as_each_alone_in_transformers(pair: tupl
     reference, model = pair
     expected = [continued(reference, prompt, NEW) for prompt in prompts()]
     sampling = Sampling(max_new_tokens=NEW, temperature=0)
-    for how in (lambda *given: generate(model, *given), ContinuousBatch(model, most_rows=3).generate):
+    for how in (
+        lambda *given: generate(TorchDecoder(model), *given),
+        ContinuousBatch(TorchDecoder(model), most_rows=3).generate,
+    ):
         rows: list[list[int]] = [[] for _ in LENGTHS]
         for new in how(prompts(), sampling):
             rows[new.row].append(new.token)
@@ -85,7 +89,7 @@ def test_labels_are_as_likely_as_in_transformers(pair: tuple[PreTrainedModel, GP
     reference, model = pair
     shared = tokens(1, 10)[0].tolist()
     longer, labels = [shared + prompt for prompt in prompts()], [[3], [7, 9, 11], [5, 5]]
-    found = log_likelihoods(model, longer, labels)
+    found = log_likelihoods(TorchDecoder(model), longer, labels)
     for row, prompt in enumerate(longer):
         for column, label in enumerate(labels):
             out = reference(torch.tensor([prompt]), use_cache=True)

@@ -102,7 +102,10 @@ def test_text_is_written_and_a_note_says_where_it_is_slow(tiny: Path, processor:
     )
     tokens = torch.randint(0, 300, (2, 20), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        found, expected = engine.model(tokens), NativeText(tiny, dtype="float32", device="cpu").model(tokens)
+        found, expected = (
+            engine.decoder.network(tokens),
+            NativeText(tiny, dtype="float32", device="cpu").decoder.network(tokens),
+        )
     assert found.dtype == torch.bfloat16
     assert float((found - expected).std() / expected.std()) < 0.02
     request = TextRequest(n=2, max_new_tokens=12, seed=1)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from genarium.checkpoints.processors import image_processor
 from genarium.decoding.captions import beam_search
+from genarium.decoding.ranking import NumpyRanking, Ranking
+from genarium.decoding.torch_decoder import TorchRanking
 from genarium.engines import registry
 from genarium.engines.vision.caption import CaptionRequest, NativeCaption
 from genarium.engines.vision.image_text import ImageTextCaption
@@ -80,6 +84,19 @@ def test_scores_of_a_greedy_search_are_mean_log_probabilities(tmp_path: Path) ->
     assert found.score == pytest.approx(float(mean), abs=1e-4)
 
 
+class Table:
+    """What follows a token depends on it alone, so that there is nothing to remember."""
+
+    def __init__(self, logits: np.ndarray, ranking: Ranking):
+        self.logits, self.ranking = logits, ranking
+
+    def step(self, state: None, tokens: np.ndarray) -> np.ndarray:
+        return self.logits[tokens[:, -1]]
+
+    def select(self, state: None, rows: list[int]) -> None:
+        pass
+
+
 def test_beam_search_finds_the_best_of_all_texts_where_its_beams_hold_them_all() -> None:
     """Against every text of up to three tokens over four words, one of which ends it."""
     table = torch.randn(4, 4, generator=torch.Generator().manual_seed(4)) * 2
@@ -95,9 +112,11 @@ def test_beam_search_finds_the_best_of_all_texts_where_its_beams_hold_them_all()
         path = (0, *body)
         every[body] = float(sum(logp[a, b] for a, b in pairwise(path))) / 3
     best = sorted(every.items(), key=lambda item: -item[1])[:5]
-    prefix = torch.zeros(40, 1, dtype=torch.long)
-    found = beam_search(lambda t: table[t[:, -1]], lambda _: None, prefix, n_beams=40, end=3, max_new_tokens=3)[0]
-    assert [(w.tokens, pytest.approx(w.score, abs=1e-5)) for w in found[:5]] == best
+    for ranking in (NumpyRanking(), TorchRanking("cpu")):
+        decoder: Any = Table(table.numpy(), ranking)
+        logits = decoder.step(None, np.zeros((40, 1), dtype=np.int64))
+        found = beam_search(decoder, None, logits, n_beams=40, end=3, max_new_tokens=3)[0]
+        assert [(w.tokens, pytest.approx(w.score, abs=1e-5)) for w in found[:5]] == best
 
 
 def test_what_cannot_describe_says_what_can(tmp_path: Path, tiny: Path) -> None:

@@ -68,9 +68,9 @@ def test_a_token_at_a_time_is_the_same_as_all_at_once_and_texts_share_their_pict
     pictures, tokens, _ = inputs
     three = torch.cat([tokens, tokens.flip(0), tokens.roll(1, 1)]).view(3, 2, 9).transpose(0, 1).reshape(6, 9)
     whole = ours(pictures.repeat_interleave(3, dim=0), three)
-    memory, cache = ours.text.read(ours.image(pictures)), ours.cache(6, 9)
-    steps = [ours.step(three[:, :4], memory, cache)]
-    steps += [ours.step(three[:, i : i + 1], memory, cache) for i in range(4, 9)]
+    rows = ours.start(pictures, 3, 9)
+    steps = [ours.step(rows, three[:, :4])]
+    steps += [ours.step(rows, three[:, i : i + 1]) for i in range(4, 9)]
     torch.testing.assert_close(torch.stack(steps, dim=1), whole[:, 3:], atol=1e-5, rtol=1e-5)
 
 

@@ -12,7 +12,6 @@ import torch
 
 from genarium.checkpoints.layouts import dalle
 from genarium.checkpoints.processors.dalle_tokenizer import DalleTokenizer
-from genarium.decoding import image_tokens
 from genarium.models.dalle import DalleConfig
 from tests import dalle_folders as folders
 
@@ -41,7 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dalle.DalleFiles:
 def read(files: dalle.DalleFiles, config: DalleConfig) -> tuple[torch.Tensor, torch.Tensor]:
     text = RECORDED["text"]
     encoder = dalle.load_encoder(files, config, torch.float32, "cpu")
-    return image_tokens.read(encoder, [[text[0], text[-1]], text])
+    return encoder.read([[text[0], text[-1]], text])
 
 
 def test_states_of_a_text_equal_the_packages(files: dalle.DalleFiles) -> None:

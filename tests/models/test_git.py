@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import GitConfig, GitForCausalLM
 
 from genarium.checkpoints.layouts import git as layout
 from genarium.decoding.captions import beam_search
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.models.git import Git
 from tests.caption_models import VISION
 
@@ -43,7 +45,7 @@ def test_every_next_token_is_scored_as_by_transformers(both: tuple[Git, GitForCa
     tokens = torch.randint(3, 60, (2, 8), generator=torch.Generator().manual_seed(2))
     expected = theirs(input_ids=tokens, pixel_values=pictures).logits[:, -8:]
     cache = ours.read(ours.see(pictures), 8)
-    found = [ours.step(tokens[:, :3], cache)] + [ours.step(tokens[:, i : i + 1], cache) for i in range(3, 8)]
+    found = [ours.step(cache, tokens[:, :3])] + [ours.step(cache, tokens[:, i : i + 1]) for i in range(3, 8)]
     torch.testing.assert_close(torch.stack(found, dim=1), expected[:, 2:], atol=1e-5, rtol=1e-5)
 
 
@@ -67,11 +69,9 @@ def test_beam_search_writes_what_transformers_generate_writes(both: tuple[Git, G
             output_scores=True,
         )
         expected = [[token for token in sequence[1:].tolist() if token not in (0, 2)] for sequence in made.sequences]
-        cache = ours.read(ours.see(pictures[row : row + 1]).repeat(n_beams, 1, 1), 11)
-        prefix = torch.ones(n_beams, 1, dtype=torch.long)
-        found = beam_search(
-            lambda t, c=cache: ours.step(t, c), cache.select, prefix, n_beams=n_beams, end=2, max_new_tokens=10
-        )[0]
+        decoder, state = TorchDecoder(ours, config=ours.config.text), ours.start(pictures[row : row + 1], n_beams, 11)
+        logits = decoder.step(state, np.ones((n_beams, 1), dtype=np.int64))
+        found = beam_search(decoder, state, logits, n_beams=n_beams, end=2, max_new_tokens=10)[0]
         assert [list(written.tokens) for written in found] == expected
         if n_beams > 1:
             torch.testing.assert_close(

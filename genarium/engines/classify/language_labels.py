@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from tokenizers import Encoding
 
 from genarium.decoding.labels import log_likelihoods
+from genarium.decoding.ranking import log_softmax
 from genarium.engines.text.native import NativeText
 from genarium.errors import BadInput
 
@@ -62,13 +62,13 @@ class LanguageModelLabels:
 
     def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
         scores = self.log_likelihoods(texts) - self.prior
-        return torch.from_numpy(scores).log_softmax(dim=-1).numpy()
+        return log_softmax(scores)
 
     def log_likelihoods(self, texts: Sequence[str]) -> np.ndarray:
         """log p(label | prompt of the text), in nats, (len(texts), L) float64."""
         prompts = [self._prompt(text) for text in texts]
         self.engine.check_vocabulary([*prompts, *self.continuations])
-        return log_likelihoods(self.engine.model, prompts, self.continuations).numpy()
+        return log_likelihoods(self.engine.decoder, prompts, self.continuations)
 
     def _around(self, text: str) -> str:
         return self.template.replace("{text}", text)

@@ -18,6 +18,7 @@ from genarium.checkpoints.processors.dalle_tokenizer import DalleTokenizer
 from genarium.checkpoints.store.state_dict import count
 from genarium.decoding import image_tokens
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.devices import available_memory, compute_dtype, cpu_bfloat16, pick_device, total_memory
 from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.engines.cpu.upcast import use_float32_products
@@ -30,7 +31,7 @@ from genarium.engines.image.protocol import (
     tell_what_is_cut,
 )
 from genarium.errors import BadCheckpoint, BadInput
-from genarium.models.dalle import ImageDecoder, TextEncoder
+from genarium.models.dalle import GuidedImages, ImageDecoder, TextEncoder
 from genarium.models.vqgan import VQGANDecoder
 from genarium.progress import emit, is_heard, note
 
@@ -170,7 +171,8 @@ class DalleImage:
             if on_cpu:
                 use_float32_products(self._encoder)
         empty = [self.tokenizer.begin, self.tokenizer.end]
-        read = image_tokens.read(self._encoder, [empty, encoded.tokens])
+        with torch.inference_mode():
+            read = self._encoder.read([empty, encoded.tokens])
         if not plan.encoder_stays:
             self._encoder = None
         if self._decoder is None:
@@ -192,8 +194,12 @@ class DalleImage:
         )
         guidance = request.option("guidance", GUIDANCE)
         total = self.config.image_length
-        codes = torch.empty(0)
-        for codes in image_tokens.draw(self._decoder, states, real, sampling, seeds, guidance):
+        guided = GuidedImages(self._decoder, guidance)
+        decoder = TorchDecoder(guided, config=guided, device=states.device)
+        with torch.inference_mode():
+            state = guided.start(states, real, len(seeds))
+        codes = np.empty((len(seeds), 0), int)
+        for codes in image_tokens.draw(decoder, state, self.config.start, sampling, seeds, total):
             done = codes.shape[1]
             shown = is_heard() and done < total and done % (total // PREVIEWS) == 0
             emit("denoising", done, total, self._pixels(codes[0]) if shown else None, item=first)
@@ -204,9 +210,10 @@ class DalleImage:
             yield Picture(first + row, seed, pixels, {"seconds": drawing + time.perf_counter() - began})
 
     @torch.inference_mode()
-    def _pixels(self, codes: Tensor) -> np.ndarray:
+    def _pixels(self, codes: np.ndarray) -> np.ndarray:
         """The whole rows of codes (T,) as (H, W, 3) uint8; one picture at a time, so that its bytes are its own."""
         assert self._vqgan is not None
         height = len(codes) // self._side
-        picture = self._vqgan(codes[: height * self._side].view(1, height, self._side))[0]
+        squares = torch.from_numpy(codes[: height * self._side]).to(self.device)
+        picture = self._vqgan(squares.view(1, height, self._side))[0]
         return (picture.clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The native engine: checkpoints of the GPT-2 and Llama families on Genarium's own network, in PyTorch."""
+"""The native engine: checkpoints whose layout has a network that writes, in PyTorch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 
 import torch
 
-from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints import layouts
 from genarium.checkpoints.processors import chat_template, generation, tokenizer
 from genarium.checkpoints.processors.chat_template import ChatTemplate
+from genarium.checkpoints.store.folder import read_config
 from genarium.decoding.choosing import Chosen, Constraint
 from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.decoding.suppression import Suppressed
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.devices import compute_dtype, pick_device
 from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.engines.text.protocol import (
@@ -35,27 +37,27 @@ from genarium.progress import emit, note
 
 
 class NativeText:
-    """Writes with a GPT-2, Llama, Mistral, Qwen2 or Qwen3 checkpoint folder, in messages called `name`.
-
-    Raises BadCheckpoint.
-    """
+    """Writes with a checkpoint folder that has a layout for `text`, in messages called `name`. Raises BadCheckpoint."""
 
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
         # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
         auto = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
-        self.model = gpt.load(path, dtype=compute_dtype(dtype, self.device, auto=auto), device=self.device)
+        layout = layouts.of("text", read_config(path)["model_type"])
+        assert layout is not None  # or another engine opens the folder
+        network = layout.load(path, dtype=compute_dtype(dtype, self.device, auto=auto), device=self.device)
         if self.device == "cpu":
-            use_decoding_linears(self.model)
+            use_decoding_linears(network)
+        self.decoder = TorchDecoder(network)
         self.tokenizer = tokenizer.load(path)
-        self.end_tokens = tokenizer.end_tokens(path, self.tokenizer, self.model.config.vocab_size)
+        self.end_tokens = tokenizer.end_tokens(path, self.tokenizer, self.decoder.vocab_size)
         added = self.tokenizer.get_added_tokens_decoder().items()
         self.special = {number: token.content for number, token in added if token.special}
         self.generation = generation.read(path)
         self.said: set[str] = set()
-        self.context = self.model.config.context_length
-        self.shared = ContinuousBatch(self.model)
+        self.context = self.decoder.context_length
+        self.shared = ContinuousBatch(self.decoder)
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         rows = [self._encode(prompt, request) for prompt in prompts]
@@ -106,7 +108,7 @@ class NativeText:
         total = request.max_new_tokens * len(rows)
         finished: set[int] = set()
         told: list[list[TokenLogprob]] = [[] for _ in rows]
-        how = self.shared.generate if is_shared() else partial(generate, self.model)
+        how = self.shared.generate if is_shared() else partial(generate, self.decoder)
         tokens = how(rows, sampling, samples=samples, end_tokens=end_tokens, finished=finished, constraints=constraints)
         for new in tokens:
             if new.row in finished:
@@ -140,7 +142,7 @@ class NativeText:
         self, request: TextRequest, rows: int, end_tokens: frozenset[int]
     ) -> Sequence[Constraint | None] | None:
         """A grammar for each row where a schema is asked for, and what the checkpoint suppresses. Raises BadInput."""
-        size = self.model.config.vocab_size
+        size = self.decoder.vocab_size
         grammars: Sequence[Constraint | None] = [None] * rows
         if request.json_schema is not None:
             from genarium.decoding.json_schema import json_schema
@@ -163,7 +165,7 @@ class NativeText:
 
     def check_vocabulary(self, prompts: Sequence[Sequence[int]]) -> None:
         """Raises BadInput where the tokenizer has given a number that the network has no place for."""
-        size = self.model.config.vocab_size
+        size = self.decoder.vocab_size
         if beyond := [token for prompt in prompts for token in prompt if token >= size]:
             text = self.tokenizer.decode([beyond[0]], skip_special_tokens=False)
             raise BadInput(

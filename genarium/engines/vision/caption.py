@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from genarium.checkpoints.layouts import blip, git
 from genarium.checkpoints.processors import image_processor
@@ -16,6 +16,7 @@ from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.store import folder
 from genarium.decoding.captions import Written, beam_search, draw
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.torch_decoder import TorchDecoder, TorchRanking
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.errors import BadInput
@@ -24,8 +25,6 @@ from genarium.models.git import Git
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from genarium.decoding.captions import Select, Step
 
 LARGE = 100_000_000
 """Weights from which on a CPU that multiplies bfloat16 computes in it; below, there is no time worth saving."""
@@ -110,29 +109,21 @@ class NativeCaption:
             )
         new, n = min(room, request.max_new_tokens), request.n
         per_picture = n if request.sample else max(n, request.n_beams)
-        prefix = torch.tensor([[self.model.config.start_token, *prompt]], device=self.device)
-        step, select = self._reading(self.pixels.tensor(pictures), per_picture, len(prompt) + new)
-        rows, end = prefix.expand(len(pictures) * per_picture, -1), self.model.config.end_token
+        config = self.model.config
+        decoder = TorchDecoder(self.model, config=config.text)
+        pixels = self.pixels.tensor(pictures).to(self.device, self.dtype)
+        state = self.model.start(pixels, per_picture, len(prompt) + new)
+        prefix = np.tile(np.array([config.start_token, *prompt]), (len(pictures) * per_picture, 1))
+        logits = decoder.step(state, prefix)
         if request.sample:
             sampling = Sampling(new, request.temperature, top_p=request.top_p, seed=request.seed)
+            cpu = TorchRanking("cpu")  # scores are kept to four digits, which shows where they were summed
             samples = range(first * n, (first + len(pictures)) * n)
-            drawn = draw(step, rows, sampling, samples=samples, end=end)
+            drawn = draw(decoder, state, logits, sampling, samples=samples, end=config.end_token, ranking=cpu)
             made = [drawn[row : row + n] for row in range(0, len(drawn), n)]
         else:
-            made = beam_search(step, select, rows, n_beams=per_picture, end=end, max_new_tokens=new)
+            made = beam_search(decoder, state, logits, n_beams=per_picture, end=config.end_token, max_new_tokens=new)
         return [distinct([self._caption(prompt, written) for written in one], n) for one in made]
-
-    def _reading(self, pictures: Tensor, per_picture: int, capacity: int) -> tuple[Step, Select]:
-        """The pictures read, and how their texts are written a token at a time."""
-        pictures = pictures.to(self.device, self.dtype)
-        model = self.model
-        if isinstance(model, Git):
-            seen = model.read(model.see(pictures), capacity)
-            seen.select(torch.arange(len(pictures), device=self.device).repeat_interleave(per_picture))
-            return lambda tokens: model.step(tokens, seen), seen.select
-        memory = model.text.read(model.image(pictures))
-        cache = model.cache(len(pictures) * per_picture, capacity)
-        return lambda tokens: model.step(tokens, memory, cache), cache.select
 
     def _caption(self, prompt: list[int], written: Written) -> Caption:
         text = self.tokenizer.decode([*prompt, *written.tokens], skip_special_tokens=True).strip()

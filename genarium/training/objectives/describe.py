@@ -123,15 +123,14 @@ class Tell(Objective):
 
     def _greedy(self, pictures: Tensor) -> list[str]:
         captioner = self.model.captioner
-        memory = captioner.text.read(captioner.image(pictures))
-        cache = captioner.cache(len(pictures), captions.CONTEXT)
+        rows = captioner.start(pictures, 1, captions.CONTEXT)
         tokens = torch.full((len(pictures), 1), START, device=pictures.device)
         said = []
         for _ in range(captions.CONTEXT - 1):
-            tokens = captioner.step(tokens, memory, cache).argmax(dim=-1, keepdim=True)
+            tokens = captioner.step(rows, tokens).argmax(dim=-1, keepdim=True)
             said.append(tokens)
-        rows = torch.cat(said, dim=1).tolist()
-        return [self.tokenizer.decode(row[: row.index(END)] if END in row else row) for row in rows]
+        texts = torch.cat(said, dim=1).tolist()
+        return [self.tokenizer.decode(text[: text.index(END)] if END in text else text) for text in texts]
 
     def preview(self, step: int) -> str:
         return "; ".join(self._greedy(self.pictures[:3].to(next(self.model.parameters()).device)))

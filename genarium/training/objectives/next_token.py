@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from genarium.data.text import Measured, Windows
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
+from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.training.objective import Objective
 
 
@@ -63,10 +64,10 @@ class NextToken(Objective):
     def preview(self, step: int) -> str:
         ids = self.tokenizer.encode(self.prompt).ids or [0]
         room = self.context - len(ids)
-        if room < 1 or not hasattr(self.model, "blocks"):
+        if room < 1 or not hasattr(self.model, "prefill"):
             return ""
         sampling = Sampling(max_new_tokens=min(60, room), temperature=0.8, top_p=0.95, seed=self.seed)
-        tokens = [new.token for new in generate(self.model, [ids], sampling)]  # type: ignore[arg-type]
+        tokens = [new.token for new in generate(TorchDecoder(self.model), [ids], sampling)]
         return " ".join((self.prompt + self.tokenizer.decode(tokens)).split())
 
 
