@@ -93,7 +93,7 @@ def tasks() -> dict[str, Plugin]:
     import genarium
 
     taken = {*vars(genarium), *modules("."), *COMMANDS}
-    return listed("tasks", "genarium.tasks", attribute="{name}", besides=("task",), taken=taken)
+    return listed("tasks", "genarium.tasks", attribute="{name}", besides=("options", "task"), taken=taken)
 
 
 def modules(folder: str) -> list[str]:

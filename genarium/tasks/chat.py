@@ -6,15 +6,25 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from genarium.artefacts import Reply
 from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.messages import Message, conversation
 from genarium.recipe import MAX_SEED
+from genarium.tasks.options import (
+    JsonSchema,
+    LogProbs,
+    MinP,
+    RepetitionPenalty,
+    Stop,
+    Temperature,
+    TextDtype,
+    TopK,
+    TopP,
+)
 from genarium.tasks.task import task
-from genarium.tasks.text import JsonSchema, LogProbs, Stop
 
 
 @task(starter="chat")
@@ -39,17 +49,11 @@ def chat(
         Doc("longest reply, in tokens [default: 512, or half of the model's context where that is less]"),
         Ge(1),
     ] = None,
-    temperature: Annotated[
-        float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)
-    ] = 0.8,
-    top_k: Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)] = 0,
-    top_p: Annotated[
-        float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)
-    ] = 0.95,
-    min_p: Annotated[
-        float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
-    ] = 0.0,
-    repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
+    temperature: Temperature = 0.8,
+    top_k: TopK = 0,
+    top_p: TopP = 0.95,
+    min_p: MinP = 0.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     stop: Stop = None,
     template: Annotated[
         Literal["checkpoint", "plain"],
@@ -63,9 +67,7 @@ def chat(
     ] = False,
     json_schema: JsonSchema = None,
     logprobs: LogProbs = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
-    ] = "auto",
+    dtype: TextDtype = "auto",
     seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Reply]:
     """Talk with a model: one message, or a conversation."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval, MaxLen, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from genarium.artefacts import Text
 from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.recipe import MAX_SEED
+from genarium.tasks.options import (
+    JsonSchema,
+    LogProbs,
+    MinP,
+    RepetitionPenalty,
+    Stop,
+    Temperature,
+    TextDtype,
+    TopK,
+    TopP,
+)
 from genarium.tasks.task import task
-
-JsonSchema = Annotated[
-    str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
-]
-Stop = Annotated[
-    list[Annotated[str, MaxLen(1000)]] | None, Doc("end before this text; may be repeated, up to 64 times"), MaxLen(64)
-]
-LogProbs = Annotated[
-    int | None,
-    Doc("keep each token's log-probability, and those of so many likeliest in its place"),
-    Interval(ge=0, le=20),
-]
 
 
 @task(starter="text")
@@ -33,24 +32,16 @@ def text(
     *,
     n: Annotated[int, Doc("how many continuations"), Interval(ge=1, le=256)] = 1,
     max_new_tokens: Annotated[int, Doc("longest continuation, in tokens"), Ge(1)] = 100,
-    temperature: Annotated[
-        float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)
-    ] = 0.8,
-    top_k: Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)] = 0,
-    top_p: Annotated[
-        float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)
-    ] = 0.95,
-    min_p: Annotated[
-        float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)
-    ] = 0.0,
-    repetition_penalty: Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)] = 1.0,
+    temperature: Temperature = 0.8,
+    top_k: TopK = 0,
+    top_p: TopP = 0.95,
+    min_p: MinP = 0.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     stop: Stop = None,
     strict: Annotated[bool, Doc("refuse a prompt longer than the context instead of cutting its beginning")] = False,
     json_schema: JsonSchema = None,
     logprobs: LogProbs = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
-    ] = "auto",
+    dtype: TextDtype = "auto",
     model: Annotated[str, Doc("starter, a folder, a GGUF file, a hub id, or openai:NAME")] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:

@@ -1,0 +1,28 @@
+"""Options that several tasks share, each written once: how the next token is chosen, and what to compute in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Interval, MaxLen
+
+Temperature = Annotated[float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)]
+TopK = Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)]
+TopP = Annotated[float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)]
+MinP = Annotated[float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)]
+RepetitionPenalty = Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)]
+Stop = Annotated[
+    list[Annotated[str, MaxLen(1000)]] | None, Doc("end before this text; may be repeated, up to 64 times"), MaxLen(64)
+]
+JsonSchema = Annotated[
+    str | None, Doc("a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest")
+]
+LogProbs = Annotated[
+    int | None,
+    Doc("keep each token's log-probability, and those of so many likeliest in its place"),
+    Interval(ge=0, le=20),
+]
+TextDtype = Annotated[
+    Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
+]
