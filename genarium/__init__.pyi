@@ -93,7 +93,7 @@ def caption(
     """Say what is in pictures.
 
     A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
-    goes on where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
+    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
 
     photos: pictures, folders of them, http or https URLs; - reads one from standard input
     n: how many captions of each picture, best first
@@ -102,7 +102,7 @@ def caption(
     sample: draw captions at random in place of searching for the likeliest
     temperature: of --sample: below 1 keeps to likely words
     top_p: of --sample: draw among the likeliest words that hold this probability
-    max_new_tokens: tokens of a caption at most, behind the prompt
+    max_new_tokens: tokens of a caption at most, after the prompt
     allow_private: fetch URLs from this machine and its own network too; they are refused otherwise
     batch_size: pictures read at a time
     dtype: what the network computes in; auto takes what is fastest here
@@ -370,9 +370,9 @@ def text(
     model: str = "starter",
     seed: int | None = None,
 ) -> Result[artefacts.Text]:
-    """Go on with a text.
+    """Continue a text.
 
-    prompt: the text to go on with; - reads it from standard input
+    prompt: the text to continue; - reads it from standard input
     n: how many continuations
     max_new_tokens: longest continuation, in tokens
     temperature: 0 always takes the likeliest token; higher is bolder

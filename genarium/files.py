@@ -63,7 +63,7 @@ def shortened(text: str, most: int = 80) -> str:
 
 
 def place_of(file: Path) -> str:
-    """Where a file is, for a recipe: behind the data folder where it is in there, which may be another tomorrow."""
+    """Where a file is, for a recipe: after the data folder where it is in there, which may be another tomorrow."""
     file, base = file.resolve(), home().resolve()
     return file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)
 

@@ -24,5 +24,5 @@ def conversation(system: str | None, messages: Sequence[Message], message: str) 
 
 
 def transcript(messages: Sequence[Message]) -> str:
-    """The conversation as a person reads it, each turn behind its role."""
+    """The conversation as a person reads it, each turn after its role."""
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)

@@ -40,7 +40,7 @@ _check: ContextVar[Callable[[], None] | None] = ContextVar("genarium_check", def
 
 
 def alive() -> None:
-    """Say that the work goes on, where it tells nothing else for a while: what nobody waits for any more ends here."""
+    """Say that the work continues, where it tells nothing else for a while: what nobody waits for ends here."""
     if (check := _check.get()) is not None:
         check()
 

@@ -1,4 +1,4 @@
-"""Results that come as many rows: each is on disk as soon as it is made, and a stopped run goes on behind them.
+"""Results that come as many rows: each is on disk as soon as it is made, and a stopped run continues after them.
 
 `run` opens a place for a recipe's rows; the task asks which are `done`, makes the others and hands each to `add`.
 Rows are finished work of a run that is not finished: they are kept in `HOME/partial/RECIPE.jsonl` until the
@@ -32,9 +32,11 @@ class Rows:
         self._opened: IO[bytes] | None = None
 
     def begin(self, total: int | None) -> list[Row]:
-        """The rows an earlier run of this recipe left, told to the listener; the task goes on behind them."""
+        """The rows an earlier run of this recipe left, told to the listener; the task continues after them."""
         if self.done:
-            note(f"{len(self.done)} of {total or 'these'} rows were done before this run was stopped; it goes on there")
+            note(
+                f"{len(self.done)} of {total or 'these'} rows were done before this run was stopped; it continues there"
+            )
         for number, row in enumerate(self.done, 1):
             emit("row", number, total, preview=row)
         self.total = total

@@ -1,4 +1,4 @@
-"""Rows outlive the run that made them: stopped anywhere, the next one goes on behind the last whole row."""
+"""Rows outlive the run that made them: stopped anywhere, the next one continues after the last whole row."""
 
 from __future__ import annotations
 

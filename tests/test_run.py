@@ -149,7 +149,7 @@ def test_a_long_run_goes_on_where_it_was_stopped(home: Path, tmp_path: Path) -> 
     assert partial.name == f"{recipe.digest}.jsonl"
     (tmp_path / "fail").unlink()
     result = run(recipe)
-    assert any("goes on there" in note for note in result.notes)
+    assert any("continues there" in note for note in result.notes)
     assert result[0].facts()["count"] == 3
     assert not partial.exists()
 
@@ -162,4 +162,4 @@ def test_a_verb_that_is_not_there_and_an_argument_that_is_wrong(tiny: Path) -> N
     with pytest.raises(BadInput, match="temperature must be at least 0, got -1"):
         genarium.text("The fox", temperature=-1)
     assert "text" in dir(genarium)
-    assert "prompt: the text to go on with" in genarium.text.__doc__
+    assert "prompt: the text to continue" in genarium.text.__doc__

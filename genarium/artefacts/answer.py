@@ -31,7 +31,7 @@ class Citation:
 
 @dataclass(kw_only=True)
 class Answer(Artefact):
-    """`text` has a number such as [1] behind every sentence; `supported` is false where there is no answer."""
+    """`text` has a number such as [1] after every sentence; `supported` is false where there is no answer."""
 
     kind: ClassVar[str] = "answer"
     suffix: ClassVar[str] = ".md"

@@ -94,7 +94,7 @@ def drawn(pixels: np.ndarray, largest: int = LARGEST) -> np.ndarray:
 
 
 def figure(layers: Sequence[Layer], words: Sequence[str], *, labels: Sequence[str], title: str) -> Pillow.Image:
-    """A panel a word behind each picture; several pictures stand in a row each."""
+    """A panel a word after each picture; several pictures stand in a row each."""
     from genarium.artefacts.sheet import contact_sheet, usual_grid
 
     panels, captions = [], []

@@ -81,7 +81,7 @@ class Records(Artefact):
 
 
 def csv_of(rows: Iterable[Sequence[Any]], delimiter: str) -> str:
-    """Rows of cells as CSV (RFC 4180, with \\n behind each row)."""
+    """Rows of cells as CSV (RFC 4180, with \\n after each row)."""
     needs = QUOTED_BETWEEN_TABS if delimiter == "\t" else QUOTED
 
     def cell(value: Any) -> str:

@@ -13,7 +13,7 @@ from genarium.messages import Message
 class Reply(Text):
     """`text` answers `prompt`, the last message; the file holds the reply alone, its recipe all that was said before.
 
-    `messages` is the conversation with this reply at its end: what the next call takes to go on.
+    `messages` is the conversation with this reply at its end: what the next call takes to continue.
     """
 
     kind: ClassVar[str] = "chat"

@@ -106,7 +106,7 @@ def _font(size: int) -> FreeTypeFont:
 
 
 def _wrapped(text: str, font: FreeTypeFont, width: int, most: int = 4) -> list[str]:
-    """The text in lines of at most `width` pixels; what four lines don't hold is left out behind an ellipsis."""
+    """The text in lines of at most `width` pixels; what four lines don't hold is left out after an ellipsis."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

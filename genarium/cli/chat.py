@@ -1,6 +1,6 @@
 """`chat` in a terminal: a conversation, and the conversations that are kept.
 
-A conversation has no record of its own: each reply's recipe holds all that was said before it, so one that goes on
+A conversation has no record of its own: each reply's recipe holds all that was said before it, so one that continues
 from another is known by its beginning.
 """
 
@@ -32,10 +32,10 @@ EVERY_CONVERSATION = 10**9
 
 
 def chat_command(task: Task) -> click.Command:
-    """The task's command, which also talks, lists conversations and goes on with one."""
+    """The task's command, which also talks, lists conversations and continues one."""
     command = task_command(task)
     command.params += [
-        click.Option(["--continue", "continued"], metavar="ID|last", help="go on with this conversation"),
+        click.Option(["--continue", "continued"], metavar="ID|last", help="continue with this conversation"),
         click.Option(["--list", "listed"], is_flag=True, help="list the conversations, newest first"),
     ]
 

@@ -46,7 +46,7 @@ class Size(click.ParamType[int]):
     type=click.FloatRange(0, 3600),
     default=20.0,
     show_default=True,
-    help="seconds work may go on after SIGTERM",
+    help="seconds work may continue after SIGTERM",
 )
 @click.option("--moderation", default="starter/spam", show_default=True, help="the classifier behind /v1/moderations")
 @click.option("--harmless", multiple=True, metavar="LABEL", help="a label of it that is no objection; may be repeated")

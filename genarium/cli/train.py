@@ -32,7 +32,7 @@ class Commands(Group):
 
 @click.group(cls=Commands)
 def train() -> None:
-    """Train a model from scratch. Stopped at any moment, the same command goes on to the same weights."""
+    """Train a model from scratch. Stopped at any moment, the same command continues to the same weights."""
 
 
 def finetune() -> click.Command:

@@ -24,7 +24,7 @@ class PromptEncoder:
         self.tokenizer.enable_padding(pad_to_multiple_of=8)  # so that there are few different shapes
 
     def tokens(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Tokens (B, S), padding behind the shorter, and how many are real in each, (B,)."""
+        """Tokens (B, S), padding after the shorter, and how many are real in each, (B,)."""
         rows = self.tokenizer.encode_batch(list(prompts))
         return torch.tensor([row.ids for row in rows]), torch.tensor([sum(row.attention_mask) for row in rows])
 

@@ -50,7 +50,7 @@ LITTLE = 0.1
 FEW = 4
 ENGLISH = re.compile(rb"(?i)\b(?:the|and|of|is|to|with)\b")
 TYPOGRAPHY = frozenset("‘’“”„‚–—…€£¢§°©®«»¿¡ºª·•´²³½¼¾×™\xa0\xad")
-# What no Western text has: a capital behind a small letter, a sign inside a word, three accented letters in a row.
+# What no Western text has: a capital after a small letter, a sign inside a word, three accented letters in a row.
 UNLIKELY = re.compile(r"[a-zà-öø-ÿ][À-ÖØ-ÞŠŽŒ¿¡]|[A-Za-z][²³¹£©®«»ª°§¢][A-Za-z]|[À-ÖØ-öø-ÿ]{3}|[^\0-\x7fÀ-ÿ]{3}")
 BINARY = "binary, not text"
 UNKNOWN = "not UTF-8, and in an encoding that can't be told; save it as UTF-8"

@@ -10,7 +10,7 @@ import numpy as np
 
 from genarium.data.labelled import LabelledText
 
-# A clause ends behind a mark, and begins with one of these words.
+# A clause ends after a mark, and begins with one of these words.
 CLAUSES = re.compile(r"(?<=[.!?,;:])\s+|\.\.+|\s+(?=(?:and|but|or|so|then|when|if|because|&)\s)")
 WORDS = range(3, 23)
 CLAUSES_A_PIECE = 4

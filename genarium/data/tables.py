@@ -122,7 +122,7 @@ class Table:
         ]
 
     def with_columns(self, new: dict[str, list[Any]]) -> tuple[list[str], list[list[Any]]]:
-        """Columns and rows of the table and, behind its own, of `new`; says where a name is taken already."""
+        """Columns and rows of the table and, after its own, of `new`; says where a name is taken already."""
         columns = list(self.columns)
         for name in new:
             free = name

@@ -133,7 +133,7 @@ def bpe_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Tensor:
-    """All documents as one row of token ids, the token `end` behind each."""
+    """All documents as one row of token ids, the token `end` after each."""
     rows = [np.array([*e.ids, end], dtype=np.int32) for e in tokenizer.encode_batch(list(texts))]
     return torch.from_numpy(np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32))
 

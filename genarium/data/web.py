@@ -155,7 +155,7 @@ def is_public(address: str) -> bool:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline. Raises TimeoutError behind it."""
+    """Seconds until the deadline. Raises TimeoutError after it."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError

@@ -9,7 +9,7 @@ begin with, or a picture with noise added at level 0. At each level the network'
 noise eps; samplers differ in what they make of them. Arithmetic is x's, float32 whatever the network's is, and of each
 picture by itself.
 
-Also: `on_step(step, total, x0)` is called behind each step, from 1, with the picture as it looks so far (B, ...);
+Also: `on_step(step, total, x0)` is called after each step, from 1, with the picture as it looks so far (B, ...);
 `at_level(x, i)` may put x right when it has come to level i (`inpaint`).
 """
 

@@ -208,7 +208,7 @@ class CLIP(nn.Module):
         return F.normalize(self.visual_projection(self.vision_model(pictures)).float(), dim=-1)
 
     def encode_texts(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(N, E), float32, of tokens (N, S). `mask` is true at real ones; padding behind the end needs none, as no
+        """(N, E), float32, of tokens (N, S). `mask` is true at real ones; padding after the end needs none, as no
         token looks forward. Raises IndexError where S passes the context."""
         return F.normalize(self.text_projection(self.text_model(tokens, mask)).float(), dim=-1)
 

@@ -1,7 +1,7 @@
 """A bidirectional Transformer: from its config, a BERT, a MiniLM, a RoBERTa or a DistilBERT; and its heads.
 
-BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions, segment types, LayerNorm behind each addition,
-GELU. MiniLM (arXiv:2002.10957) is a small BERT. RoBERTa (arXiv:1907.11692) counts positions from behind its
+BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions, segment types, LayerNorm after each addition,
+GELU. MiniLM (arXiv:2002.10957) is a small BERT. RoBERTa (arXiv:1907.11692) counts positions from after its
 padding token's number. DistilBERT (arXiv:1910.01108) has no segment types.
 
 Shapes below: B batch, T tokens, H heads, D head width, C model width.

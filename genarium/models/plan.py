@@ -4,7 +4,7 @@ A caption settles little of a picture's layout, and a denoiser decides the rest 
 first, as boxes in a sequence, it is decided once (Gupta et al. 2021, arXiv:2006.14615; from a prompt, Lian et al. 2023,
 arXiv:2305.13655); the denoiser then reads at every cell what stands there (Li et al. 2023, arXiv:2301.07093).
 
-A plan is a row of tokens: a background, then kind, colour, side and place of each thing, and zeros behind the last one.
+A plan is a row of tokens: a background, then kind, colour, side and place of each thing, and zeros after the last one.
 Only zeros are no plan. Boxes are squares of whole cells.
 
 Shapes: B batch, L tokens of a plan, V their vocabulary, S words, C their width, M model width, n cells along a side.
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from genarium.models.vit import ViTBlock, ViTConfig
 
 NONE = 0
-"""The token of what is not said, and behind the last thing."""
+"""The token of what is not said, and after the last thing."""
 OF_A_THING = 4
 
 
@@ -67,7 +67,7 @@ class PlanWords:
 
     @property
     def slots(self) -> tuple[tuple[int, int], ...]:
-        """First token, and the one behind the last, of backgrounds, kinds, colours, sides and places."""
+        """First token, and the one after the last, of backgrounds, kinds, colours, sides and places."""
         ends = [1]
         for n in (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2):
             ends.append(ends[-1] + n)
@@ -163,7 +163,7 @@ class PlannerConfig:
 
 
 class Planner(nn.Module):
-    """Writes plans of captions, token by token, behind the states of their words."""
+    """Writes plans of captions, token by token, after the states of their words."""
 
     def __init__(self, config: PlannerConfig):
         super().__init__()
@@ -179,7 +179,7 @@ class Planner(nn.Module):
             nn.init.normal_(embedding.weight, std=0.02)
 
     def forward(self, plans: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Scores (B, T + 1, V) of each token of the first T of plans (B, T), and of the one behind them.
+        """Scores (B, T + 1, V) of each token of the first T of plans (B, T), and of the one after them.
 
         `words` (B, S, C) are read where `mask` (B, S) is true. What a slot can't hold scores minus infinity.
         """
@@ -196,7 +196,7 @@ class Planner(nn.Module):
         return scores.masked_fill(~self._possible(T, x.device), float("-inf"))
 
     def loss(self, plans: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Cross-entropy of whole plans (B, L), in nats a plan, mean over the batch; zeros behind the first are free."""
+        """Cross-entropy of whole plans (B, L), in nats a plan, mean over the batch; zeros after the first are free."""
         scores = self(plans[:, :-1], words, mask)
         behind = F.pad(plans[:, :-1], (1, 0), value=1) == NONE
         each = F.cross_entropy(scores.transpose(1, 2), plans, reduction="none")

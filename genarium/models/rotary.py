@@ -141,7 +141,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def ends_of(positions: Tensor, lengths: Sequence[int] | None) -> Tensor:
-    """How long the text of each position is so far, (B or 1, T or 1): `lengths` where texts lie behind each other."""
+    """How long the text of each position is so far, (B or 1, T or 1): `lengths` where texts lie after each other."""
     import torch
 
     if lengths is None:

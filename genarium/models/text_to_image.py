@@ -46,7 +46,7 @@ class Conditioning(Mapping[str, Tensor]):
         return self.each(lambda part: part[rows])
 
     def repeated(self, n: int) -> Conditioning:
-        """Each row n times, one behind the other."""
+        """Each row n times, one after the other."""
         return self.each(lambda part: part.repeat_interleave(n, 0))
 
     def expanded(self, n: int) -> Conditioning:

@@ -95,7 +95,7 @@ class GatedMLP(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, attention to the words, MLP; each added to what comes in, each behind a LayerNorm."""
+    """Self-attention, attention to the words, MLP; each added to what comes in, each after a LayerNorm."""
 
     def __init__(self, width: int, words_width: int, heads: int):
         super().__init__()

@@ -98,7 +98,7 @@ class AutoencoderConfig:
     sample_size: int = 512
     scaling_factor: float = 0.18215  # latents times this have a variance of about one
     shift_factor: float = 0.0  # and this is taken off them before
-    quant_conv: bool = True  # a 1x1 convolution behind the encoder, and one before the decoder
+    quant_conv: bool = True  # a 1x1 convolution after the encoder, and one before the decoder
 
     @property
     def factor(self) -> int:

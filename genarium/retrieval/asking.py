@@ -120,7 +120,7 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
 
 
 def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
-    """The vectors of a query and, behind it, of texts."""
+    """The vectors of a query and, after it, of texts."""
     return lambda texts: encoder.embed_search(texts[0], texts[1:])
 
 

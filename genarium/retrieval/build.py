@@ -66,7 +66,7 @@ def about(path: str, heading: str) -> str:
 def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name: str | None = None) -> Report:
     """Bring the index of `folder` up to date, making it where there is none; `embed` gives passages their vectors.
 
-    A stopped or killed call loses at most the batch in hand; the next one goes on. Raises BadInput where the folder
+    A stopped or killed call loses at most the batch in hand; the next one continues. Raises BadInput where the folder
     is not there or holds nothing that can be read, StorageError where another process is at it.
     """
     where = files.named(folder)

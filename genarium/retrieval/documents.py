@@ -94,7 +94,7 @@ def decode(content: bytes) -> encodings.Decoded:
         raise Unreadable(str(error)) from None
 
 
-# CHAPTER and a number behind an empty line, or a line of capitals between two: how plain books head their chapters.
+# CHAPTER and a number after an empty line, or a line of capitals between two: how plain books head their chapters.
 BOOK_HEADING = re.compile(
     r"(?:\A|\n\s*\n)[ \t]*((?:(?i:chapter|book|part|act|scene)[ \t]+(?:[IVXLC]+|\d+)\b[^\n]{0,70})|"
     r"(?:[^\n\W\d_a-z][^\na-z]{2,69}(?=\n\s*\n)))(?=\n)"
@@ -135,5 +135,5 @@ BLOCK = re.compile(r"(?:\A|\n[ \t]*\n)([\w#/@\"'<\[{*-][^\n]*)")
 
 
 def source(text: str) -> Document:
-    """Source code in any language: a section a block that begins at the margin behind an empty line."""
+    """Source code in any language: a section a block that begins at the margin after an empty line."""
     return Document(text, [Section(m.start(1), m[1].strip()[:80]) for m in BLOCK.finditer(text)])

@@ -44,7 +44,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the answer, without the numbers behind it, and its quotes."""
+    """A sentence of the answer, without the numbers after it, and its quotes."""
 
     text: str
     quotes: list[Quote]
@@ -149,7 +149,7 @@ def write(question: str, hits: Sequence[Hit], complete: Complete, embed: Embed) 
 
 
 def _cited(written: str) -> list[tuple[str, list[int]]]:
-    """Sentences and the numbers they cite; those behind the full stop belong to the sentence before."""
+    """Sentences and the numbers they cite; those after the full stop belong to the sentence before."""
     moved = re.sub(r"([.!?])((?:\s*\[[\d\s,]+\])+)", r"\2\1", written)
     found = []
     for start, end in sentences(moved):

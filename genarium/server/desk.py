@@ -1,4 +1,4 @@
-"""The middle of the server: from a call to a recipe, into the queue, and back to whoever asked, as long as he waits."""
+"""The middle of the server: from a call to a recipe, into the queue, and back to who asked, as long as they wait."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Desk:
         return await run_in_threadpool(prepared)
 
     def _named_by_client(self, task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A client's arguments with the files and the models that he may name."""
+        """A client's arguments with the files and the models that they may name."""
         asked = tasks.find(task)
         values = uploads.resolve_all(asked, arguments)
         for name in asked.model_arguments:
@@ -98,7 +98,7 @@ class Desk:
         return self.jobs[identifier]
 
     async def results(self, request: Request, recipes: Sequence[Recipe]) -> list[Result]:
-        """Carry out recipes while the client waits; when he goes, the work stops. Raises what a task raised."""
+        """Carry out recipes while the client waits; when they go, the work stops. Raises what a task raised."""
         async with self.attached(request, recipes) as jobs:
             for job in jobs:
                 await self.while_there(request, job.finished())

@@ -12,7 +12,7 @@ from genarium.server.errors import Json, Refused
 
 router = APIRouter()
 NEIGHBOURS = 1
-"""Passages shown before and behind the cited ones."""
+"""Passages shown before and after the cited ones."""
 
 
 @router.get("/v1/indexes", tags=["indexes"])

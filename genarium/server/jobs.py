@@ -60,7 +60,7 @@ class Job:
         self.created = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.began = self.seconds = 0.0
         self.status = WAITING
-        self.detached = False  # whether it goes on without the client that asked
+        self.detached = False  # whether it continues without the client that asked
         self.parking = False
         self.result: Result | None = None
         self.answer: dict[str, Any] | None = None
@@ -164,7 +164,7 @@ class Job:
         changed.set()
 
     async def follow(self, after: int = 0) -> AsyncIterator[JobEvent]:
-        """The events behind number `after`, those to come as well, up to and with `end`."""
+        """The events after number `after`, those to come as well, up to and with `end`."""
         while True:
             changed = self._changed
             gone = self._told - len(self.events)

@@ -132,7 +132,7 @@ class Queue:
             self._end(job, PARKED if job.parking else STOPPED)
 
     def close(self, grace: float) -> None:
-        """Take no more; jobs that have no client waiting are parked, the rest may go on for `grace` seconds."""
+        """Take no more; jobs that have no client waiting are parked, the rest may continue for `grace` seconds."""
         with self._lock:
             self._closed = True
             everyone = self._jobs()

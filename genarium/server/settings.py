@@ -21,7 +21,7 @@ class Settings:
     machine may. `models`: what clients may name beside the starters and what was pulled from the hub, by the name
     they use. `waiting`: requests held in the queue; `together`: texts in one batch; `memory`: of all loaded models.
     `answer_within`: how long a task's request is held open before it becomes a job. `grace`: how long running work
-    may go on after SIGTERM. One request may ask for `max_texts` texts of `max_tokens` new tokens together, and have
+    may continue after SIGTERM. One request may ask for `max_texts` texts of `max_tokens` new tokens together, and have
     `max_text` characters of text.
     """
 

@@ -82,9 +82,9 @@ def _handler(name: str) -> Any:
 
 
 async def carry_out(request: Request, recipe: Recipe, wait: float | None, prefer: str | None) -> Response:
-    """The answer where it comes in time, else the job that goes on; an event stream where one is accepted.
+    """The answer where it comes in time, else the job that continues; an event stream where one is accepted.
 
-    While the request is held open the work is its client's: when he goes, it stops. As a job it goes on without him.
+    While the request is held open the work is its client's: when they go, it stops. As a job it continues without them.
     """
     desk = desk_of(request)
     if "text/event-stream" in request.headers.get("accept", ""):
@@ -149,10 +149,10 @@ async def show_job(request: Request, job: str) -> Response:
 async def watch_job(
     request: Request, job: str, last_event_id: LastEventId = None, after: int | None = None
 ) -> Response:
-    """A job's events as they come, as server-sent events; `Last-Event-ID` (or `after`) goes on behind that one.
+    """A job's events as they come, as server-sent events; `Last-Event-ID` (or `after`) continues after that one.
 
     `status`, `progress`, `note`, `writing` (new text), `logprob`, `row`, `artefact` (finished and kept), and `end`.
-    The job goes on whether or not anybody reads them.
+    The job continues whether or not anybody reads them.
     """
     found = desk_of(request).job(job)
     written = last_event_id if last_event_id is not None else str(after or 0)

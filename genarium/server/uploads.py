@@ -1,7 +1,7 @@
 """Files that clients hand in for arguments that are files: by content, so that a recipe with them can be made again.
 
 Over HTTP an argument that is a file never is a path: a client names a file it sent before (`file-…`), an artefact
-(`artefact:ID`), or sends the file in place (`data:image/png;base64,…`). Where a task takes photos by URL he may name
+(`artefact:ID`), or sends the file in place (`data:image/png;base64,…`). Where a task takes photos by URL they may name
 one too, which is fetched from public addresses only.
 """
 

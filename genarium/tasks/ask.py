@@ -107,7 +107,7 @@ def ask(
 
 
 def _with_citations(sentences: Sequence[Sentence]) -> tuple[str, list[Citation]]:
-    """The answer with a number behind each sentence, and what the numbers stand for, in order."""
+    """The answer with a number after each sentence, and what the numbers stand for, in order."""
     numbers: dict[tuple[str, int, int], Citation] = {}
     written = []
     for sentence in sentences:

@@ -58,7 +58,7 @@ def caption(
     top_p: Annotated[
         float, Doc("of --sample: draw among the likeliest words that hold this probability"), Interval(gt=0, le=1)
     ] = 0.9,
-    max_new_tokens: Annotated[int, Doc("tokens of a caption at most, behind the prompt"), Interval(ge=1, le=1000)] = 40,
+    max_new_tokens: Annotated[int, Doc("tokens of a caption at most, after the prompt"), Interval(ge=1, le=1000)] = 40,
     allow_private: Annotated[
         bool, Doc("fetch URLs from this machine and its own network too; they are refused otherwise")
     ] = False,
@@ -74,7 +74,7 @@ def caption(
     """Say what is in pictures.
 
     A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
-    goes on where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
+    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
     """
     from genarium.data.photos import find
     from genarium.engines.vision.caption import CaptionRequest

@@ -1,4 +1,4 @@
-"""`text`: go on with a text."""
+"""`text`: continue a text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from genarium.tasks.task import task
 
 @task(starter="text")
 def text(
-    prompt: Annotated[str, Doc("the text to go on with; - reads it from standard input"), MinLen(1)],
+    prompt: Annotated[str, Doc("the text to continue; - reads it from standard input"), MinLen(1)],
     *,
     n: Annotated[int, Doc("how many continuations"), Interval(ge=1, le=256)] = 1,
     max_new_tokens: Annotated[int, Doc("longest continuation, in tokens"), Ge(1)] = 100,
@@ -45,7 +45,7 @@ def text(
     model: Annotated[str, Doc("starter, a folder, a GGUF file, a hub id, or openai:NAME")] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:
-    """Go on with a text."""
+    """Continue a text."""
     from genarium.engines.text.protocol import TextRequest
 
     tell_of_other_languages(model, "text", [prompt])

@@ -101,7 +101,7 @@ def test_help_lists_every_command_and_loads_nothing_heavy(genarium: Command) -> 
 
 
 BAD_INPUT: list[tuple[list[str], int, str]] = [
-    (["text"], 2, "text needs prompt: the text to go on with; - reads it from standard input"),
+    (["text"], 2, "text needs prompt: the text to continue; - reads it from standard input"),
     (["text", ""], 2, "prompt is empty; give it some text"),
     (["text", "   "], 2, "prompt is empty"),
     (["text", "-"], 2, "prompt is empty"),

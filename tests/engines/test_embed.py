@@ -90,7 +90,7 @@ def test_a_word_of_several_pieces_is_their_mean(encoder: Any) -> None:
 def test_a_text_without_the_word_is_refused(encoder: Any) -> None:
     with pytest.raises(BadInput, match="'bank' is not a word of 'embankment'"):
         compare_word(encoder, "bank", ["bank", "embankment"])
-    with pytest.raises(BadInput, match="behind the 256 tokens"):
+    with pytest.raises(BadInput, match="after the 256 tokens"):
         compare_word(encoder, "bank", ["a " * 300 + "bank"])
 
 

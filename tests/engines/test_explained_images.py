@@ -105,7 +105,7 @@ def test_maps_of_published_u_nets_are_daam_on_the_librarys_own_weights(published
     def kept(self: Attention, *args: torch.Tensor) -> torch.Tensor:
         weights = own(self, *args)
         if id(self) in names:
-            conditioned = weights.unflatten(0, (2, -1))[1]  # (heads, places, tokens) behind the negative prompt's
+            conditioned = weights.unflatten(0, (2, -1))[1]  # (heads, places, tokens) after the negative prompt's
             sums[names[id(self)]] = sums.get(names[id(self)], 0) + conditioned
         return weights
 
@@ -120,7 +120,7 @@ def test_maps_of_published_u_nets_are_daam_on_the_librarys_own_weights(published
             scaled.append(F.interpolate(grid, size=(8, 8), mode="bicubic").clamp(min=0)[0])
     expected = torch.stack(scaled).mean(0)
     assert len(sums) == 4
-    # One token a word here, behind the one that begins the prompt.
+    # One token a word here, after the one that begins the prompt.
     assert np.allclose(ours.maps, expected[1:6].numpy(), atol=1e-5)
 
 

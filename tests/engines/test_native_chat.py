@@ -91,7 +91,7 @@ def test_the_oldest_turns_go_first_and_the_system_message_stays(qwen: NativeText
     long = EARLIER * 12
     _, read, notes = notes_of(qwen, conversation("Be kind.", long, "And the moon?"), GREEDY)
     assert read <= qwen.context - 40
-    # What was read is the longest end of the conversation that fits, behind the system message.
+    # What was read is the longest end of the conversation that fits, after the system message.
     for left_out in range(0, len(long) + 1, 2):
         shorter = conversation("Be kind.", long[left_out:], "And the moon?")
         text, count, said = notes_of(qwen, shorter, GREEDY)

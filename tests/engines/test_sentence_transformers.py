@@ -129,7 +129,7 @@ def test_dense_and_norm_modules_follow_in_order(bert: Callable[..., Any], theirs
     encoder = registry.open_encoder(str(folder))
     np.testing.assert_allclose(encoder.embed(TEXTS), unit(vectors), atol=1e-5)
     assert encoder.width == 24
-    # Labels by vectors take the vectors behind the last block and those half-way up, of another width.
+    # Labels by vectors take the vectors after the last block and those half-way up, of another width.
     few = registry.open_classifier(
         str(folder), labels=["good", "bad"], examples=[("good film", "good"), ("bad", "bad")]
     )

@@ -61,7 +61,7 @@ def test_a_word_is_the_mean_of_its_pieces_and_what_was_cut_is_left_out() -> None
 
 
 class TwoLayers(nn.Module):
-    """Two attention layers with heads, one behind the other."""
+    """Two attention layers with heads, one after the other."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -182,7 +182,7 @@ def test_killed_at_any_line_it_has_the_artefact_whole_or_not_at_all(home: Path) 
                 assert hashlib.sha256(entry.path.read_bytes()).hexdigest() == entry.sha256, place
                 assert json.loads((entry.path.parent / "recipe.json").read_text())["id"] == entry.id, place
         counts.append(len(entries))
-    # Absent before the transaction ends, there behind it.
+    # Absent before the transaction ends, there after it.
     assert counts[0] == 1
     assert counts[-1] > 1
 

@@ -87,7 +87,7 @@ def test_embeddings_and_scores_are_those_of_transformers(kind: str, tmp_path: Pa
         torch.testing.assert_close(ours.encode_pictures(pictures), expected.image_embeds, **close)
         torch.testing.assert_close(ours.encode_texts(tokens, mask), expected.text_embeds, **close)
         torch.testing.assert_close(ours(pictures, tokens, mask), expected.logits_per_image, **close)
-        # Padding behind the end is never looked at, so it needs no mask and no place.
+        # Padding after the end is never looked at, so it needs no mask and no place.
         torch.testing.assert_close(ours(pictures, tokens), expected.logits_per_image, **close)
         torch.testing.assert_close(ours.encode_texts(tokens[1:, :7]), expected.text_embeds[1:], **close)
     assert expected.text_embeds.std(dim=0).min() > 1e-3

@@ -322,4 +322,4 @@ def test_work_that_tells_nothing_ends_after_its_client_left(server: Running, mon
     with connected(server) as client:
         client.sendall(head_of(len(body), "/v1/tasks/embed") + body)
         assert until(lambda: batches > 0)
-    assert until(lambda: server.desk.queue.running() == 0), "it goes on for nobody"
+    assert until(lambda: server.desk.queue.running() == 0), "it continues for nobody"

@@ -1,4 +1,4 @@
-"""`finetune` learns each task, goes on after SIGKILL to the same weights, and says what is wrong with the data."""
+"""`finetune` learns each task, continues after SIGKILL to the same weights, and says what is wrong with the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Autoencoder and denoiser learn from pictures, go on where they stopped, end in the running mean of the weights."""
+"""Autoencoder and denoiser learn from pictures, continue where they stopped, end in the running mean of the weights."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
 
 
 def load_tokenizer(path: Path, *, config: TextConfig) -> Tokenizer:
-    """The tokenizer of a CLIP folder, or of any whose texts are to be read: cuts at the context, and pads behind.
+    """The tokenizer of a CLIP folder, or of any whose texts are to be read: cuts at the context, and pads after.
 
     Raises BadCheckpoint, also where it does not end a text as the config says.
     """
@@ -85,7 +85,7 @@ def reading_with(path: Path, *, context: int) -> tuple[TextConfig, Tokenizer]:
 
 
 def read_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
-    """Tokens (N, S) of texts, padding behind the shorter."""
+    """Tokens (N, S) of texts, padding after the shorter."""
     return torch.tensor([row.ids for row in tokenizer.encode_batch(list(texts))])
 
 

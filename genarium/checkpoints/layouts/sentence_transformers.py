@@ -182,7 +182,7 @@ def _pooling(path: Path, modules: list[Module], width: int) -> PoolingFields:
 
 
 def _layer(path: Path, module: Module, width: int) -> tuple[nn.Module | None, int]:
-    """A module behind the pooling, and the width of what it gives; None where it does nothing when not training."""
+    """A module after the pooling, and the width of what it gives; None where it does nothing when not training."""
     kind = _kind(module)
     if kind == "Dropout":
         return None, width

@@ -87,7 +87,7 @@ class ChatTemplate:
         """The conversation's tokens up to where the reply begins.
 
         Only the template writes control tokens. Where a message spells one (`<|im_end|>`), it is read as the
-        letters it is made of, so that nobody can end his turn and speak as another. Equal to transformers'
+        letters it is made of, so that nobody can end their turn and speak as another. Equal to transformers'
         `apply_chat_template`, there with `sanitize_control_tokens=True`.
         """
         control = self.control_tokens(tokenizer)
@@ -117,7 +117,7 @@ class ChatTemplate:
         ]
 
     def end_of_turn(self, tokenizer: Tokenizer) -> int | None:
-        """The control token the template writes behind a reply: what the model ends its turn with."""
+        """The control token the template writes after a reply: what the model ends its turn with."""
         mark = "genarium"
         said: list[Message] = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": mark}]
         try:
@@ -208,7 +208,7 @@ def _unused(character: str, texts: Sequence[str]) -> str:
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    """The tokens of a text that has its special ones written out; other threads go on meanwhile."""
+    """The tokens of a text that has its special ones written out; other threads continue meanwhile."""
     [encoding] = tokenizer.encode_batch_fast([text], add_special_tokens=False)
     return list(encoding.ids)
 

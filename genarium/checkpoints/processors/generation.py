@@ -41,7 +41,7 @@ def read(path: Path) -> Generation:
 def not_done(generation: Generation, settings: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
     """A sentence of what a run with these settings does otherwise; empty where that is nothing.
 
-    `usual` is what the settings are where nobody set them: those that somebody set are his.
+    `usual` is what the settings are where nobody set them: those that somebody set are theirs.
     """
     greedy = settings["temperature"] == 0
     open_to = [] if greedy else [name for name in SETTINGS if settings[name] == usual[name]]

@@ -2,7 +2,7 @@
 
 `adapter_config.json` names the base and the scale, `adapter_model.safetensors` holds the low-rank matrices
 (LoRA, Hu et al. 2021, arXiv:2106.09685) and whole new modules, by the names they have in transformers' network
-behind `base_model.model.`. Genarium adds `config.json`: the base's, with the label names, and under `base_sha256`
+after `base_model.model.`. Genarium adds `config.json`: the base's, with the label names, and under `base_sha256`
 which weights the adapter was trained over.
 """
 

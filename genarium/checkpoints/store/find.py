@@ -148,7 +148,7 @@ def download(reference: str) -> Path:
         raise ModelNotFound(f"no model {name!r} on the hub; name a folder, a hub id, or one of {_starters()}") from None
     except (HfHubHTTPError, OSError, LocalEntryNotFoundError) as error:
         raise ModelNotFound(
-            f"downloading {reference} failed ({error}); try again, it goes on where it stopped"
+            f"downloading {reference} failed ({error}); try again, it continues where it stopped"
         ) from None
 
 

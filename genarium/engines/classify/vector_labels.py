@@ -31,7 +31,7 @@ FOLDS = 5
 
 
 class VectorLabels:
-    """softmax(vector · weight + bias): the vector is those behind `layers` end to end, (len(layers) · C,).
+    """softmax(vector · weight + bias): the vector is those after `layers` end to end, (len(layers) · C,).
 
     `weight` is (L, len(layers) · C), `bias` (L,), both float64.
     """
@@ -99,7 +99,7 @@ def describe(encoder: NativeEncoder, labels: Sequence[str], template: str | None
 
 
 def _vectors(encoder: NativeEncoder, texts: Sequence[str], layers: Sequence[int]) -> np.ndarray:
-    """The texts' vectors behind each of `layers`, end to end, (len(texts), len(layers) · C) float64."""
+    """The texts' vectors after each of `layers`, end to end, (len(texts), len(layers) · C) float64."""
     return np.concatenate(encoder.embed_layers(texts, layers, tell=False), axis=1).astype(np.float64)
 
 

@@ -28,7 +28,7 @@ def by_length(lengths: Sequence[int], *, max_tokens: int = 4096) -> Iterator[lis
 
 
 def pad(rows: Sequence[Sequence[int]], *, device: str = "cpu") -> tuple[Tensor, Tensor | None]:
-    """Rows of tokens as one (B, T) block, zeros behind the shorter, and their lengths (B,): None where all are T."""
+    """Rows of tokens as one (B, T) block, zeros after the shorter, and their lengths (B,): None where all are T."""
     longest = max(len(row) for row in rows)
     tokens = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
     if all(len(row) == longest for row in rows):

@@ -6,7 +6,7 @@ Three things make it faster than the same network in its plain form, and none of
 - In bfloat16 only the products are in bfloat16. What runs through the network from layer to layer, the norms and the
   sums, stays in float32: as fast, and three times closer to float32 than a network cast as a whole (0.3% of the
   spread of a reader's scores instead of 1%; figures in `docs/answering.md`).
-- Texts of different lengths lie behind each other in one row, so that no position is padding. Attention is each
+- Texts of different lengths lie after each other in one row, so that no position is padding. Attention is each
   text's own.
 
 Shapes: N tokens of all texts together, C model width, H heads.
@@ -33,7 +33,7 @@ FUSED = {None: ("none", ""), "relu": ("relu", ""), "gelu": ("gelu", "none"), "ge
 
 
 class PackedLinear:
-    """The same map as an `nn.Linear` with an activation behind it, (N, in) of any type to (N, out) in `dtype`."""
+    """The same map as an `nn.Linear` with an activation after it, (N, in) of any type to (N, out) in `dtype`."""
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype, activation: str | None = None):
         self.dtype, self.activation = dtype, activation

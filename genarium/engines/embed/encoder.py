@@ -82,9 +82,9 @@ class NativeEncoder:
         return self._vectors([query, *passages], prompts, [len(self.model.blocks)], unit=unit)[0]
 
     def embed_layers(self, texts: Sequence[str], layers: Sequence[int], *, tell: bool = True) -> list[np.ndarray]:
-        """As `embed`, but behind each of `layers` (1 is the first block): (len(texts), D) float32 for each.
+        """As `embed`, but after each of `layers` (1 is the first block): (len(texts), D) float32 for each.
 
-        Behind the last one as `embed` has them; behind the others pooled, and no module applied.
+        After the last one as `embed` has them; after the others pooled, and no module applied.
         """
         return self._vectors(texts, [self.sentence.prompt()] * len(texts), layers, tell=tell)
 

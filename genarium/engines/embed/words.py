@@ -115,7 +115,7 @@ def compare_word(encoder: NativeEncoder, word: str, texts: Sequence[str]) -> Com
             at = pieces_of(encoding, start, end)
             if not at:
                 raise BadInput(
-                    f"{word!r} at character {start} of {text[:40]!r}… is behind the {encoder.context} tokens that are "
+                    f"{word!r} at character {start} of {text[:40]!r}… is after the {encoder.context} tokens that are "
                     "read; shorten the text"
                 )
             places.append(WordInText(text, start, end, [encoding.tokens[i] for i in at]))

@@ -168,7 +168,7 @@ class Abstractive:
                 shorter.append(done.text.strip())
             joined = "\n\n".join(piece for piece in shorter if piece)
             if len(joined) >= sum(map(len, parts)):
-                note("the summaries of the parts are no shorter than the parts: they stand here one behind the other")
+                note("the summaries of the parts are no shorter than the parts: they stand here one after the other")
                 return Summarized(joined, "abstractive", (), "stop", read, made)
             parts = [joined] if self.writer.count(joined) <= room else self._parts(joined, room, request.language)
         done = self.writer.write(parts[0], request)
@@ -193,7 +193,7 @@ class Abstractive:
 class Prompted:
     """Any model that writes text, asked for a summary: as a message where it has a chat template.
 
-    Without one by `TL;DR:` behind the text (Radford et al. 2019, GPT-2, section 3.6).
+    Without one by `TL;DR:` after the text (Radford et al. 2019, GPT-2, section 3.6).
     """
 
     TLDR = "\n\nTL;DR:"

@@ -11,7 +11,7 @@ from genarium.engines.text.protocol import StopWatcher
 
 
 class Written:
-    """What the tokens behind `prompt` say. Special tokens (`special`, by number) are never shown.
+    """What the tokens after `prompt` say. Special tokens (`special`, by number) are never shown.
 
     Where a stop string names one, they are part of what it is looked for in, as they are in transformers.
     """

@@ -179,7 +179,7 @@ class ClipMatcher:
 
 
 def _read(tokenizer: Tokenizer, text: str, name: str) -> Encoding:
-    """The text's tokens; what is behind the last that is read is told."""
+    """The text's tokens; what is after the last that is read is told."""
     encoding = tokenizer.encode(text)
     if encoding.overflowing:
         cut = text[max(end for _, end in encoding.offsets) :].strip()

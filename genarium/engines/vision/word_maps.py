@@ -109,7 +109,7 @@ class Attribution:
         self.sums: dict[int, Tensor] = {}
 
     def add(self, layer: int, weights: Tensor) -> None:
-        """Weights (B, H, T, S) of one step, the prompt's own row last, behind that of the negative prompt."""
+        """Weights (B, H, T, S) of one step, the prompt's own row last, after that of the negative prompt."""
         looked = weights[-1].float()
         self.sums[layer] = self.sums[layer] + looked if layer in self.sums else looked
 

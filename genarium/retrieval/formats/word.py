@@ -254,7 +254,7 @@ class Word:
 
 
 def _merge(grid: Grid) -> None:
-    """A cell that goes on below (rows=0) becomes part of the one above it."""
+    """A cell that continues below (rows=0) becomes part of the one above it."""
     above: dict[int, tuple[int, int]] = {}  # column: row and place of the cell in it
     kept: list[list[Cell]] = []
     for number, row in enumerate(grid.rows):

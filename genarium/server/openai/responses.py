@@ -60,7 +60,7 @@ class ResponseRequest(BaseModel):
 
 @router.post("/v1/responses", response_model=None)
 async def responses(request: Request, asked: ResponseRequest) -> Response:
-    """Reply, in OpenAI's newer form; `previous_response_id` goes on with a conversation."""
+    """Reply, in OpenAI's newer form; `previous_response_id` continues a conversation."""
     if asked.tools:
         raise BadInput("tools are not supported here; leave them out")
     desk = desk_of(request)

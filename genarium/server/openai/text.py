@@ -114,7 +114,7 @@ class ChatRequest(Sampled):
 
 @router.post("/v1/completions", response_model=None)
 async def completions(request: Request, asked: CompletionRequest) -> Response:
-    """Go on with texts."""
+    """Continue texts."""
     asked.refuse_what_is_lacking("suffix")
     if asked.best_of not in (None, asked.n):
         raise BadInput("best_of is not supported here; leave it out")
@@ -208,7 +208,7 @@ def schema_of(asked: ResponseFormat | None) -> str | None:
 
 
 def usage_of(results: Sequence[Result]) -> dict[str, int]:
-    """Tokens read and written; a prompt is counted once, however many texts go on from it."""
+    """Tokens read and written; a prompt is counted once, however many texts continue from it."""
     read = sum(result[0].facts()["prompt_tokens"] for result in results if len(result))
     written = sum(artefact.facts()["completion_tokens"] for result in results for artefact in result)
     return _usage(read, written)

@@ -25,7 +25,7 @@ function body(artefact, recipe) {
   return el("p", {}, named);
 }
 
-/** Text that was written, behind what it goes on with; a conversation's reply alone. */
+/** Text that was written, after what it continues; a conversation's reply alone. */
 export function written(artefact) {
   const before = artefact.kind === "text" ? artefact.prompt : null;
   const rest = artefact.finish_reason === "length" ? el("span", { class: "cut", title: "it reached the longest it may be" }, " …") : null;

@@ -1,4 +1,4 @@
-// One reply in a conversation, with others in its place: of two, the person says which is better and goes on with it.
+// One reply in a conversation, with others in its place: of two, the person says which is better and continues with it.
 
 import { duration, facts, shortName } from "./artefact.js";
 import { api } from "./api.js";
@@ -66,7 +66,7 @@ export class Bubble {
     this.versions.classList.add("many");
     for (const [place, one] of [...this.versions.querySelectorAll(".version")].entries()) {
       if (one.querySelector(".better")) continue;
-      one.append(button("This is better: go on with it", () => this.choose(place), { class: "better" }));
+      one.append(button("This is better: continue with it", () => this.choose(place), { class: "better" }));
     }
   }
 
@@ -79,7 +79,7 @@ export class Bubble {
       }
       for (const [at, one] of all.entries()) one.classList.toggle("chosen", at === place);
       this.onchoose(chosen);
-      say("Kept. The conversation goes on with this reply.");
+      say("Kept. The conversation continues with this reply.");
     } catch (error) {
       say(error.message);
     }

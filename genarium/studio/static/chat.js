@@ -8,7 +8,7 @@ import { button, el, fresh, grows } from "./dom.js";
 import { Form } from "./form.js";
 import { start } from "./job.js";
 
-// No starter was taught to talk: it goes on with a transcript, in its small context.
+// No starter was taught to talk: it continues a transcript, in its small context.
 const STARTER = { template: "plain", max_new_tokens: 100 };
 
 let view = null;

@@ -1,4 +1,4 @@
-// A job on the server: started by a request, followed by its events. It goes on when this page is closed.
+// A job on the server: started by a request, followed by its events. It continues when this page is closed.
 
 import { api } from "./api.js";
 
@@ -17,7 +17,7 @@ export const stop = (job) => api(`/v1/jobs/${job.id}`, { method: "DELETE" });
 let open = 0;
 const waiting = [];
 
-/** Call `on[name](data)` for each of its events; the promise is of the data of `end`. The browser comes back behind
+/** Call `on[name](data)` for each of its events; the promise is of the data of `end`. The browser comes back after
  * the last event it read where the connection was lost (Last-Event-ID). */
 export async function follow(job, on = {}) {
   if (open >= AT_ONCE) await new Promise((resolve) => waiting.push(resolve));

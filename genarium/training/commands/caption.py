@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command("A BLIP captioner of composed scenes.")
 def train_caption(
     *,
-    init_from: Annotated[str | None, Doc("folder of a captioner to go on from, which has its own sizes")] = None,
+    init_from: Annotated[str | None, Doc("folder of a captioner to continue from, which has its own sizes")] = None,
     width: Annotated[int, Doc("width of both Transformers, a multiple of 32"), Interval(ge=32, le=1024)] = 128,
     image_layers: Annotated[int, Doc("blocks that see"), Interval(ge=1, le=24)] = 4,
     text_layers: Annotated[int, Doc("blocks that write"), Interval(ge=1, le=24)] = 3,

@@ -29,7 +29,7 @@ def train_clip(
     *,
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures with captions")] = "scenes",
     init_from: Annotated[
-        str | None, Doc("CLIP to go on from: a folder or a hub id; its network and words are kept")
+        str | None, Doc("CLIP to continue from: a folder or a hub id; its network and words are kept")
     ] = None,
     tokenizer: Annotated[str, Doc("model whose tokenizer reads the captions")] = "starter/encoder",
     size: Annotated[int, Doc("height and width of the pictures, in pixels"), Interval(ge=16, le=512)] = 64,
@@ -85,7 +85,7 @@ def train_clip(
 
 
 def _before(path: Path) -> tuple[CLIP, Tokenizer, Pixels]:
-    """What is gone on from, its words, and how it sees pictures."""
+    """What is continued from, its words, and how it sees pictures."""
     from genarium.checkpoints.layouts import clip as layout
 
     model = layout.load(path).requires_grad_(True)

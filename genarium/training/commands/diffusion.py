@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What is trained: of latents or of thumbnails, how large, and what it goes on from."""
+    """What is trained: of latents or of thumbnails, how large, and what it continues from."""
 
     autoencoder: Annotated[
         str | None, Doc("folder that `genarium train vae` made, for diffusion of its latents [default: of thumbnails]")
     ] = None
-    init_from: Annotated[str | None, Doc("folder of a model trained before, to go on from its weights")] = None
+    init_from: Annotated[str | None, Doc("folder of a model trained before, to continue from its weights")] = None
     planner: Annotated[
         str | None,
         Doc(
@@ -189,7 +189,7 @@ def drawn(
 
 
 def _begin(network: NetworkOptions, pictures: Autoencoder | None, *, words: int) -> nn.Module:
-    """The network that is gone on from, or one of random weights. Raises BadInput."""
+    """The network that is continued from, or one of random weights. Raises BadInput."""
     from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.models.thumbnails import ThumbnailDiffusion
 
@@ -251,7 +251,7 @@ def _thumbnails(network: NetworkOptions, *, words: int) -> Thumbnails:
 
 
 def _planner(network: NetworkOptions, *, known: bool) -> Path | None:
-    """Where the planner is: the one that is named, or else that of what is gone on from. Raises BadInput.
+    """Where the planner is: the one that is named, or else that of what is continued from. Raises BadInput.
 
     `known` says whether pictures come with plans and are drawn as thumbnails.
     """

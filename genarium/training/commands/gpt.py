@@ -24,7 +24,7 @@ def train_gpt(
     *,
     source: TextOptions,
     init_from: Annotated[
-        str | None, Doc("checkpoint to go on from (starter, folder, hub id): its network and tokenizer are kept")
+        str | None, Doc("checkpoint to continue from (starter, folder, hub id): its network and tokenizer are kept")
     ] = None,
     preset: Annotated[Literal["tiny", "small", "gpt2"], Doc("size of the network and settings to match")] = "small",
     context: Annotated[int | None, Doc("tokens the model reads at once"), Ge(2)] = None,
@@ -79,7 +79,7 @@ def train_gpt(
 def _begin(
     text: Text, init_from: str | None, preset: str, context: int | None, dropout: float | None, seed: int
 ) -> GPT:
-    """The checkpoint that is gone on from, or a network of a preset's size with random weights. Raises BadInput."""
+    """The checkpoint that is continued from, or a network of a preset's size with random weights. Raises BadInput."""
     import torch
 
     from genarium.checkpoints.layouts import gpt as layout

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def train_vae(
     *,
     data: Annotated[str, Doc("`scenes`: composed pictures, or a folder of pictures")] = "scenes",
-    init_from: Annotated[str | None, Doc("autoencoder to go on from (a folder with a map of latents)")] = None,
+    init_from: Annotated[str | None, Doc("autoencoder to continue from (a folder with a map of latents)")] = None,
     decoder_only: Annotated[
         bool, Doc("leave the encoder of --init-from as it is, so that a denoiser trained on its latents still fits")
     ] = False,
@@ -53,7 +53,7 @@ def train_vae(
     from genarium.training.sources.images import channels_last, source_of
 
     if decoder_only and init_from is None:
-        raise BadInput("--decoder-only goes on from an autoencoder; name its folder with --init-from")
+        raise BadInput("--decoder-only continues from an autoencoder; name its folder with --init-from")
     folder = options.folder(f"vae-{latents}-{Path(data).stem}")
     settings = options.settings(Settings(warmup_steps=200, weight_decay=0.0, ema=0.998, compile="off"), falls=50)
     torch.manual_seed(settings.seed)
@@ -82,7 +82,7 @@ def train_vae(
 
 
 def _begin(init_from: str | None, *, latents: str, factor: int, size: int, channels: int, frozen: bool) -> Any:
-    """The autoencoder that is gone on from, or one of random weights; its encoder may be frozen."""
+    """The autoencoder that is continued from, or one of random weights; its encoder may be frozen."""
     from genarium.checkpoints.layouts import latent_diffusion as layout
     from genarium.models.vae import VAE, Autoencoder, AutoencoderConfig, VAEConfig
 

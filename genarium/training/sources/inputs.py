@@ -47,7 +47,7 @@ class Inputs:
         return [len(row) for row in self.ids]
 
     def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows as one block: tokens (B, T), lengths (B,), types (B, T), zeros behind the shorter."""
+        """Rows as one block: tokens (B, T), lengths (B,), types (B, T), zeros after the shorter."""
         longest = max(len(self.ids[place]) for place in places)
         tokens = [[*self.ids[place], *[0] * (longest - len(self.ids[place]))] for place in places]
         types = [[*self.types[place], *[0] * (longest - len(self.ids[place]))] for place in places]

@@ -37,7 +37,7 @@ class TextOptions:
 
 @dataclass(frozen=True)
 class Text:
-    """Text in its parts, and the tokenizer that reads it; `end` is its token behind each document.
+    """Text in its parts, and the tokenizer that reads it; `end` is its token after each document.
 
     `begun` is the folder whose tokenizer it is, where it is not of this text.
     """

@@ -68,7 +68,7 @@ class WatchedAttention:
         *args: Any,
         **kwargs: Any,
     ) -> Tensor:
-        # The prompt's own row, behind the negative prompt's: (1, places, C) and (1, words, D).
+        # The prompt's own row, after the negative prompt's: (1, places, C) and (1, words, D).
         assert encoder_hidden_states is not None
         projected = attn.to_q(hidden_states[-1:]), attn.to_k(encoder_hidden_states[-1:])
         q, k = (_heads(part.float(), attn.heads) for part in projected)

@@ -24,7 +24,7 @@ def tell_of_cuts(pipeline: Any, family: Family, prompt: str, negative: str, tell
 
 
 def _cut(pipeline: Any, tokenizer: Any, reads: Reads, text: str, *, positive: bool) -> tuple[int, str]:
-    """How many tokens are read, and the end of the text that is behind them."""
+    """How many tokens are read, and the end of the text that is after them."""
     if hasattr(pipeline, "_text_preprocessing"):
         text = text.lower().strip()
     context, room = _room(pipeline, tokenizer, reads, positive=positive)
