@@ -1,0 +1,156 @@
+"""Weights of 8 and 4 bits on onnxruntime: what they cost in loss, and how fast they are beside llama.cpp and torch.
+
+usage: quantised.py quality MODEL [--text FILE] [--tokens 4096]
+       quantised.py speed MODEL.gguf [--llama PYTHON Q8.gguf Q4.gguf]
+
+`quality` reads a text the model never saw, in windows of its context or 512 tokens, with float32, int8 and int4: the
+loss, and how often the likeliest token is float32's. `speed` writes 64 tokens after 16, one text and eight, all ways in
+turn, and gives the median of three turns. PYTHON is an interpreter that has the package xllamacpp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genarium.checkpoints.processors import tokenizer as tokenizers
+from genarium.checkpoints.store.find import find
+from genarium.engines.backends.onnx.decoder import OnnxDecoder
+
+DTYPES = ("float32", "int8", "int4")
+NEW, READ = 64, 16
+LLAMA = """
+import json, sys, time, xllamacpp as x
+p = x.CommonParams(); p.model.path = sys.argv[1]; p.n_ctx = 256 * int(sys.argv[2]); p.n_parallel = int(sys.argv[2])
+p.cpuparams.n_threads = p.cpuparams_batch.n_threads = int(sys.argv[3])
+server, threads = x.Server(p), int(sys.argv[2])
+from concurrent.futures import ThreadPoolExecutor
+def run(n, first):
+    ask = {"prompt": list(range(300 + first, 316 + first)), "n_predict": n, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
+    server.handle_completions(ask)
+def all_of(n):
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool: list(pool.map(lambda first: run(n, first), range(threads)))
+    return time.perf_counter() - begin
+all_of(4)
+for line in sys.stdin:
+    short = all_of(4); print(threads * 60 / (all_of(64) - short), flush=True)
+"""  # noqa: E501
+
+
+def quality(model: str, text: Path, count: int) -> None:
+    path = find(model, default="text").path
+    assert path is not None
+    tokenizer = tokenizers.load(path)
+    ids = tokenizer.encode(text.read_text("utf-8")).ids[:count]
+    told: dict[str, list[np.ndarray]] = {}
+    for dtype in DTYPES:
+        decoder = OnnxDecoder(path, dtype)
+        window = min(512, decoder.context_length)
+        losses, best = [], []
+        for at in range(0, len(ids) - window, window):
+            piece = np.array(ids[at : at + window])
+            state, first = decoder.prefill([piece[:1].tolist()])
+            logits = np.concatenate([first, decoder.score(state, piece[None, 1:-1])[0]])
+            losses.append(loss_of(logits, piece[1:]))
+            best.append(logits.argmax(axis=-1))
+        told[dtype] = [np.concatenate(losses), np.concatenate(best)]
+    exact = told["float32"]
+    for dtype in DTYPES:
+        loss, same = told[dtype][0].mean(), (told[dtype][1] == exact[1]).mean()
+        more = loss / exact[0].mean() - 1
+        print(f"{model} {dtype}: loss {loss:.4f} ({more:+.2%}), likeliest token as float32's {same:.2%}", flush=True)
+
+
+def loss_of(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """(T,), in nats."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    found: np.ndarray = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]
+    return found
+
+
+def ours(decoder: Any, rows: int) -> float:
+    """Tokens a second."""
+    state, logits = decoder.prefill([list(range(300 + row, 300 + row + READ)) for row in range(rows)])
+    begin = time.perf_counter()
+    for _ in range(NEW):
+        logits = decoder.step(state, logits.argmax(axis=-1)[:, None])
+    return rows * NEW / (time.perf_counter() - begin)
+
+
+def speed(model: Path, llama: list[str], threads: int) -> None:
+    ways: dict[str, Callable[[], float]] = {}
+    decoders = {dtype: OnnxDecoder(model, dtype, threads=threads) for dtype in ("int8", "int4")}
+    for rows in (1, 8):
+        for dtype, decoder in decoders.items():
+            ways[f"onnx {dtype}, {rows}"] = lambda decoder=decoder, rows=rows: ours(decoder, rows)
+    try:
+        from genarium.decoding.torch_decoder import TorchDecoder
+
+        from genarium.checkpoints.layouts import gpt
+        from genarium.engines.cpu.linear import use_decoding_linears
+
+        network = gpt.load(model)
+        use_decoding_linears(network)
+        native = TorchDecoder(network)
+        ways |= {f"torch float32, {rows}": lambda rows=rows: ours(native, rows) for rows in (1, 8)}
+    except ImportError as error:
+        print(f"torch is not measured: {error}")
+    servers = []
+    for file in llama[1:]:
+        for rows in (1, 8):
+            command = [llama[0], "-c", LLAMA, file, str(rows), str(threads)]
+            pipe = subprocess.PIPE
+            server = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+            servers.append(server)
+            ways[f"llama.cpp {Path(file).name}, {rows}"] = lambda server=server: asked(server)
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(4):
+        for name, way in ways.items():
+            got = way()
+            if turn:  # the first warms up
+                found[name].append(got)
+    for server in servers:
+        server.terminate()
+    for name, got in found.items():
+        print(f"{name}: {statistics.median(got):.1f} tokens/s ({min(got):.1f} to {max(got):.1f})", flush=True)
+
+
+def asked(server: subprocess.Popen[str]) -> float:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write("go\n")
+    server.stdin.flush()
+    for line in server.stdout:
+        try:
+            return float(json.loads(line))
+        except (ValueError, TypeError):
+            continue
+    raise SystemExit("llama.cpp ended")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["quality", "speed"])
+    parser.add_argument("model")
+    parser.add_argument("--text", type=Path, default=Path("../shared/data/books/the-railway-children.txt"))
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--llama", nargs="+", default=[])
+    given = parser.parse_args()
+    if given.what == "quality":
+        quality(given.model, given.text, given.tokens)
+    else:
+        speed(Path(given.model), given.llama, given.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What multiplies: libraries that run a network for an engine."""

@@ -1,0 +1,231 @@
+"""A decoder-only Transformer as one ONNX graph, made of its config: the network of `models/gpt.py`, step by step.
+
+Matrices are `MatMulNBits` (8 or 4 bits, the input rounded to 8 a block) or plain products of float32; attention is
+`GroupQueryAttention`, which keeps keys and values in place. Both are onnxruntime's own operators
+(docs/ContribOperators.md there). What goes in is embedded already: looking up rows needs no graph.
+
+Shapes: B rows, T new tokens, S places of the cache, C width, H and K heads, D head width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from genarium.engines.backends.onnx.quantise import BLOCK, Quantised
+from genarium.engines.backends.onnx.rotary import tables
+from genarium.engines.backends.onnx.weights import Weights
+from genarium.models.gpt_config import GPTConfig
+
+MICROSOFT = "com.microsoft"
+ACTIVATIONS = {"gelu_tanh": ("FastGelu", MICROSOFT), "gelu": ("Gelu", MICROSOFT), "relu": ("Relu", "")}
+GATES = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu"}
+HEAD_BITS = 8
+"""The head keeps 8 bits where other matrices have 4: it costs most in loss, and rests in no cache anyway."""
+
+
+class Graph:
+    """`model` is the serialised graph, `arrays` its weights by name, which it does not hold."""
+
+    def __init__(self, weights: Weights, bits: int | None):
+        self.weights, self.config, self.bits = weights, weights.config, bits
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self._body()
+        self.model = self._serialised()
+
+    def _body(self) -> None:
+        c = self.config
+        if c.positions == "rotary":
+            cos, sin = tables(c)
+            self.hold("cos", cos)
+            self.hold("sin", sin)
+        normed, rest = self.norm("x", "blocks.0.attention_norm"), "x"
+        for layer in range(c.n_layers):
+            block = f"blocks.{layer}"
+            normed, rest = self.norm_after(self.attention(normed, layer), rest, f"{block}.mlp_norm")
+            last = layer + 1 == c.n_layers
+            following = "final_norm" if last else f"blocks.{layer + 1}.attention_norm"
+            normed, rest = self.norm_after(self.mlp(normed, block), rest, following)
+        self.hold("flat", np.array([-1, c.d_model], np.int64))
+        self.node("Reshape", [normed, "flat"], ["flattened"])
+        self.node("Gather", ["flattened", "asked"], ["last"], axis=0)
+        head = "embedding" if c.tie_embeddings else "head"
+        bits = HEAD_BITS if self.bits else None
+        self.product("last", head, (c.vocab_size, c.d_model), bias=False, bits=bits, out="logits")
+
+    def attention(self, x: str, layer: int) -> str:
+        c, block = self.config, f"blocks.{layer}"
+        widths = [n * c.head_dim for n in (c.n_heads, c.n_kv_heads, c.n_kv_heads)]
+        qkv = self.product(x, f"{block}.attention.qkv", (sum(widths), c.d_model), bias=c.qkv_bias)
+        three = [qkv, "", ""]
+        if c.qk_norm:
+            three = self.split(qkv, widths, f"{block}.three")
+            three[:2] = [
+                self.head_norm(part, n, f"{block}.attention.{which}_norm")
+                for part, n, which in zip(three, (c.n_heads, c.n_kv_heads), "qk", strict=False)
+            ]
+        rotary = c.positions == "rotary"
+        windowed = c.sliding_window is not None and layer not in c.full_layers
+        self.node(
+            "GroupQueryAttention",
+            [*three, f"k{layer}", f"v{layer}", "ends", "longest", *(["cos", "sin"] if rotary else [])],
+            [f"{block}.attended", f"k{layer}.new", f"v{layer}.new"],
+            MICROSOFT,
+            num_heads=c.n_heads,
+            kv_num_heads=c.n_kv_heads,
+            do_rotary=int(rotary),
+            rotary_interleaved=0,
+            local_window_size=c.sliding_window if windowed else -1,
+        )
+        return self.product(f"{block}.attended", f"{block}.attention.out", (c.d_model, widths[0]), bias=c.out_bias)
+
+    def mlp(self, x: str, block: str) -> str:
+        c = self.config
+        if c.mlp not in GATES:
+            up = self.product(x, f"{block}.mlp.up", (c.d_ff, c.d_model), bias=c.mlp_bias)
+            return self.product(self.activated(up, c.mlp), f"{block}.mlp.down", (c.d_model, c.d_ff), bias=c.mlp_bias)
+        both = self.product(x, f"{block}.mlp.gate_up", (2 * c.d_ff, c.d_model), bias=c.mlp_bias)
+        gate, up = self.split(both, [c.d_ff, c.d_ff], f"{block}.halves")
+        self.node("Mul", [self.activated(gate, GATES[c.mlp]), up], [f"{block}.gated"])
+        return self.product(f"{block}.gated", f"{block}.mlp.down", (c.d_model, c.d_ff), bias=c.mlp_bias)
+
+    def activated(self, x: str, name: str) -> str:
+        if name == "silu":
+            self.node("QuickGelu", [x], [f"{x}.act"], MICROSOFT, alpha=1.0)
+        else:
+            kind, domain = ACTIVATIONS[name]
+            self.node(kind, [x], [f"{x}.act"], domain)
+        return f"{x}.act"
+
+    def split(self, x: str, widths: list[int], name: str) -> list[str]:
+        parts = [f"{name}.{number}" for number in range(len(widths))]
+        self.hold(f"{name}.widths", np.array(widths, np.int64))
+        self.node("Split", [x, f"{name}.widths"], parts, axis=-1)
+        return parts
+
+    def head_norm(self, x: str, heads: int, name: str) -> str:
+        """RMSNorm of each head of (B, T, heads * D)."""
+        c = self.config
+        for what, shape in (("apart", [0, 0, heads, c.head_dim]), ("together", [0, 0, heads * c.head_dim])):
+            self.hold(f"{name}.{what}", np.array(shape, np.int64))
+        self.hold(f"{name}.weight", self.weights.values(f"{name}.weight", (c.head_dim,)))
+        self.node("Reshape", [x, f"{name}.apart"], [f"{name}.split"])
+        self.node(
+            "SimplifiedLayerNormalization",
+            [f"{name}.split", f"{name}.weight"],
+            [f"{name}.normed"],
+            epsilon=c.norm_eps,
+            axis=-1,
+        )
+        self.node("Reshape", [f"{name}.normed", f"{name}.together"], [f"{name}.out"])
+        return f"{name}.out"
+
+    def scale_of(self, name: str) -> list[str]:
+        c = self.config
+        leaves = ["weight"] if c.norm == "rmsnorm" else ["weight", "bias"]
+        for leaf in leaves:
+            self.hold(f"{name}.{leaf}", self.weights.values(f"{name}.{leaf}", (c.d_model,)))
+        return [f"{name}.{leaf}" for leaf in leaves]
+
+    def norm(self, x: str, name: str) -> str:
+        kind = "SimplifiedLayerNormalization" if self.config.norm == "rmsnorm" else "LayerNormalization"
+        self.node(kind, [x, *self.scale_of(name)], [f"{name}.out"], epsilon=self.config.norm_eps, axis=-1)
+        return f"{name}.out"
+
+    def norm_after(self, x: str, rest: str, name: str) -> tuple[str, str]:
+        """norm(x + rest), and x + rest."""
+        kind = "SkipSimplifiedLayerNormalization" if self.config.norm == "rmsnorm" else "SkipLayerNormalization"
+        outs = [f"{name}.out", "", "", f"{name}.rest"]
+        self.node(kind, [rest, x, *self.scale_of(name)], outs, MICROSOFT, epsilon=self.config.norm_eps)
+        return f"{name}.out", f"{name}.rest"
+
+    def product(
+        self, x: str, name: str, shape: tuple[int, int], *, bias: bool, bits: int | None = -1, out: str = ""
+    ) -> str:
+        """x (…, K) by the matrix (N, K) of that name, plus its bias."""
+        out, bits = out or f"{name}.out", self.bits if bits == -1 else bits
+        if bias:
+            self.hold(f"{name}.bias", self.weights.values(f"{name}.bias", shape[:1]))
+        if bits is None:
+            self.hold(f"{name}.weight", np.ascontiguousarray(self.weights.values(f"{name}.weight", shape).T))
+            self.node("MatMul", [x, f"{name}.weight"], [f"{name}.product" if bias else out])
+            if bias:
+                self.node("Add", [f"{name}.product", f"{name}.bias"], [out])
+            return out
+        self.hold_blocks(name, self.weights.quantised(f"{name}.weight", shape, bits))
+        zeros = f"{name}.zeros" if f"{name}.zeros" in self.arrays else ""
+        inputs = [x, f"{name}.values", f"{name}.scales", zeros, "", f"{name}.bias" if bias else ""]
+        while not inputs[-1]:
+            inputs.pop()
+        sizes = {"K": shape[1], "N": shape[0], "bits": bits, "block_size": BLOCK}
+        self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
+        return out
+
+    def hold_blocks(self, name: str, matrix: Quantised) -> None:
+        self.hold(f"{name}.values", matrix.values)
+        self.hold(f"{name}.scales", matrix.scales.reshape(-1))
+        if matrix.zeros is not None:
+            self.hold(f"{name}.zeros", matrix.zeros.reshape(-1))
+
+    def hold(self, name: str, array: NDArray[Any]) -> None:
+        self.arrays[name] = np.ascontiguousarray(array)
+
+    def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
+        self.nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
+
+    def _serialised(self) -> bytes:
+        c = self.config
+        cache: list[str | int | None] = ["B", c.n_kv_heads, "S", c.head_dim]
+        whole = TensorProto.INT32
+        inputs = [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", "T", c.d_model]),
+            helper.make_tensor_value_info("ends", whole, ["B"]),
+            helper.make_tensor_value_info("longest", whole, []),
+            helper.make_tensor_value_info("asked", TensorProto.INT64, ["n"]),
+        ]
+        outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", c.vocab_size])]
+        for layer in range(c.n_layers):
+            for which in "kv":
+                name = f"{which}{layer}"
+                inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, cache))
+                outputs.append(helper.make_tensor_value_info(f"{name}.new", TensorProto.FLOAT, cache))
+        held = [self._outside(name, array) for name, array in self.arrays.items()]
+        graph = helper.make_graph(self.nodes, "decoder", inputs, outputs, held)
+        versions = [helper.make_opsetid("", 18), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=versions, ir_version=10)
+        return bytes(model.SerializeToString())
+
+    @staticmethod
+    def _outside(name: str, array: NDArray[Any]) -> TensorProto:
+        """An initialiser whose values are handed over beside the graph; shapes are read while the graph is made."""
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        if array.dtype == np.int64:
+            return helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True)
+        tensor = TensorProto(name=name, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", "weights"), ("offset", "0"), ("length", str(array.nbytes))):
+            tensor.external_data.add(key=key, value=value)
+        return tensor
+
+
+def rows_alone_differ(bits: int | None) -> bool:
+    """Whether one row by itself is rounded otherwise than among others: with onnxruntime's kernels of 4 bits it is."""
+    return bits == 4
+
+
+def of(config: GPTConfig) -> str:
+    """What the graph can't do of this config, as the rest of a sentence; empty where it can all."""
+    from genarium.models.rotary import LongScaling, YarnScaling
+
+    if config.positions == "rotary" and config.head_dim % 16:
+        return f"has heads of width {config.head_dim}, and onnxruntime turns those of a multiple of 16"
+    scaling = config.rope_scaling
+    if isinstance(scaling, YarnScaling):
+        return "stretches its positions by YaRN"
+    if isinstance(scaling, LongScaling) and scaling.short_factor != scaling.long_factor:
+        return "stretches the positions of long texts otherwise than those of short ones"
+    return ""

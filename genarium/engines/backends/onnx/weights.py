@@ -1,0 +1,186 @@
+"""A decoder's weights by the native network's names, from a Hugging Face folder or a GGUF file, without torch.
+
+Nothing is read before it is asked for, and what nobody asked for is refused at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genarium.checkpoints.layouts.gpt_config import query_scale, read_config
+from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names
+from genarium.checkpoints.store import adapters, folder, gguf, gguf_names
+from genarium.checkpoints.store.tensors import Stored
+from genarium.engines.backends.onnx.quantise import Quantised, concatenated, of_ggml, quantise
+from genarium.errors import BadCheckpoint, first_line
+from genarium.models.gpt_config import GPTConfig
+
+FLOATS = {"F32": ("<f4", 4), "F16": ("<f2", 2), "BF16": ("<u2", 2)}
+
+
+@dataclass(frozen=True)
+class Lying:
+    """A tensor where it lies: `stored` is (rows, bytes of a row) of a file that is mapped, in GGML's `kind`."""
+
+    stored: NDArray[np.uint8]
+    shape: tuple[int, ...]
+    kind: str
+    heads: int = 0  # whose rows are reordered (`gguf_names.rows_in_order`)
+    transposed: bool = False
+    file: gguf.GGUF | None = None
+    name: str = ""
+
+    def values(self) -> NDArray[np.float32]:
+        """In float32."""
+        if self.file is not None:
+            values = gguf_names.rows_in_order(self.file.values(self.name), self.heads)
+        else:
+            values = _floats(self.stored, self.kind).reshape(self.shape)
+        return values.T if self.transposed else values
+
+    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Some rows of a matrix, in float32, without reading the others."""
+        chosen = self.stored[numbers.reshape(-1)]
+        if self.kind in FLOATS:
+            values = _floats(chosen, self.kind)
+        else:
+            from gguf.constants import GGMLQuantizationType
+            from gguf.quants import dequantize
+
+            values = dequantize(chosen, GGMLQuantizationType[self.kind])
+        return values.reshape(*numbers.shape, -1).astype(np.float32)
+
+
+def _floats(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
+    values = np.ascontiguousarray(stored).view(FLOATS[kind][0])
+    return (values.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else values.astype(np.float32)
+
+
+class Weights:
+    """What `path` holds. Raises BadCheckpoint, also where a tensor is missing or of another shape than the config's."""
+
+    def __init__(self, path: Path):
+        if adapters.is_adapter(path):
+            raise BadCheckpoint(f"{path} is an adapter, which is not quantised here; run it with dtype float32")
+        self.path = path
+        self.raw: dict[str, Any] = folder.read_config(path)
+        config = read_config(self.raw, str(path))
+        self.kind: str = self.raw["model_type"]
+        prefix = "transformer." if self.kind == "gpt2" else "model."
+        found = _of_gguf(path) if gguf.is_gguf(path) else _of_folder(path)
+        self.stored = Stored(found).renamed(lambda name: name.removeprefix(prefix), path)  # type: ignore[arg-type]
+        self.config: GPTConfig = replace(config, tie_embeddings=self._ties(config))
+
+    def _ties(self, config: GPTConfig) -> bool:
+        top = top_names(self.kind)
+        head, embedding = f"{top['head']}.weight", f"{top['embedding']}.weight"
+        if not config.tie_embeddings or head not in self.stored:
+            return config.tie_embeddings
+        if embedding not in self.stored:
+            dict.__setitem__(self.stored, embedding, self.stored[head])
+            return True
+        return bool(np.array_equal(self._one(head).values(), self._one(embedding).values()))
+
+    def _one(self, name: str) -> Lying:
+        found: Any = folder.require(self.stored, name, self.path)
+        return found  # type: ignore[no-any-return]
+
+    def parts(self, name: str, shape: tuple[int, ...]) -> list[Lying]:
+        """What the native tensor `name` is made of, whose shape is checked."""
+        names, transposed = published_names(name, self.kind)
+        parts = [self._one(part) for part in names]
+        if transposed:  # a GGUF file has what a folder has transposed the other way round already
+            parts = [replace(part, transposed=not part.transposed) for part in parts]
+        sizes = [part.shape[::-1] if transposed and part.file is None else part.shape for part in parts]
+        whole = (sum(size[0] for size in sizes), *sizes[0][1:])
+        if whole != shape or any(size[1:] != sizes[0][1:] for size in sizes):
+            raise BadCheckpoint(
+                f"{self.path}: {names[0]} makes {name} of shape {whole}, but its config asks for {shape}; it mixes "
+                "parts of two models, so download it again"
+            )
+        return parts
+
+    def values(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The tensor in float32. Raises BadCheckpoint where it holds what is no number."""
+        parts = self.parts(name, shape)
+        values = np.concatenate([part.values() for part in parts]) if len(parts) > 1 else parts[0].values()
+        if not np.isfinite(values).all():
+            raise BadCheckpoint(f"{self.path}: {name} holds values that are not numbers; download it again")
+        return self._scaled(name, np.ascontiguousarray(values, np.float32))
+
+    def _scaled(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if ".attention.qkv." not in name or (scale := self.query_scale(name)) == 1:
+            return values
+        values = values.copy()
+        values[: self.config.d_model] *= np.float32(scale)
+        return values
+
+    def query_scale(self, name: str) -> float:
+        return query_scale(self.raw, int(name.split(".")[1]), self.config)
+
+    def quantised(self, name: str, shape: tuple[int, int], bits: int) -> Quantised:
+        """The matrix at so many bits; blocks of a GGUF file are taken over where they can be."""
+        if ".attention.qkv." in name and self.query_scale(name) != 1:
+            return quantise(self.values(name, shape), bits)
+        found = []
+        for part in self.parts(name, shape):
+            taken = of_ggml(gguf_names.rows_in_order(part.stored, part.heads), part.kind, bits) if part.file else None
+            found.append(quantise(np.ascontiguousarray(part.values()), bits) if taken is None else taken)
+        whole = concatenated(found)
+        if not np.isfinite(whole.scales).all():
+            raise BadCheckpoint(f"{self.path}: {name} holds values that are not numbers; download it again")
+        return whole
+
+    def finish(self) -> None:
+        """Raises BadCheckpoint where a tensor was passed over."""
+        self.stored.refuse_left_over(self.path, UNNEEDED.get(self.kind, ()))
+
+
+def _of_gguf(path: Path) -> Iterator[tuple[str, Lying]]:
+    file = gguf.read(path)
+    for name, place in gguf_names.places(path).items():
+        tensor = file.tensors[place.name]
+        if place.heads and tensor.shape[0] % (2 * place.heads):
+            raise BadCheckpoint(f"{path}: the rows of {place.name} are no pairs of its heads; {gguf.AGAIN}")
+        lying = Lying(file.blocks(place.name), tensor.shape, tensor.kind, place.heads, place.transposed)
+        yield name, replace(lying, file=file, name=place.name)
+
+
+def _of_folder(path: Path) -> Iterator[tuple[str, Lying]]:
+    for file in folder.weight_files(path):
+        with _readable(file):
+            yield from _of_safetensors(file)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "np"):  # the library holds the header against the file
+            pass
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
+
+
+def _of_safetensors(file: Path) -> Iterator[tuple[str, Lying]]:
+    mapped = np.memmap(file, np.uint8, mode="r")
+    size = int(mapped[:8].view("<u8")[0])
+    header = json.loads(bytes(mapped[8 : 8 + size]))
+    for name, told in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = told["data_offsets"]
+        shape, kind = tuple(told["shape"]), told["dtype"]
+        stored = mapped[8 + size + begin : 8 + size + end]
+        rows = stored.reshape(shape[0], -1) if len(shape) > 1 and shape[0] else stored.reshape(1, -1)
+        yield name, Lying(rows, shape, kind)

@@ -1,0 +1,168 @@
+"""Decoders as onnxruntime graphs: the native network's numbers, and a text that depends on its own tokens alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genarium.checkpoints.layouts import gpt
+from genarium.engines.backends.onnx import quantise
+from genarium.engines.backends.onnx.decoder import OnnxDecoder
+from genarium.errors import BadCheckpoint
+from tests import causal_checkpoints, gguf_files
+from tests.causal_checkpoints import THREE, YARN, tokens
+
+WIDER = {"hidden_size": 64, "intermediate_size": 96}
+NETWORKS: list[tuple[str, dict[str, Any]]] = [
+    ("gpt2", {}),
+    ("gpt2", {"activation_function": "relu", "tie_word_embeddings": False, "scale_attn_by_inverse_layer_idx": True}),
+    ("gpt2", {"activation_function": "gelu", "n_layer": 1}),
+    ("llama", {}),
+    ("llama", {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True, "num_key_value_heads": 1}),
+    ("llama", {"hidden_act": "gelu", "rope_scaling": THREE}),
+    ("mistral", {"sliding_window": 5}),
+    ("qwen2", {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}),
+    ("qwen3", {"attention_bias": True}),
+]
+ALONE = [3, 1, 4, 1, 5, 9, 2, 6]
+
+
+@pytest.mark.parametrize(("kind", "changes"), NETWORKS)
+def test_in_float32_it_is_the_native_network(kind: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    causal_checkpoints.save(tmp_path, kind, {"head_dim": 16, **changes} if kind != "gpt2" else changes)
+    ids = tokens(1, 24)
+    expected = gpt.load(tmp_path)(ids)[0].numpy()
+    decoder = OnnxDecoder(tmp_path, "float32", threads=1)
+    state, last = decoder.prefill([ids[0, :10].tolist()])
+    np.testing.assert_allclose(last[0], expected[9], atol=2e-4)
+    np.testing.assert_allclose(decoder.score(state, ids[:, 10:].numpy())[0], expected[10:], atol=2e-4)
+    for place in range(10, 24):
+        np.testing.assert_allclose(decoder.step(state, ids[:, [place]].numpy())[0], expected[place], atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("llama")
+    causal_checkpoints.save(folder, "llama", WIDER)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["int4", "int8", "float32"])
+def decoder(llama: Path, request: pytest.FixtureRequest) -> OnnxDecoder:
+    return OnnxDecoder(llama, request.param, threads=1)
+
+
+def written(decoder: OnnxDecoder, prompt: list[int], steps: int = 6) -> list[np.ndarray]:
+    state, logits = decoder.prefill([prompt])
+    found = [logits[0]]
+    for _ in range(steps):
+        found.append(decoder.step(state, np.array([[found[-1].argmax()]]))[0])
+    return found
+
+
+@pytest.mark.parametrize("others", [[[7]], [[7, 8, 9]] * 3, [list(range(1, 30)), [2, 2], [7], ALONE]])
+def test_a_text_is_the_same_alone_and_among_others(decoder: OnnxDecoder, others: list[list[int]]) -> None:
+    """To the last bit: rows join, leave and change places meanwhile."""
+    for prompt in (ALONE, [5]):
+        alone = written(decoder, prompt)
+        read, first = decoder.prefill([*others, prompt])
+        assert np.array_equal(first[-1], alone[0])
+        state = decoder.join(None, read, range(len(others) + 1))
+        last = first.argmax(axis=-1)
+        place = len(others)
+        for step, expected in enumerate(alone[1:]):
+            logits = decoder.step(state, last[:, None])
+            assert np.array_equal(logits[place], expected)
+            last = logits.argmax(axis=-1)
+            if step == 1:  # the first leaves, and the last takes its place
+                order = [place, *range(1, place)]
+                decoder.select(state, order)
+                last, place = last[order], 0
+            if step == 3:
+                more, logits = decoder.prefill([[1, 2, 3]])
+                state = decoder.join(state, more, [0])
+                last = np.concatenate([last, logits.argmax(axis=-1)])
+
+
+def test_what_is_scored_is_what_steps_give_and_leaves_rows_as_they_are(decoder: OnnxDecoder) -> None:
+    state, _ = decoder.prefill([ALONE, [2, 3]])
+    given = np.array([[1, 2, 3], [4, 5, 6]])
+    scored = decoder.score(state, given)
+    assert state.lengths == [8, 2]
+    for place in range(3):
+        np.testing.assert_allclose(decoder.step(state, given[:, [place]]), scored[:, place], atol=1e-3)
+    decoder.select(state, [1, 1, 0])
+    logits = decoder.step(state, np.array([[1], [1], [1]]))
+    assert np.array_equal(logits[0], logits[1])
+    assert not np.array_equal(logits[0], logits[2])
+
+
+def test_the_context_is_the_end(decoder: OnnxDecoder) -> None:
+    state, _ = decoder.prefill([[1] * 47])
+    decoder.step(state, np.array([[1]]))
+    with pytest.raises(IndexError, match="49 positions exceed the context of 48"):
+        decoder.step(state, np.array([[1]]))
+
+
+@pytest.mark.parametrize(("bits", "most"), [(8, 0.004), (4, 0.08)])
+def test_quantised_values_are_near(bits: int, most: float) -> None:
+    rows = np.random.default_rng(0).standard_normal((7, 80)).astype(np.float32)
+    rows[0, :32] = 0
+    restored = dequantised(quantise.quantise(rows, bits), bits)[:, :80]
+    assert np.abs(restored - rows).max() < most * np.abs(rows).max()
+    assert not restored[0, :32].any()
+
+
+def dequantised(matrix: quantise.Quantised, bits: int) -> np.ndarray:
+    values, n = matrix.values, len(matrix.values)
+    if bits == 4:
+        values = np.stack([values & 15, values >> 4], axis=-1).reshape(n, -1, quantise.BLOCK)
+    zeros: Any = 128
+    if matrix.zeros is not None:
+        zeros = np.stack([matrix.zeros & 15, matrix.zeros >> 4], axis=-1).reshape(n, -1)[:, : values.shape[1], None]
+    return ((values.astype(np.float32) - zeros) * matrix.scales[..., None]).reshape(n, -1)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("Q8_0", "int8"), ("Q4_0", "int4"), ("Q4_1", "int4"), ("F16", "int8")])
+def test_a_gguf_file_is_run_from_its_own_blocks(kind: str, dtype: str, llama: Path, tmp_path: Path) -> None:
+    file = gguf_files.write(llama, tmp_path / "model.gguf", kind=kind)
+    exact = OnnxDecoder(file, "float32", threads=1).prefill([ALONE])[1]
+    near = OnnxDecoder(file, dtype, threads=1).prefill([ALONE])[1]
+    assert np.corrcoef(exact[0], near[0])[0, 1] > (0.999 if dtype == "int8" else 0.97)
+    if kind in ("Q8_0", "Q4_0"):
+        import gguf as published
+
+        stored = published.quants.quantize(
+            np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32),
+            published.GGMLQuantizationType[kind],
+        )
+        bits = int(dtype[3:])
+        taken = quantise.of_ggml(stored, kind, bits)
+        assert taken is not None
+        expected = published.quants.dequantize(stored, published.GGMLQuantizationType[kind])
+        np.testing.assert_array_equal(dequantised(taken, bits), expected)
+
+
+def test_it_says_what_it_does_not_run(tmp_path: Path) -> None:
+    causal_checkpoints.save(tmp_path, "llama", {"head_dim": 16, "rope_scaling": YARN})
+    with pytest.raises(BadCheckpoint, match="stretches its positions by YaRN"):
+        OnnxDecoder(tmp_path, "int8")
+    causal_checkpoints.save(tmp_path, "llama", {"head_dim": 16})
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-9])
+    with pytest.raises(BadCheckpoint, match="is damaged or cut short"):
+        OnnxDecoder(tmp_path, "int8")
+
+
+def test_it_runs_without_torch(llama: Path) -> None:
+    check = (
+        "import sys; from pathlib import Path; from genarium.engines.backends.onnx.decoder import OnnxDecoder; "
+        f"print(OnnxDecoder(Path({str(llama)!r}), 'int8').prefill([[1, 2]])[1].shape, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(1, 53) False"
