@@ -93,9 +93,8 @@ def speed(model: Path, llama: list[str], threads: int) -> None:
         for dtype, decoder in decoders.items():
             ways[f"onnx {dtype}, {rows}"] = lambda decoder=decoder, rows=rows: ours(decoder, rows)
     try:
-        from genarium.decoding.torch_decoder import TorchDecoder
-
         from genarium.checkpoints.layouts import gpt
+        from genarium.decoding.torch_decoder import TorchDecoder
         from genarium.engines.cpu.linear import use_decoding_linears
 
         network = gpt.load(model)

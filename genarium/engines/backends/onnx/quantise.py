@@ -75,7 +75,7 @@ def _quantise(rows: NDArray[np.float32], bits: int) -> Quantised:
 
 def _packed(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Two values of 4 bits a byte, the first in the lower half."""
-    packed: NDArray[np.uint8] = values[..., ::2] | (values[..., 1::2] << 4)
+    packed: NDArray[np.uint8] = values[..., ::2] | (values[..., 1::2] << np.uint8(4))
     return packed
 
 
