@@ -12,7 +12,6 @@ from annotated_types import Ge, Gt, Interval
 
 from genarium import files
 from genarium.errors import BadInput
-from genarium.scenes.worlds import SCENES
 from genarium.training.command import command
 from genarium.training.options import TrainOptions
 
@@ -85,6 +84,8 @@ def train_diffusion(
     Writes the networks in half precision (of latents as diffusers' `unet/` and `vae/`), a scheduler's config, and which
     text encoder it reads with. Sheets of samples are written along the way. Returns the figures.
     """
+    from genarium.scenes.worlds import SCENES
+
     if closeups and data != SCENES:
         raise BadInput("--closeups are made of composed scenes; leave it out for pictures of your own")
     thumbnails = network.autoencoder is None
