@@ -115,6 +115,15 @@ def test_imports_inside_functions_make_no_new_circles() -> None:
     assert [circle for circle in circles(deferred=True) if not circle & known] == []
 
 
+@pytest.mark.parametrize(
+    "name", ["sampling", "generate", "continuous", "captions", "labels", "image_tokens", "json_schema"]
+)
+def test_decoding_needs_no_torch(name: str) -> None:
+    check = f"import genarium.decoding.{name}, sys\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize("statement", ["import genarium", "import genarium; dir(genarium)", "import genarium.cli.main"])
 def test_importing_brings_no_torch(statement: str) -> None:
     heavy = (

@@ -84,18 +84,22 @@ def distribution(
 
 
 def _nucleus(scaled: np.ndarray, top_p: float, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest tokens that make up `top_p`, sorted; the rest of a row -inf. Both (B, K).
-
-    Sorting a vocabulary costs more than the network's step, so only as many tokens as are needed are sorted.
-    """
-    largest = scaled.max(axis=-1, keepdims=True)
-    shares = scaled - largest
-    total = largest + np.log(np.exp(shares, out=shares).sum(axis=-1, keepdims=True))
+    """The likeliest tokens that make up `top_p`, sorted; the rest of a row -inf. Both (B, K)."""
+    shares = scaled - scaled.max(axis=-1, keepdims=True)
+    np.exp(shares, out=shares)
+    shares /= shares.sum(axis=-1, keepdims=True)
+    if (found := _untied_nucleus(scaled, shares, top_p)) is not None:
+        order = np.zeros((len(scaled), max(map(len, found))), dtype=np.int64)
+        values = np.full(order.shape, -np.inf)
+        for row, places in enumerate(found):
+            order[row, : len(places)] = places
+            values[row, : len(places)] = scaled[row, places]
+        return values, order
     k = min(256, scaled.shape[-1])
     while True:
         order = ranking.likeliest(scaled, k)
         values = np.take_along_axis(scaled, order, axis=-1)
-        probabilities = np.exp(values - total)
+        probabilities = np.take_along_axis(shares, order, axis=-1)
         cumulative = probabilities.cumsum(axis=-1)
         if k == scaled.shape[-1] or bool((cumulative[:, -1] >= top_p).all()):
             outside = cumulative - probabilities >= top_p
@@ -103,6 +107,28 @@ def _nucleus(scaled: np.ndarray, top_p: float, ranking: Ranking) -> tuple[np.nda
             values[outside] = -np.inf
             return values, order
         k = min(8 * k, scaled.shape[-1])
+
+
+NEAR = (6.0, 20.0, math.inf)
+"""How far below the largest logit the nucleus is looked for, in turn: sorting a vocabulary costs more than a step."""
+
+
+def _untied_nucleus(scaled: np.ndarray, shares: np.ndarray, top_p: float) -> list[np.ndarray] | None:
+    """Each row's tokens that make up `top_p`, likeliest first; None where some are equal: `ranking` orders those."""
+    found = []
+    for row, share in zip(scaled, shares, strict=True):
+        for near in NEAR:
+            places = np.flatnonzero(share >= share.max() * math.exp(-near))
+            if (kept := share[places]).sum() >= top_p:
+                break
+        places = places[np.argsort(-row[places])]
+        kept = share[places]
+        n = max(1, int(np.searchsorted(kept.cumsum() - kept, top_p)))
+        values = row[places[: n + 1]]
+        if not (values[1:] < values[:-1]).all():
+            return None
+        found.append(places[:n])
+    return found
 
 
 def choose(logits: np.ndarray, sampling: Sampling, uniforms: np.ndarray | None, ranking: Ranking = NUMPY) -> np.ndarray:

@@ -91,7 +91,8 @@ class TorchRanking:
 
     @torch.inference_mode()
     def likeliest(self, scores: np.ndarray, k: int) -> np.ndarray:
-        return torch.from_numpy(scores).to(self.device).topk(k, dim=-1).indices.cpu().numpy()
+        found: np.ndarray = torch.from_numpy(scores).to(self.device).topk(k, dim=-1).indices.cpu().numpy()
+        return found
 
     @torch.inference_mode()
     def log_softmax(self, logits: np.ndarray) -> np.ndarray:

@@ -16,14 +16,16 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from genarium.decoding.ranking import NumpyRanking
 from genarium.decoding.sampling import RandomStreams, Sampling, choose, distribution, penalise_repetition
+from genarium.decoding.torch_decoder import TorchRanking
 
 
 def dense(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     probabilities, tokens = distribution(logits.numpy(), sampling)
     if tokens is not None:
         whole = np.zeros(logits.shape)
-        np.put_along_axis(whole, tokens, probabilities, axis=-1)
+        np.add.at(whole, (np.arange(len(whole))[:, None], tokens), probabilities)
         probabilities = whole
     return torch.from_numpy(probabilities)
 
@@ -81,6 +83,20 @@ def test_the_ends_of_the_unit_interval_choose_a_token_that_was_kept(uniform: flo
     for sampling in (Sampling(), Sampling(top_p=0.9), Sampling(top_k=2), Sampling(min_p=0.1)):
         [chosen] = choose(logits.numpy(), sampling, np.array([uniform]))
         assert chosen in (1, 2)
+
+
+@pytest.mark.parametrize("V", [40, 700, 20_000])
+@pytest.mark.parametrize("bits", [4, 24], ids=["many ties", "few"])
+def test_the_largest_are_those_of_torch_in_its_order(V: int, bits: int) -> None:
+    """What was drawn with a seed from torch's logits is drawn again, also where logits are equal."""
+    scores = torch.randn(3, V, generator=torch.Generator().manual_seed(V), dtype=torch.float64)
+    scores = torch.round(scores * 2**bits) / 2**bits
+    for k in (0, 1, 7, 40, min(V, 256)):
+        expected = scores.topk(k)
+        assert TorchRanking("cpu").likeliest(scores.numpy(), k).tolist() == expected.indices.tolist()
+        own = torch.from_numpy(NumpyRanking().likeliest(scores.numpy(), k))
+        torch.testing.assert_close(scores.gather(-1, own), expected.values, rtol=0, atol=0)
+        assert ((own[:, 1:] > own[:, :-1]) | (expected.values[:, 1:] < expected.values[:, :-1])).all()
 
 
 def test_greedy_is_the_likeliest_token() -> None:
