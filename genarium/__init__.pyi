@@ -129,7 +129,7 @@ def chat(
     strict: bool = False,
     json_schema: str | None = None,
     logprobs: int | None = None,
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto",
     seed: int | None = None,
 ) -> Result[artefacts.Reply]:
     """Talk with a model: one message, or a conversation.
@@ -152,7 +152,7 @@ def chat(
     strict: refuse a conversation longer than the context instead of leaving out its oldest turns
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
-    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU
+    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
     seed: same seed, same reply; drawn when not given
     """
 
@@ -366,7 +366,7 @@ def text(
     strict: bool = False,
     json_schema: str | None = None,
     logprobs: int | None = None,
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+    dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto",
     model: str = "starter",
     seed: int | None = None,
 ) -> Result[artefacts.Text]:
@@ -384,7 +384,7 @@ def text(
     strict: refuse a prompt longer than the context instead of cutting its beginning
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
-    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU
+    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
     """

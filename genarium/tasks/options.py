@@ -24,5 +24,6 @@ LogProbs = Annotated[
     Interval(ge=0, le=20),
 ]
 TextDtype = Annotated[
-    Literal["auto", "float32", "bfloat16"], Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU")
+    Literal["auto", "float32", "bfloat16", "int8", "int4"],
+    Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU"),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import numpy as np
 import pytest
 
 from genarium.checkpoints.layouts import gpt
+from genarium.decoding.continuous import sharing
+from genarium.engines import registry
 from genarium.engines.backends.onnx import quantise
 from genarium.engines.backends.onnx.decoder import OnnxDecoder
+from genarium.engines.text.protocol import TextRequest
 from genarium.errors import BadCheckpoint
 from tests import causal_checkpoints, gguf_files
 from tests.causal_checkpoints import THREE, YARN, tokens
@@ -166,3 +171,37 @@ def test_it_runs_without_torch(llama: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(1, 53) False"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4"])
+def test_an_engine_writes_with_it(dtype: str, tiny: Path) -> None:
+    """One recipe, one text: alone, among others, in a shared batch, and over again; held to a grammar as elsewhere."""
+    engine = registry.open_text(str(tiny), dtype=dtype)
+    request = TextRequest(max_new_tokens=9, temperature=0.8, seed=5)
+
+    def texts(prompts: list[str], asked: TextRequest) -> dict[int, str]:
+        return {done.row: done.text for done in engine.write(prompts, asked)}
+
+    alone = texts(["The fox"], request)[0]
+    assert texts(["The fox"], request)[0] == alone
+    assert texts(["The fox"], replace(request, n=3))[0] == alone
+    assert texts(["A hill and more", "The fox"], request)[1] == alone
+    with sharing():
+        assert texts(["A hill and more", "The fox", "x"], request)[1] == alone
+    [told] = engine.write(["The fox"], replace(request, logprobs=2))
+    assert told.logprobs is not None
+    assert len(told.logprobs) == 9
+    schema = json.dumps({"enum": ["yes", "no"]})
+    assert json.loads(texts(["The fox"], replace(request, json_schema=schema))[0]) in ("yes", "no")
+
+
+def test_writing_imports_no_torch(tiny: Path) -> None:
+    check = (
+        "import sys; from pathlib import Path; from genarium.engines.text.native import NativeText; "
+        "from genarium.engines.text.protocol import TextRequest; "
+        f"engine = NativeText(Path({str(tiny)!r}), dtype='int8'); "
+        "[done] = engine.write(['The fox'], TextRequest(max_new_tokens=4, temperature=0.8)); "
+        "print(done.text != '', 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True False"

@@ -1,4 +1,4 @@
-"""The native engine: checkpoints whose layout has a network that writes, in PyTorch."""
+"""The native engine: checkpoints whose layout has a network that writes, in torch or quantised."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from genarium.checkpoints import layouts
 from genarium.checkpoints.processors import chat_template, generation, tokenizer
 from genarium.checkpoints.processors.chat_template import ChatTemplate
-from genarium.checkpoints.store.folder import read_config
 from genarium.decoding.choosing import Chosen, Constraint
 from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
 from genarium.decoding.sampling import Sampling
 from genarium.decoding.suppression import Suppressed
-from genarium.decoding.torch_decoder import TorchDecoder
-from genarium.devices import compute_dtype, pick_device
-from genarium.engines.cpu.linear import use_decoding_linears
+from genarium.engines.text import decoders
 from genarium.engines.text.protocol import (
     ChatRequest,
     Clock,
@@ -41,15 +35,7 @@ class NativeText:
 
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.path, self.name = path, name or str(path)
-        self.device = device or pick_device("auto")
-        # float32 on a CPU: seeds then give the same text alone and in a batch. A GPU runs what it is fastest in.
-        auto = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
-        layout = layouts.of("text", read_config(path)["model_type"])
-        assert layout is not None  # or another engine opens the folder
-        network = layout.load(path, dtype=compute_dtype(dtype, self.device, auto=auto), device=self.device)
-        if self.device == "cpu":
-            use_decoding_linears(network)
-        self.decoder = TorchDecoder(network)
+        self.decoder = decoders.open(path, dtype, device)
         self.tokenizer = tokenizer.load(path)
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer, self.decoder.vocab_size)
         added = self.tokenizer.get_added_tokens_decoder().items()

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from genarium.decoding.ranking import NUMPY
 from genarium.engines.backends.onnx import graph as graphs
 from genarium.engines.backends.onnx.weights import Weights
 from genarium.errors import BadCheckpoint, first_line
@@ -50,6 +51,7 @@ class OnnxDecoder:
     """The decoder in `path`, computed in `dtype` (int8, int4 or float32). Raises BadCheckpoint."""
 
     caches_prefixes = True
+    ranking = NUMPY
 
     def __init__(self, path: Path, dtype: str, *, threads: int | None = None):
         weights = Weights(path)
