@@ -105,11 +105,12 @@ def report(model: nn.Module, tokens: Tensor, folder: Path, *, name: str, trained
 
 
 def smoothed(values: list[float], width: int) -> np.ndarray:
-    """The mean of the `width` values around each; near the ends of as many as there are on both sides."""
+    """The mean of the `width` values around each; of fewer where the list begins, as many on both sides, and ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
-    reach = np.minimum(width // 2, np.minimum(places, places[::-1]))
-    smooth: np.ndarray = (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
+    before = np.minimum(width // 2, places)
+    after = np.minimum(before, places[::-1])
+    smooth: np.ndarray = (sums[places + after + 1] - sums[places - before]) / (before + after + 1)
     return smooth
 
 
