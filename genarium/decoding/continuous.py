@@ -152,7 +152,7 @@ class ContinuousBatch:
             out.put(error)
 
     def _keep(self, places: list[int]) -> None:
-        """Go on with these texts alone. The last ones move to the places of those that leave: few rows are copied."""
+        """Keep these texts alone. The last ones move to the places of those that leave: few rows are copied."""
         batch = self._batch
         if len(places) == len(batch.texts):
             return

@@ -141,7 +141,7 @@ def choose(logits: np.ndarray, sampling: Sampling, uniforms: np.ndarray | None, 
     probabilities, tokens = distribution(logits, sampling, ranking)
     cumulative = np.cumsum(probabilities, axis=-1, out=probabilities)
     last = cumulative.shape[-1] - 1
-    # Scaled by the sum, so that rounding never leaves the draw behind the last token.
+    # Scaled by the sum, so that rounding never leaves the draw after the last token.
     draws = uniforms * cumulative[:, -1]
     found = [row.searchsorted(draw, side="right") for row, draw in zip(cumulative, draws, strict=True)]
     places = np.minimum(found, last)

@@ -20,7 +20,7 @@ class KeysAndValues:
         self.length = 0
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, K, T, D) behind what is there; return all of it, (B, K, S, D)."""
+        """Store (B, K, T, D) after what is there; return all of it, (B, K, S, D)."""
         end = self.length + keys.shape[2]
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values

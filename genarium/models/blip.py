@@ -80,7 +80,7 @@ class CrossAttention(nn.Module):
 
 
 class TextBlock(nn.Module):
-    """Self-attention, cross-attention where there is a picture, MLP; a LayerNorm behind each addition."""
+    """Self-attention, cross-attention where there is a picture, MLP; a LayerNorm after each addition."""
 
     def __init__(self, config: EncoderConfig, d_image: int):
         super().__init__()
@@ -193,7 +193,7 @@ class Captioner(nn.Module):
         initialise_blip(self)
 
     def forward(self, pictures: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (B, T, V) of the token behind each of `tokens` (B, T), which begin with the start token."""
+        """Scores (B, T, V) of the token after each of `tokens` (B, T), which begin with the start token."""
         hidden, _ = self.text(tokens, self.text.read(self.image(pictures)), causal=True)
         return self.logits(hidden)
 

@@ -1,7 +1,7 @@
 """DALL·E mini and mega (Dayma et al. 2021): a BART that reads words and writes the tokens of a picture.
 
 The encoder reads up to 64 text tokens, the decoder writes 256 image tokens (16 x 16, row by row), which
-`models.vqgan` paints. It is BART (Lewis et al. 2020, arXiv:1910.13461) with three changes: norms before and behind
+`models.vqgan` paints. It is BART (Lewis et al. 2020, arXiv:1910.13461) with three changes: norms before and after
 each attention (NormFormer, Shleifer et al. 2021, arXiv:2110.09456), gated feed-forward layers (Shazeer 2020,
 arXiv:2002.05202), and no biases in any matrix.
 

@@ -49,7 +49,7 @@ class Git(nn.Module):
         return self.projection_norm(self.projection(self.image(pictures)))
 
     def read(self, states: Tensor, capacity: int) -> KeysAndValues:
-        """Each layer's keys and values of pictures (P, S, C), with room for `capacity` tokens of text behind them."""
+        """Each layer's keys and values of pictures (P, S, C), with room for `capacity` tokens of text after them."""
         text = self.config.text
         P, S, C = states.shape
         shape = (text.n_layers, P, text.n_heads, S + capacity, C // text.n_heads)

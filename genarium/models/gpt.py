@@ -201,7 +201,7 @@ class GPT(nn.Module):
 
         `padding` (B,) counts the padded positions at the left of each row, the cached ones included:
         they are not attended to, and positions are counted from the first real token.
-        With `lengths` the one row of `tokens` (1, T) is texts of these lengths behind each other, from an empty cache:
+        With `lengths` the one row of `tokens` (1, T) is texts of these lengths after each other, from an empty cache:
         each is read as if it stood alone.
         With `last_only` the logits are (B, 1, V), those of the last position, or (1, texts, V), of each text's last.
         Raises IndexError where the positions pass `context_length`.
@@ -308,7 +308,7 @@ class GPT(nn.Module):
 
     @staticmethod
     def _each_alone(lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-        """Positions (1, T) and mask (1, 1, T, T) of texts that lie behind each other in one row."""
+        """Positions (1, T) and mask (1, 1, T, T) of texts that lie after each other in one row."""
         sizes = torch.tensor(lengths, device=device)
         text = torch.arange(len(lengths), device=device).repeat_interleave(sizes)
         places = torch.arange(len(text), device=device)

@@ -114,7 +114,7 @@ def test_who_goes_away_leaves_the_batch_and_the_others_write_on(engine: NativeTe
     deadline = time.monotonic() + 600
     while batch._thread is not None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert batch._thread is None, "nothing is left to do, but the thread goes on"
+    assert batch._thread is None, "nothing is left to do, but the thread continues"
     assert batch._batch.state is None, "the cache of nobody is still held"
 
 

@@ -92,7 +92,7 @@ class LanguageModelLabels:
 
 
 def continuations(engine: NativeText, labels: Sequence[str]) -> list[list[int]]:
-    """Each label's tokens behind a prompt, a space before it.
+    """Each label's tokens after a prompt, a space before it.
 
     Where one begins as another ends ('spam', 'spammer'), all get a line's end: the shorter would else always win.
     """

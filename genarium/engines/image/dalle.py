@@ -148,7 +148,7 @@ class DalleImage:
     # Running.
 
     def _read(self, request: ImageRequest) -> tuple[Tensor, Tensor]:
-        """The states of the empty text and of the prompt; everything is loaded behind it."""
+        """The states of the empty text and of the prompt; everything is loaded after it."""
         encoded = self.tokenizer.encode(request.prompt, self.config.text_length)
         if max(encoded.tokens) >= self.config.text_vocab_size:
             raise BadCheckpoint(

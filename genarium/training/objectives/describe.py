@@ -91,7 +91,7 @@ class Tell(Objective):
         return pictures, read.masked_fill(hidden, MASK), wanted, patches, captions.backgrounds(scenes)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """What the decoder reads, from the start token on, and what it should say: -100 behind the end."""
+        """What the decoder reads, from the start token on, and what it should say: -100 after the end."""
         rows = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
         read, lengths = block([[START, *row] for row in rows])
         wanted, _ = block([[*row, END] for row in rows])
