@@ -7,7 +7,8 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from genarium.retrieval.document import Document, Section, plain
+from genarium.retrieval.document import Document, Section
+from genarium.retrieval.documents import plain
 from genarium.retrieval.formats.markdown import markdown
 from genarium.retrieval.passages import passages
 
