@@ -13,7 +13,6 @@ from genarium.checkpoints.processors.chat_template import ChatTemplate
 from genarium.decoding.choosing import Chosen, Constraint
 from genarium.decoding.continuous import ContinuousBatch, is_shared
 from genarium.decoding.generate import generate
-from genarium.decoding.sampling import Sampling
 from genarium.decoding.suppression import Suppressed
 from genarium.engines.text import decoders
 from genarium.engines.text.protocol import (
@@ -75,16 +74,6 @@ class NativeText:
         clock = Clock()
         rows = [row for row in prompts for _ in range(request.n)]
         samples = list(range(request.n)) * len(prompts)
-        sampling = Sampling(
-            max_new_tokens=request.max_new_tokens,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            top_p=request.top_p,
-            min_p=request.min_p,
-            repetition_penalty=request.repetition_penalty,
-            seed=request.seed,
-            logprobs=request.logprobs,
-        )
         constraints = self._constraints(request, len(rows), end_tokens)
         # The prompt comes first, since a word's first piece is written differently at the start of a text.
         own = self.generation.stop_strings or []
@@ -95,7 +84,7 @@ class NativeText:
         finished: set[int] = set()
         told: list[list[TokenLogprob]] = [[] for _ in rows]
         how = self.shared.generate if is_shared() else partial(generate, self.decoder)
-        tokens = how(rows, sampling, samples=samples, end_tokens=end_tokens, finished=finished, constraints=constraints)
+        tokens = how(rows, request, samples=samples, end_tokens=end_tokens, finished=finished, constraints=constraints)
         for new in tokens:
             if new.row in finished:
                 continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from genarium.decoding.sampling import Sampling
 from genarium.messages import Message
 from genarium.progress import emit
 
@@ -35,20 +36,12 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class TextRequest:
+class TextRequest(Sampling):
     """How to continue the prompts. The names and meanings are those of the `text` task."""
 
     n: int = 1
-    max_new_tokens: int = 100
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
     stop: Sequence[str] = ()
     strict: bool = False
-    seed: int = 0
-    logprobs: int | None = None
     json_schema: str | None = None
 
 
