@@ -62,8 +62,10 @@ def open_classifier(
 
     Raises BadInput as well, where what is asked for is not what the model's way can do.
     """
-    how = {"labels": labels, "examples": examples, "template": template, "calibrate": calibrate}
-    engine: Classifier = open("classify", reference, default="encoder", keep=False, **how)
+    from genarium.engines.classify.asked import Asked
+
+    asked = Asked(labels, examples, template, calibrate)
+    engine: Classifier = open("classify", reference, default="encoder", keep=False, asked=asked)
     return engine
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genarium.checkpoints.fields.encoder import BY_TYPE
 from genarium.engines.cache import kept
-from genarium.engines.classify.asked import no_calibration
+from genarium.engines.classify.asked import Asked
 from genarium.engines.engine import Engine, model_type
 from genarium.errors import BadInput
 from genarium.progress import emit
@@ -26,21 +25,14 @@ def has_head(found: Found) -> bool:
     return NativeHead.opens(found.path)
 
 
-def open(
-    found: Found,
-    *,
-    labels: Sequence[str] | None,
-    examples: Sequence[tuple[str, str]],
-    template: str | None,
-    calibrate: bool,
-) -> TrainedHead:
+def open(found: Found, *, asked: Asked) -> TrainedHead:
     from genarium.engines.classify.protocol import TrainedHead
 
-    no_calibration(found, calibrate)
-    for given, option in ((examples, "--few-shot"), (template, "--template")):
+    asked.refuse_calibration(found)
+    for given, option in ((asked.examples, "--few-shot"), (asked.template, "--template")):
         if given:
             raise BadInput(f"{found.reference} has a trained head, which takes no {option}; use starter/encoder")
-    return TrainedHead(open_head(found), found.reference, labels)
+    return TrainedHead(open_head(found), found.reference, asked.labels)
 
 
 @kept

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from genarium.engines.classify.asked import need_labels
+from genarium.engines.classify.asked import Asked
 from genarium.engines.engine import Engine
 
 if TYPE_CHECKING:
@@ -19,22 +18,15 @@ def opens(found: Found) -> bool:
     return native_engine.opens(found)
 
 
-def open(
-    found: Found,
-    *,
-    labels: Sequence[str] | None,
-    examples: Sequence[tuple[str, str]],
-    template: str | None,
-    calibrate: bool,
-) -> LanguageModelLabels:
-    named = need_labels(found, labels)
+def open(found: Found, *, asked: Asked) -> LanguageModelLabels:
+    named = asked.named(found)
     from genarium.engines import registry
     from genarium.engines.classify.language_labels import LanguageModelLabels
     from genarium.engines.text.native import NativeText
 
     engine = registry.open_found(found, "text", dtype="auto")
     assert isinstance(engine, NativeText)
-    return LanguageModelLabels(engine, named, examples, template=template, calibrate=calibrate)
+    return LanguageModelLabels(engine, named, asked.examples, template=asked.template, calibrate=asked.calibrate)
 
 
 ENGINE = Engine("classify", opens, open, order=20)

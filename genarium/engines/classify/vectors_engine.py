@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genarium.engines.classify.asked import need_labels, no_calibration
+from genarium.engines.classify.asked import Asked
 from genarium.engines.engine import Engine
 from genarium.errors import BadCheckpoint, ModelNotFound
 from genarium.progress import note
@@ -20,25 +20,18 @@ def opens(found: Found) -> bool:
     return found.path is not None
 
 
-def open(
-    found: Found,
-    *,
-    labels: Sequence[str] | None,
-    examples: Sequence[tuple[str, str]],
-    template: str | None,
-    calibrate: bool,
-) -> Classifier:
-    no_calibration(found, calibrate)
-    named = need_labels(found, labels)
+def open(found: Found, *, asked: Asked) -> Classifier:
+    asked.refuse_calibration(found)
+    named = asked.named(found)
     from genarium.engines import registry
     from genarium.engines.classify import vector_labels
 
     encoder = registry.open_found(found, "embed")
-    if examples:
-        return vector_labels.few_shot(encoder, named, examples, template=template)
+    if asked.examples:
+        return vector_labels.few_shot(encoder, named, asked.examples, template=asked.template)
     if trained := _trained_for(named):
         note(f"starter/{trained} was trained for just these labels and is right more often: --model starter/{trained}")
-    return vector_labels.zero_shot(encoder, named, template=template)
+    return vector_labels.zero_shot(encoder, named, template=asked.template)
 
 
 def _trained_for(labels: Sequence[str]) -> str:
