@@ -136,7 +136,7 @@ class OnnxDecoder:
     def _read_piece(self, alone: Rows, tokens: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
         new = len(tokens)
         if new < self.least:  # a second row that nobody reads, in a cache of its own
-            cache = [np.concatenate([cached, cached[:, :, :1] * 0 + cached]) for cached in alone.cache]
+            cache = [np.concatenate([cached, cached]) for cached in alone.cache]
             pair = Rows([alone.lengths[0], 0], cache)
             lengths = np.array(pair.lengths)
             x = self._embedded(np.stack([tokens, tokens]), lengths)
@@ -145,11 +145,7 @@ class OnnxDecoder:
                 cached[...] = two[:1]
         else:
             lengths = np.array(alone.lengths)
-            asked = np.arange(new)
-            if last_only:
-                asked = np.full(self.least, new - 1)
-            elif new < self.least:
-                asked = np.pad(asked, (0, self.least - new), mode="edge")
+            asked = np.full(self.least, new - 1) if last_only else np.arange(new)
             logits = self._run(alone, self._embedded(tokens[None], lengths), lengths, asked, self._binding(alone, 1))[
                 : 1 if last_only else new
             ]

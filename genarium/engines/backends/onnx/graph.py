@@ -24,11 +24,10 @@ from genarium.models.gpt_config import GPTConfig
 MICROSOFT = "com.microsoft"
 ACTIVATIONS = {"gelu_tanh": ("FastGelu", MICROSOFT), "gelu": ("Gelu", MICROSOFT), "relu": ("Relu", "")}
 GATES = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu"}
-EIGHT = ("attention.qkv", "mlp.down")
-"""Matrices that keep 8 bits where others have 4. SmolLM2 from its Q4_1 file, loss beside float32: all at 4 bits +6.4%,
-with `mlp.down` at 8 +4.0%, with both +2.2%."""
-HEAD_BITS = 8
-"""The head keeps 8 bits where other matrices have 4: it costs most in loss, and rests in no cache anyway."""
+EIGHT = ("attention.qkv", "mlp.down", "head", "embedding")
+"""Matrices that keep 8 bits where others have 4. The head, which may be the embedding, costs most in loss and rests in
+no cache anyway. SmolLM2 from its Q4_1 file, loss beside float32: all others at 4 bits +6.4%, with `mlp.down` at 8
++4.0%, with `attention.qkv` too +2.2%."""
 
 
 class Graph:
@@ -58,8 +57,7 @@ class Graph:
         self.node("Reshape", [normed, "flat"], ["flattened"])
         self.node("Gather", ["flattened", "asked"], ["last"], axis=0)
         head = "embedding" if c.tie_embeddings else "head"
-        bits = HEAD_BITS if self.bits else None
-        self.product("last", head, (c.vocab_size, c.d_model), bias=False, bits=bits, out="logits")
+        self.product("last", head, (c.vocab_size, c.d_model), bias=False, out="logits")
 
     def attention(self, x: str, layer: int) -> str:
         c, block = self.config, f"blocks.{layer}"
@@ -147,11 +145,11 @@ class Graph:
         self.node(kind, [rest, x, *self.scale_of(name)], outs, MICROSOFT, epsilon=self.config.norm_eps)
         return f"{name}.out", f"{name}.rest"
 
-    def product(
-        self, x: str, name: str, shape: tuple[int, int], *, bias: bool, bits: int | None = -1, out: str = ""
-    ) -> str:
+    def product(self, x: str, name: str, shape: tuple[int, int], *, bias: bool, out: str = "") -> str:
         """x (…, K) by the matrix (N, K) of that name, plus its bias."""
-        out, bits = out or f"{name}.out", self._bits_of(name) if bits == -1 else bits
+        out, bits = out or f"{name}.out", self.bits
+        if bits and name.endswith(EIGHT):
+            bits = 8
         if bias:
             self.hold(f"{name}.bias", self.weights.values(f"{name}.bias", shape[:1]))
         if bits is None:
@@ -168,9 +166,6 @@ class Graph:
         sizes = {"K": shape[1], "N": shape[0], "bits": bits, "block_size": BLOCK}
         self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
         return out
-
-    def _bits_of(self, name: str) -> int | None:
-        return 8 if self.bits and name.endswith(EIGHT) else self.bits
 
     def hold_blocks(self, name: str, matrix: Quantised) -> None:
         self.hold(f"{name}.values", matrix.values)
