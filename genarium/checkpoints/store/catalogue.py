@@ -38,18 +38,23 @@ class Starter:
     @property
     def path(self) -> Path:
         """Raises ModelNotFound where the package it comes in is neither installed nor fetched."""
+        if (here := self.here) is None:
+            raise ModelNotFound(
+                f"starter/{self.name} comes in a package of its own; fetch it once: "
+                f"genarium models pull starter/{self.name}"
+            )
+        return here
+
+    @property
+    def here(self) -> Path | None:
+        """The folder of its files; None where the package it comes in is neither installed nor fetched."""
         if not self.module:
             return FOLDER / self.name
         package, _, inner = self.module.partition("/")
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
             return Path(spec.origin).parent / inner
-        if self.fetched.is_dir():
-            return self.fetched
-        raise ModelNotFound(
-            f"starter/{self.name} comes in a package of its own; fetch it once: "
-            f"genarium models pull starter/{self.name}"
-        )
+        return self.fetched if self.fetched.is_dir() else None
 
     @property
     def fetched(self) -> Path:
@@ -59,22 +64,16 @@ class Starter:
     @property
     def size(self) -> int:
         """Bytes on disk; 0 where the package it comes in is not here yet."""
-        try:
-            path = self.path
-        except ModelNotFound:
-            return 0
-        return sum((path / name).stat().st_size for name in self.files if (path / name).is_file())
+        here = self.here
+        return sum((here / name).stat().st_size for name in self.files if (here / name).is_file()) if here else 0
 
     def damaged(self) -> list[str]:
         """The files that are missing or not as shipped."""
-        try:
-            path = self.path
-        except ModelNotFound:
-            return list(self.files)
+        here = self.here
         return [
             name
             for name, expected in self.files.items()
-            if not (path / name).is_file() or files.sha256(path / name) != expected
+            if here is None or not (here / name).is_file() or files.sha256(here / name) != expected
         ]
 
     def card(self) -> str:
