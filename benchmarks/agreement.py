@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from genarium.checkpoints.store import catalogue
-from genarium.data.pictures import to_pictures
+from genarium.data.images import to_images
 from genarium.engines.image.best_of import best_of
 from genarium.engines.image.latent import LatentImage
 from genarium.engines.image.protocol import ImageRequest, settle
@@ -84,9 +84,9 @@ def theirs(folder: Path, engine: LatentImage, steps: int, guidance: float, *, ti
         if timed and not latents:
             return np.zeros((64, 64, 3), np.uint8)
         if not latents:
-            return to_pictures(model.from_latents(x, asked))[0]
+            return to_images(model.from_latents(x, asked))[0]
         shift = vae.config.shift_factor or 0.0
-        return to_pictures(vae.decode(x / vae.config.scaling_factor + shift).sample)[0]
+        return to_images(vae.decode(x / vae.config.scaling_factor + shift).sample)[0]
 
     return draw
 
@@ -135,14 +135,14 @@ def sort_of(ask: Ask) -> str:
 
 def measure(draw: Draw, n: int, checker: Checker, sheet: Path | None = None) -> dict[str, object]:
     asked = World(64, snap=8).prompts("heldout", n)
-    pictures, seconds = [], []
+    images, seconds = [], []
     for seed, (prompt, _) in enumerate(asked):
         began = time.perf_counter()
-        pictures.append(draw(prompt, seed))
+        images.append(draw(prompt, seed))
         seconds.append(time.perf_counter() - began)
-    verdicts = checker.check(np.stack(pictures), [ask for _, ask in asked])
+    verdicts = checker.check(np.stack(images), [ask for _, ask in asked])
     if sheet is not None:
-        rows = [np.concatenate(pictures[first : first + 8], axis=1) for first in range(0, min(n, 40), 8)]
+        rows = [np.concatenate(images[first : first + 8], axis=1) for first in range(0, min(n, 40), 8)]
         Image.fromarray(np.concatenate([row for row in rows if row.shape[1] == 8 * 64])).resize(
             (1024, 128 * len(rows)), Image.Resampling.NEAREST
         ).save(sheet)

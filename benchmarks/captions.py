@@ -38,8 +38,8 @@ from genarium.scenes.telling import told, wrong
 SEED, SIZE, BATCH, TOKENS = 77, 64, 50, 20
 
 
-def pictures_of(world: World, scenes: list[Scene]) -> list[Image.Image]:
-    return [Image.fromarray(world.picture(scene)) for scene in scenes]
+def images_of(world: World, scenes: list[Scene]) -> list[Image.Image]:
+    return [Image.fromarray(world.image(scene)) for scene in scenes]
 
 
 def measure_captions(reference: str, world: World, n: int) -> dict[str, float]:
@@ -49,7 +49,7 @@ def measure_captions(reference: str, world: World, n: int) -> dict[str, float]:
     right = but_size = 0
     for first in range(0, n, BATCH):
         scenes = [world.scene(SEED, index, "heldout") for index in range(first, min(n, first + BATCH))]
-        described = engine.describe(pictures_of(world, scenes), CaptionRequest())
+        described = engine.describe(images_of(world, scenes), CaptionRequest())
         for scene, captions in zip(scenes, described, strict=True):
             found = wrong(captions[0].text, told(scene, SIZE))
             faults.update(found)
@@ -79,7 +79,7 @@ def measure_match(reference: str, world: World, n: int) -> dict[str, float]:
     for index in range(n):
         scene = world.scene(SEED, index, "heldout")
         with torch.inference_mode():
-            states = model.image(brought.tensor(pictures_of(world, [scene])))
+            states = model.image(brought.tensor(images_of(world, [scene])))
         ask = told(scene, SIZE)
         texts, names = [caption(ask, Dice(SEED, index))], list[str]()
         for name, change in CHANGES.items():
@@ -117,12 +117,12 @@ def measure_git(folder: Path, repeats: int) -> dict[str, object]:
     plain = GitForCausalLM.from_pretrained(folder).eval()
     half = GitForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
     ours = {dtype: git.load(folder, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
-    picture = image_processor.Pixels(224, crop=True).tensor([Image.effect_noise((320, 240), 90).convert("RGB")])
+    image = image_processor.Pixels(224, crop=True).tensor([Image.effect_noise((320, 240), 90).convert("RGB")])
     config = ours[torch.float32].config
 
     def theirs(model: GitForCausalLM) -> list[int]:
         made = model.generate(
-            pixel_values=picture.to(model.dtype),
+            pixel_values=image.to(model.dtype),
             input_ids=torch.tensor([[config.start_token]]),
             max_new_tokens=TOKENS,
             min_new_tokens=TOKENS,
@@ -132,7 +132,7 @@ def measure_git(folder: Path, repeats: int) -> dict[str, object]:
 
     def native(dtype: torch.dtype) -> list[int]:
         model = ours[dtype]
-        seen = model.read(model.see(picture.to(dtype)), TOKENS)
+        seen = model.read(model.see(image.to(dtype)), TOKENS)
         token, found = torch.tensor([[config.start_token]]), list[int]()
         for _ in range(TOKENS):
             scores = model.step(seen, token)

@@ -117,13 +117,13 @@ def step(theirs: Any, ours: Any, size: int, repeats: int) -> dict[str, Any]:
     best = {who: min(times[1:]) for who, times in seconds.items()}
     decoded = [p.vae.decode(latents[:1], return_dict=False)[0] for p in (theirs, ours)]
     guided = [one[:1] + 7.5 * (one[1:] - one[:1]) for one in (reference, noise)]
-    pictures = [theirs.vae.decode(one / one.std() / 0.18215, return_dict=False)[0] for one in guided]
+    images = [theirs.vae.decode(one / one.std() / 0.18215, return_dict=False)[0] for one in guided]
     return {
         **{f"{who}_seconds": round(took, 2) for who, took in best.items()},
         "ratio": round(best["diffusers"] / best["genarium"], 2),
         "psnr_denoiser": round(psnr(noise, reference), 1),
         "psnr_decoder": round(psnr(decoded[1], decoded[0]), 1),
-        "psnr_decoded_guided": round(psnr(pictures[1], pictures[0]), 1),
+        "psnr_decoded_guided": round(psnr(images[1], images[0]), 1),
         "peak": peak(),
     }
 
@@ -146,7 +146,7 @@ def main() -> None:
     size = (options.size, options.size)
     request = settle(ImageRequest(PROMPT, (1,), size=size, options={"steps": options.steps}), engine)
     print(json.dumps({"estimated_gib": round(engine.memory(request) / 2**30, 2)}), flush=True)
-    if options.picture:
+    if options.image:
         took, _ = timed(lambda: list(engine.generate(request)))
         ours = round(took, 1)
         print(json.dumps({"genarium_seconds": ours, "with_loading": True, "peak": peak()}), flush=True)

@@ -37,7 +37,7 @@ def main() -> None:
     began = time.perf_counter()
     for index in range(asked.n):
         scene = world.scene(asked.seed, index, asked.split)
-        found = matcher.explain(Image.fromarray(world.picture(scene)), scene.caption, asked.layer)
+        found = matcher.explain(Image.fromarray(world.image(scene)), scene.caption, asked.layer)
         maps = dict(zip(found.spans, found.maps, strict=True))
         for one in named(scene):
             if (one.start, one.end) not in maps:

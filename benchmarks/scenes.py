@@ -19,7 +19,7 @@ def measure(checker: Checker, n: int, seed: int = 77) -> dict[str, tuple[int, in
     """Verdicts that are as they should be and all verdicts: of true scenes, and with each attribute wrong."""
     world, figures = World(64), {}
     for name, change in ({"true": lambda ask, dice: ask} | CHANGES).items():
-        asks, pictures, index = [], [], 0
+        asks, images, index = [], [], 0
         while len(asks) < n:
             index += 1
             scene, dice = world.scene(seed, index, "heldout"), Dice(seed, 9, index)
@@ -27,8 +27,8 @@ def measure(checker: Checker, n: int, seed: int = 77) -> dict[str, tuple[int, in
             shown = None if crowded else change(scene.ask, dice)
             if shown is not None:
                 asks.append(scene.ask)
-                pictures.append(world.picture(world.compose(shown, "", dice, "heldout")))
-        verdicts = checker.check(mild(np.stack(pictures), seed), asks)
+                images.append(world.image(world.compose(shown, "", dice, "heldout")))
+        verdicts = checker.check(mild(np.stack(images), seed), asks)
         figures[name] = (sum(verdict.right == (name == "true") for verdict in verdicts), n)
         if name == "true":
             print("why true scenes were refused:", dict(Counter(w for verdict in verdicts for w in verdict.wrong)))

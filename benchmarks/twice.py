@@ -17,8 +17,8 @@ def make_twice(engine: ImageEngine, **options: int) -> None:
     estimate = engine.memory(request)
     for run in ("first, loading included", "second"):
         began = time.perf_counter()
-        picture = next(iter(engine.generate(request)))
+        image = next(iter(engine.generate(request)))
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        found = {"run": run, "size": picture.pixels.shape[:2], "seconds": round(seconds, 1), **options}
+        found = {"run": run, "size": image.pixels.shape[:2], "seconds": round(seconds, 1), **options}
         print(json.dumps(found | {"estimate_gib": round(estimate / 2**30, 2), "peak_gib": round(peak, 2)}), flush=True)

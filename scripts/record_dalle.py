@@ -47,7 +47,7 @@ def main(file: Path) -> None:
     shapes = folders.vqgan_shapes(16384, 256, (128, 128, 256, 256, 512), (False,) * 4 + (True,))
     vqgan.load_state_dict(folders.weights(shapes))
     found = vqgan.embedding(torch.tensor(CODES)).permute(0, 3, 1, 2).contiguous()
-    picture = vqgan.decoder(vqgan.post_quant_conv(found))
+    image = vqgan.decoder(vqgan.post_quant_conv(found))
 
     folder = file.parent
     folders.write_words(folder)
@@ -64,7 +64,7 @@ def main(file: Path) -> None:
         "drawn": DRAWN,
         "logits": numbers(torch.stack(logits, dim=1)[..., ::5]),
         "codes": CODES,
-        "picture": numbers(picture[0, :, ::6, ::6]),
+        "picture": numbers(image[0, :, ::6, ::6]),
     }
     file.write_text(json.dumps(recorded) + "\n", "utf-8")
 

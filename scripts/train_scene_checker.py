@@ -74,8 +74,8 @@ class Seeing(Objective):
 
     def _made(self, seed: int, index: int) -> tuple[Tensor, ...]:
         made = [crowded(Dice(seed, index, place)) for place in range(self.batch_size)]
-        pictures, heat, parts, where = zip(*made, strict=True)
-        seen = roughen(np.stack(pictures), seed * 1_000_003 + index)
+        images, heat, parts, where = zip(*made, strict=True)
+        seen = roughen(np.stack(images), seed * 1_000_003 + index)
         return (
             seen.contiguous(memory_format=torch.channels_last),
             torch.from_numpy(np.stack(heat)),
@@ -83,9 +83,9 @@ class Seeing(Objective):
             torch.tensor(where),
         )
 
-    def loss(self, pictures: Tensor, heat: Tensor, parts: Tensor, where: Tensor) -> Tensor:
+    def loss(self, images: Tensor, heat: Tensor, parts: Tensor, where: Tensor) -> Tensor:
         """Penalty-reduced focal loss (CornerNet, arXiv:1808.01244, equation 1) and cross-entropies."""
-        centres, *logits, background = self.model(pictures)
+        centres, *logits, background = self.model(images)
         centres = centres[:, 0]
         sure, unsure = F.logsigmoid(centres), F.logsigmoid(-centres)
         hit = heat == 1
@@ -99,9 +99,9 @@ class Seeing(Objective):
         """Loss on scenes of another seed, and how often the cell at a centre has its kind, shade and size right."""
         losses, right, count = [], torch.zeros(3), 0
         for index in range(4):
-            pictures, heat, parts, where = self._made(self.seed + 1, index)
-            losses.append(float(self.loss(pictures, heat, parts, where)))
-            _, *logits, _ = self.model(pictures)
+            images, heat, parts, where = self._made(self.seed + 1, index)
+            losses.append(float(self.loss(images, heat, parts, where)))
+            _, *logits, _ = self.model(images)
             hit = (heat == 1) & (parts[:, 0] >= 0)
             count += int(hit.sum())
             right += torch.stack([(m.argmax(1)[hit] == parts[:, n][hit]).sum() for n, m in enumerate(logits)])

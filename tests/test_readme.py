@@ -60,6 +60,6 @@ def test_the_python_in_it_runs(home: Path) -> None:
 
 
 @pytest.mark.parametrize("document", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
-def test_links_and_pictures_are_there(document: Path) -> None:
+def test_links_and_images_are_there(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", document.read_text("utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"

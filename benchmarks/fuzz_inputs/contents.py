@@ -119,10 +119,10 @@ def _table(ending: str, folder: Path) -> Callable[[bytes], None]:
 
 def _image(ending: str, folder: Path) -> Callable[[bytes], None]:
     def run(content: bytes) -> None:
-        from genarium.data.pictures import read_mask, read_picture
+        from genarium.data.images import read_image, read_mask
 
         (folder / f"a.{ending}").write_bytes(content)
-        read_picture(folder / f"a.{ending}").convert("RGB").resize((8, 8))
+        read_image(folder / f"a.{ending}").convert("RGB").resize((8, 8))
         read_mask(folder / f"a.{ending}")
 
     return run

@@ -39,7 +39,7 @@ class WordHeat:
 
 @dataclass(kw_only=True)
 class Heat(Png):
-    """`spans` are the words in `caption`, characters [start, end); every one of `pictures` has a map for each.
+    """`spans` are the words in `caption`, characters [start, end); every one of `images` has a map for each.
 
     The file is the figure, a panel a word, or one picture with all words together (`overlay`). `-o NAME.npz` has the
     maps, `-o NAME.html` a page where pointing at a word lights its region.
@@ -50,7 +50,7 @@ class Heat(Png):
 
     caption: str
     spans: list[tuple[int, int]]
-    pictures: list[WordHeat]
+    images: list[WordHeat]
     method: str
     """How the maps were made, in a few words, with the paper."""
     match: float | None = None
@@ -65,12 +65,12 @@ class Heat(Png):
 
     def content(self) -> bytes:
         drawn = (
-            heat_drawing.overlays([(one.pixels, one.maps, one.box) for one in self.pictures])
+            heat_drawing.overlays([(one.pixels, one.maps, one.box) for one in self.images])
             if self.overlay
             else heat_drawing.figure(
-                [(one.pixels, one.maps, one.box) for one in self.pictures],
+                [(one.pixels, one.maps, one.box) for one in self.images],
                 self.words,
-                labels=[one.label for one in self.pictures],
+                labels=[one.label for one in self.images],
                 title=self.title(),
             )
         )
@@ -93,13 +93,13 @@ class Heat(Png):
         """
         import numpy as np
 
-        maps = np.stack([one.maps for one in self.pictures])
+        maps = np.stack([one.maps for one in self.images])
         arrays = {
-            "maps": maps[0] if len(self.pictures) == 1 else maps,
+            "maps": maps[0] if len(self.images) == 1 else maps,
             "words": np.array(self.words),
             "spans": np.array(self.spans),
             "caption": np.array(self.caption),
-            "box": np.array(self.pictures[0].box),
+            "box": np.array(self.images[0].box),
         }
         if self.match is not None:
             arrays["match"] = np.array(self.match)
@@ -123,7 +123,7 @@ class Heat(Png):
         return heat_page.fragment(
             self.caption,
             self.spans,
-            [(one.pixels, one.maps, one.box, one.label, one.peaks) for one in self.pictures],
+            [(one.pixels, one.maps, one.box, one.label, one.peaks) for one in self.images],
         )
 
     def facts(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Heat(Png):
                         for word, (start, end), peak in zip(self.words, self.spans, one.peaks, strict=True)
                     ],
                 }
-                for one in self.pictures
+                for one in self.images
             ],
         }
 
@@ -160,7 +160,7 @@ class Heat(Png):
             lines.append("  ".join([*named, score["text"]]))
         width = max(map(len, [*self.words, "word"]))
         lines += ["", f"{'word':<{width}}  seen most at x,y (pixels from the top left)"]
-        for word, peak in zip(self.words, self.pictures[0].peaks, strict=True):
+        for word, peak in zip(self.words, self.images[0].peaks, strict=True):
             lines.append(f"{word:<{width}}  " + ("nowhere" if peak is None else f"{peak[0]},{peak[1]}"))
         return "\n".join(lines)
 

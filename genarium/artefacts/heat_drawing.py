@@ -73,13 +73,13 @@ def shaded(one: np.ndarray, size: Size, box: Box) -> np.ndarray:
     return np.concatenate([colour * strength / alpha, alpha], axis=-1)
 
 
-def covered(picture: np.ndarray, one: np.ndarray, box: Box) -> np.ndarray:
+def covered(image: np.ndarray, one: np.ndarray, box: Box) -> np.ndarray:
     """The picture, as it is drawn, under its map: (height, width, 3) uint8."""
     import numpy as np
 
-    layer = shaded(one, (picture.shape[1], picture.shape[0]), box)
+    layer = shaded(one, (image.shape[1], image.shape[0]), box)
     alpha = layer[..., 3:]
-    shown: np.ndarray = (picture * (1 - alpha) + layer[..., :3] * alpha * 255).round().astype(np.uint8)
+    shown: np.ndarray = (image * (1 - alpha) + layer[..., :3] * alpha * 255).round().astype(np.uint8)
     return shown
 
 
@@ -100,8 +100,8 @@ def figure(layers: Sequence[Layer], words: Sequence[str], *, labels: Sequence[st
     panels, captions = [], []
     largest = PANEL if len(layers) * (len(words) + 1) <= FEW else SMALLEST
     for (pixels, maps, box), label in zip(layers, labels, strict=True):
-        picture = drawn(pixels, largest)
-        panels += [picture, *(covered(picture, one, box) for one in maps)]
+        image = drawn(pixels, largest)
+        panels += [image, *(covered(image, one, box) for one in maps)]
         captions += [label, *words]
     grid = usual_grid(len(panels)) if len(layers) == 1 else (len(words) + 1, len(layers))
     return contact_sheet(panels, title=title, captions=captions, grid=grid)

@@ -77,18 +77,18 @@ def page(caption: str, body: str, *, match: float | None, method: str, recipe: s
     )
 
 
-def fragment(caption: str, spans: Sequence[Span], pictures: Sequence[Shown]) -> str:
+def fragment(caption: str, spans: Sequence[Span], images: Sequence[Shown]) -> str:
     """The words as buttons, and the pictures behind them with a layer a word."""
     digest = hashlib.sha256(caption.encode("utf-8", errors="replace"))
-    for pixels, maps, *_ in pictures:
+    for pixels, maps, *_ in images:
         digest.update(pixels.tobytes())
         digest.update(maps.tobytes())
     name = f"heat-{digest.hexdigest()[:12]}"  # so that two in one notebook don't light each other
     rules = _STYLE.format(name=name) + "".join(_LIT.format(name=name, word=word) for word in range(len(spans)))
-    stages = "\n".join(_stage(*one, caption=caption) for one in pictures)
+    stages = "\n".join(_stage(*one, caption=caption) for one in images)
     return (
         f'<figure class="{name}" aria-label="what each word of the caption is about">\n<style>{rules}</style>\n'
-        f"{_words(caption, spans, pictures[0])}\n{stages}\n</figure>"
+        f"{_words(caption, spans, images[0])}\n{stages}\n</figure>"
     )
 
 
@@ -117,11 +117,11 @@ def _stage(
 ) -> str:
     import numpy as np
 
-    picture = heat_drawing.drawn(pixels)
-    longer = max(picture.shape[:2])
-    height, width = (max(1, round(side * MAP_SIDE / longer)) for side in picture.shape[:2])
+    image = heat_drawing.drawn(pixels)
+    longer = max(image.shape[:2])
+    height, width = (max(1, round(side * MAP_SIDE / longer)) for side in image.shape[:2])
     said = html.escape(label or caption, quote=True)
-    images = [f'<img src="{_data(picture)}" alt="{said}">']
+    images = [f'<img src="{_data(image)}" alt="{said}">']
     for word, one in enumerate(maps):
         layer = (heat_drawing.shaded(one, (width, height), box) * 255).round().astype(np.uint8)
         images.append(f'<img class="m{word}" src="{_data(layer)}" alt="">')

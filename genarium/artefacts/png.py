@@ -57,7 +57,7 @@ def data_url(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-def encode(picture: Image, chunks: Mapping[str, str]) -> bytes:
+def encode(image: Image, chunks: Mapping[str, str]) -> bytes:
     """The picture as PNG with text chunks: tEXt where Latin-1 holds the text, else iTXt. The same bytes each time."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -65,5 +65,5 @@ def encode(picture: Image, chunks: Mapping[str, str]) -> bytes:
     for name, text in chunks.items():
         texts.add_text(name, text)
     out = io.BytesIO()
-    picture.save(out, "PNG", pnginfo=texts)
+    image.save(out, "PNG", pnginfo=texts)
     return out.getvalue()

@@ -45,8 +45,8 @@ class Sheet(Png):
 
     def facts(self) -> dict[str, Any]:
         columns, rows = self.grid
-        pictures = [image.id for image in self.images]
-        return {"prompt": self.prompt, "count": len(self.images), "grid": f"{columns}x{rows}", "pictures": pictures}
+        images = [image.id for image in self.images]
+        return {"prompt": self.prompt, "count": len(self.images), "grid": f"{columns}x{rows}", "pictures": images}
 
     def title(self) -> str:
         return " ".join(self.prompt.split())
@@ -62,13 +62,13 @@ def usual_grid(count: int) -> tuple[int, int]:
 
 
 def contact_sheet(
-    pictures: Sequence[np.ndarray], *, title: str, captions: Sequence[str], grid: tuple[int, int]
+    images: Sequence[np.ndarray], *, title: str, captions: Sequence[str], grid: tuple[int, int]
 ) -> Pillow.Image:
     """The pictures, each (height, width, 3) uint8, on white paper. Small ones are drawn larger, large ones smaller."""
     from PIL import Image, ImageDraw
 
     columns, rows = grid
-    width, height = _cell(pictures, columns)
+    width, height = _cell(images, columns)
     heading, caption = _font(TITLE), _font(CAPTION)
     sheet_width = max(columns * (width + MARGIN) + MARGIN, 2 * SMALLEST)
     lines = _wrapped(title, heading, sheet_width - 2 * MARGIN)
@@ -77,7 +77,7 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(lines):
         draw.text((MARGIN, MARGIN + number * (TITLE + 8)), line, INK, heading)
-    for place, (pixels, words) in enumerate(zip(pictures, captions, strict=True)):
+    for place, (pixels, words) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(place, columns)
         x, y = MARGIN + column * (width + MARGIN), top + row * (height + CAPTION + 2 * MARGIN)
         sheet.paste(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS), (x, y))
@@ -85,9 +85,9 @@ def contact_sheet(
     return sheet
 
 
-def _cell(pictures: Sequence[np.ndarray], columns: int) -> tuple[int, int]:
+def _cell(images: Sequence[np.ndarray], columns: int) -> tuple[int, int]:
     """Width and height of a picture on the sheet."""
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     longer = max(width, height)
     scale = math.ceil(SMALLEST / longer) if longer < SMALLEST else min(1.0, LARGEST / longer)
     scale = min(scale, (WIDEST / columns - MARGIN) / width)

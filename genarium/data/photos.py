@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from genarium import files
 from genarium.data import web
-from genarium.data.pictures import read_picture
+from genarium.data.images import read_image
 from genarium.errors import BadInput
 from genarium.progress import note_left_out
 
@@ -35,7 +35,7 @@ class Photo:
 
     def read(self) -> Image:
         """As upright RGB. Raises BadInput, which names it as it was given."""
-        return read_picture(self.file, name=self.name)
+        return read_image(self.file, name=self.name)
 
 
 class Known(str):

@@ -192,20 +192,20 @@ class Captioner(nn.Module):
         self.out.weight = self.text.embedding.weight
         initialise_blip(self)
 
-    def forward(self, pictures: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, images: Tensor, tokens: Tensor) -> Tensor:
         """Scores (B, T, V) of the token after each of `tokens` (B, T), which begin with the start token."""
-        hidden, _ = self.text(tokens, self.text.read(self.image(pictures)), causal=True)
+        hidden, _ = self.text(tokens, self.text.read(self.image(images)), causal=True)
         return self.logits(hidden)
 
     def logits(self, hidden: Tensor) -> Tensor:
         return self.out(self.norm(activate(self.dense(hidden), self.config.text.activation)))
 
-    def start(self, pictures: Tensor, texts: int, capacity: int) -> CaptionRows:
+    def start(self, images: Tensor, texts: int, capacity: int) -> CaptionRows:
         """Pictures (P, 3, H, W) as `texts` empty rows each, with room for `capacity` tokens in each."""
         c, like = self.config.text, self.norm.weight
-        shape = (c.n_layers, len(pictures) * texts, c.n_heads, capacity, c.d_model // c.n_heads)
+        shape = (c.n_layers, len(images) * texts, c.n_heads, capacity, c.d_model // c.n_heads)
         cache = KeysAndValues(shape, dtype=like.dtype, device=like.device)
-        return CaptionRows(self.text.read(self.image(pictures)), cache)
+        return CaptionRows(self.text.read(self.image(images)), cache)
 
     def step(self, rows: CaptionRows, tokens: Tensor) -> Tensor:
         """Scores (B, V) of what follows tokens (B, T) after those of the rows."""
@@ -227,9 +227,9 @@ class Matcher(nn.Module):
         self.match = nn.Linear(C, 2)
         initialise_blip(self)
 
-    def forward(self, pictures: Tensor, tokens: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, tokens: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Scores (B, 2) before the softmax: of no match, and of a match."""
-        return self.judge(self.image(pictures), tokens, lengths=lengths)[0]
+        return self.judge(self.image(images), tokens, lengths=lengths)[0]
 
     def judge(
         self, states: Tensor, tokens: Tensor, *, lengths: Tensor | None = None, maps_of: int | None = None

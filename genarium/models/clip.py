@@ -170,9 +170,9 @@ class VisionEmbeddings(nn.Module):
         self.patch_embedding = nn.Conv2d(config.num_channels, width, patch, stride=patch, bias=False)
         self.position_embedding = nn.Embedding((config.image_size // patch) ** 2 + 1, width)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        patches = self.patch_embedding(pictures).flatten(2).transpose(1, 2)
-        first = self.class_embedding.to(patches.dtype).expand(len(pictures), 1, -1)
+    def forward(self, images: Tensor) -> Tensor:
+        patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
+        first = self.class_embedding.to(patches.dtype).expand(len(images), 1, -1)
         return torch.cat([first, patches], dim=1) + self.position_embedding.weight
 
 
@@ -186,8 +186,8 @@ class VisionTower(nn.Module):
         self.encoder = Layers(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.post_layernorm(self.encoder(self.pre_layrnorm(self.embeddings(pictures)))[:, 0])
+    def forward(self, images: Tensor) -> Tensor:
+        return self.post_layernorm(self.encoder(self.pre_layrnorm(self.embeddings(images)))[:, 0])
 
 
 class CLIP(nn.Module):
@@ -203,18 +203,18 @@ class CLIP(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale_init_value))
         initialise(self)
 
-    def encode_pictures(self, pictures: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor) -> Tensor:
         """(B, E), float32, of pictures (B, 3, H, W) in the range that the checkpoint's preprocessing gives."""
-        return F.normalize(self.visual_projection(self.vision_model(pictures)).float(), dim=-1)
+        return F.normalize(self.visual_projection(self.vision_model(images)).float(), dim=-1)
 
     def encode_texts(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, E), float32, of tokens (N, S). `mask` is true at real ones; padding after the end needs none, as no
         token looks forward. Raises IndexError where S passes the context."""
         return F.normalize(self.text_projection(self.text_model(tokens, mask)).float(), dim=-1)
 
-    def forward(self, pictures: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Scores (B, N) of every text for every picture, before a softmax over either."""
-        return self.logit_scale.exp() * self.encode_pictures(pictures) @ self.encode_texts(tokens, mask).T
+        return self.logit_scale.exp() * self.encode_images(images) @ self.encode_texts(tokens, mask).T
 
 
 def initialise(model: CLIP) -> None:

@@ -44,9 +44,9 @@ class Git(nn.Module):
         self.out = nn.Linear(C, text.vocab_size)
         initialise(self)
 
-    def see(self, pictures: Tensor) -> Tensor:
+    def see(self, images: Tensor) -> Tensor:
         """Pictures (P, 3, H, W) as what the text reads first, (P, S, C)."""
-        return self.projection_norm(self.projection(self.image(pictures)))
+        return self.projection_norm(self.projection(self.image(images)))
 
     def read(self, states: Tensor, capacity: int) -> KeysAndValues:
         """Each layer's keys and values of pictures (P, S, C), with room for `capacity` tokens of text after them."""
@@ -61,10 +61,10 @@ class Git(nn.Module):
         cache.length = S
         return cache
 
-    def start(self, pictures: Tensor, texts: int, capacity: int) -> KeysAndValues:
+    def start(self, images: Tensor, texts: int, capacity: int) -> KeysAndValues:
         """Pictures (P, 3, H, W) as the beginning of `texts` rows each, with room for `capacity` tokens in each."""
-        cache = self.read(self.see(pictures), capacity)
-        cache.select([picture for picture in range(len(pictures)) for _ in range(texts)])
+        cache = self.read(self.see(images), capacity)
+        cache.select([image for image in range(len(images)) for _ in range(texts)])
         return cache
 
     def step(self, cache: KeysAndValues, tokens: Tensor) -> Tensor:

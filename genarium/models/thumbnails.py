@@ -63,10 +63,10 @@ class ThumbnailsConfig:
         return 2 * 4 * widest + width * height * 3 * 4 * WORK_COPIES
 
 
-def spread(pictures: Tensor, factor: int) -> Tensor:
+def spread(images: Tensor, factor: int) -> Tensor:
     """Standard deviation of the colours in each cell, mean over the channels: (B, 3, H, W) to (B, 1, h, w)."""
-    mean = F.avg_pool2d(pictures, factor)
-    return (F.avg_pool2d(pictures.square(), factor) - mean.square()).clamp(min=0).sqrt().mean(dim=1, keepdim=True)
+    mean = F.avg_pool2d(images, factor)
+    return (F.avg_pool2d(images.square(), factor) - mean.square()).clamp(min=0).sqrt().mean(dim=1, keepdim=True)
 
 
 class Thumbnails(nn.Module):
@@ -82,10 +82,10 @@ class Thumbnails(nn.Module):
     def factor(self) -> int:
         return self.config.factor
 
-    def to_latents(self, pictures: Tensor) -> Tensor:
+    def to_latents(self, images: Tensor) -> Tensor:
         """Thumbnails of pictures (B, 3, H, W) in [-1, 1], each number with a mean near 0 and a variance near 1."""
-        detail = (spread(pictures, self.factor) / FULL_DETAIL).clamp(max=1)
-        return torch.cat((self._colours(pictures), (detail - DETAIL[0]) / DETAIL[1]), dim=1)
+        detail = (spread(images, self.factor) / FULL_DETAIL).clamp(max=1)
+        return torch.cat((self._colours(images), (detail - DETAIL[0]) / DETAIL[1]), dim=1)
 
     def from_latents(
         self, latents: Tensor, words: Tensor, mask: Tensor | None = None, plan: Tensor | None = None
@@ -103,8 +103,8 @@ class Thumbnails(nn.Module):
         """
         told = None if plan is None or self.plan is None else self.plan(plan)
         said = self.network(x, t, words, mask, told)
-        pictures = F.pixel_shuffle(said[:, :-1], self.factor)
-        return pictures, torch.cat((self._colours(pictures), said[:, -1:]), dim=1)
+        images = F.pixel_shuffle(said[:, :-1], self.factor)
+        return images, torch.cat((self._colours(images), said[:, -1:]), dim=1)
 
     def forward(
         self, x: Tensor, t: Tensor, words: Tensor, mask: Tensor | None = None, plan: Tensor | None = None
@@ -113,8 +113,8 @@ class Thumbnails(nn.Module):
         share = (t / N_LEVELS).clamp(min=1e-3)[:, None, None, None].to(x.dtype)
         return (x - self.say(x, t, words, mask, plan)[1]) / share
 
-    def _colours(self, pictures: Tensor) -> Tensor:
-        return (F.avg_pool2d(pictures, self.factor) - COLOURS[0]) / COLOURS[1]
+    def _colours(self, images: Tensor) -> Tensor:
+        return (F.avg_pool2d(images, self.factor) - COLOURS[0]) / COLOURS[1]
 
 
 class ThumbnailDiffusion:

@@ -76,8 +76,8 @@ class VAE(nn.Module):
         up += [nn.ConvTranspose2d(widths[0], config.channels, 4, stride=2, padding=1)]
         self.decoder = nn.Sequential(*up)
 
-    def encode(self, pictures: Tensor) -> Gaussian:
-        return Gaussian.of(self.encoder(pictures))
+    def encode(self, images: Tensor) -> Gaussian:
+        return Gaussian.of(self.encoder(images))
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, latent) to (B, channels, size, size), not clipped."""
@@ -223,8 +223,8 @@ class Autoencoder(nn.Module):
         """f, pixels of the picture to one place of the latents, each way."""
         return self.config.factor
 
-    def encode(self, pictures: Tensor) -> Gaussian:
-        moments = self.encoder(pictures)
+    def encode(self, images: Tensor) -> Gaussian:
+        moments = self.encoder(images)
         return Gaussian.of(self.quant_conv(moments) if self.config.quant_conv else moments)
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -237,9 +237,9 @@ class Autoencoder(nn.Module):
         if self.config.quant_conv:
             self.quant_conv.requires_grad_(False)
 
-    def to_latents(self, pictures: Tensor) -> Tensor:
+    def to_latents(self, images: Tensor) -> Tensor:
         """Their means, brought to a mean of about zero and a variance of about one, as the denoiser sees them."""
-        return (self.encode(pictures).mean.float() - self.config.shift_factor) * self.config.scaling_factor
+        return (self.encode(images).mean.float() - self.config.shift_factor) * self.config.scaling_factor
 
     def from_latents(self, latents: Tensor) -> Tensor:
         """The picture, not clipped, of latents as `to_latents` gives them."""

@@ -64,8 +64,8 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.ModuleList(ViTBlock(config) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(C, eps=config.norm_eps)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        patches = self.patch_embedding(pictures).flatten(2).transpose(1, 2)
+    def forward(self, images: Tensor) -> Tensor:
+        patches = self.patch_embedding(images).flatten(2).transpose(1, 2)
         first = self.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         x = torch.cat((first, patches), dim=1) + self.position_embedding
         if self.config.first_norm:

@@ -26,7 +26,7 @@ def scenes_sheet(world: World, n: int, seed: int, split: str, zoom: int, columns
     for index in range(n):
         scene = world.scene(seed, index, "heldout" if split == "heldout" else "train")
         x, y = index % columns * (side + 8), index // columns * (side + 44)
-        sheet.paste(_enlarged(world.picture(scene), zoom), (x, y))
+        sheet.paste(_enlarged(world.image(scene), zoom), (x, y))
         draw.text((x, y + side + 2), textwrap.fill(scene.caption, side // 6), fill="black")
     return sheet
 

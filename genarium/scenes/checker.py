@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from genarium.data.pictures import to_tensor
+from genarium.data.images import to_tensor
 from genarium.errors import BadCheckpoint
 from genarium.scenes.ask import Ask, Wanted
 from genarium.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
@@ -65,11 +65,11 @@ class Checker:
         self.model.eval()
 
     @torch.inference_mode()
-    def look(self, pictures: np.ndarray, batch_size: int = 50) -> list[Sight]:
+    def look(self, images: np.ndarray, batch_size: int = 50) -> list[Sight]:
         """What stands where in each of (n, height, width, 3) uint8; other sizes than 64 are brought to it."""
         sights: list[Sight] = []
-        for first in range(0, len(pictures), batch_size):
-            batch = pictures[first : first + batch_size]
+        for first in range(0, len(images), batch_size):
+            batch = images[first : first + batch_size]
             if batch.shape[1:3] != (SIDE, SIDE):
                 small = [Image.fromarray(p).resize((SIDE, SIDE), Image.Resampling.BOX) for p in batch]
                 batch = np.stack([np.asarray(p) for p in small])
@@ -87,9 +87,9 @@ class Checker:
                 sights.append(Sight(BACKGROUNDS[int(where[number].argmax())], _once(found)))
         return sights
 
-    def check(self, pictures: np.ndarray, asks: Sequence[Ask]) -> list[Verdict]:
+    def check(self, images: np.ndarray, asks: Sequence[Ask]) -> list[Verdict]:
         """One verdict for each picture and what was asked of it."""
-        return [judge(ask, sight) for ask, sight in zip(asks, self.look(pictures), strict=True)]
+        return [judge(ask, sight) for ask, sight in zip(asks, self.look(images), strict=True)]
 
 
 def _once(found: list[Seen]) -> tuple[Seen, ...]:

@@ -24,7 +24,7 @@ def closeups(world: World, seed: int, first: int, n: int) -> tuple[np.ndarray, l
     They ask for pairs that training may see, and for no place.
     """
     side = world.size // 2
-    pictures = np.empty((n, side, side, 3), dtype=np.uint8)
+    images = np.empty((n, side, side, 3), dtype=np.uint8)
     captions = []
     for row in range(n):
         dice = Dice(seed, STREAM, first + row)
@@ -36,8 +36,8 @@ def closeups(world: World, seed: int, first: int, n: int) -> tuple[np.ndarray, l
             dice.pick(range(max(0, end - side), min(begin, world.size - side) + 1, world.snap))
             for begin, end in ((left, right), (top, bottom))
         )
-        pictures[row] = world.picture(scene)[y : y + side, x : x + side]
-    return pictures, captions
+        images[row] = world.image(scene)[y : y + side, x : x + side]
+    return images, captions
 
 
 def _of_one_thing(world: World, dice: Dice) -> Ask:

@@ -10,39 +10,39 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.data.pictures import to_tensor
+from genarium.data.images import to_tensor
 
 
-def blur(pictures: Tensor, sigma: float) -> Tensor:
+def blur(images: Tensor, sigma: float) -> Tensor:
     """Gaussian, of `sigma` pixels, over (batch, 3, height, width)."""
     if sigma <= 0:
-        return pictures
+        return images
     reach = max(1, round(3 * sigma))
-    taps = torch.exp(-(torch.arange(-reach, reach + 1, dtype=pictures.dtype) ** 2) / (2 * sigma**2))
+    taps = torch.exp(-(torch.arange(-reach, reach + 1, dtype=images.dtype) ** 2) / (2 * sigma**2))
     taps = (taps / taps.sum()).repeat(3, 1)
-    padded = F.pad(pictures, (reach, reach, reach, reach), mode="replicate")
+    padded = F.pad(images, (reach, reach, reach, reach), mode="replicate")
     across = F.conv2d(padded, taps[:, None, None, :], groups=3)
     return F.conv2d(across, taps[:, None, :, None], groups=3)
 
 
-def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """(height, width, 3) uint8 as it comes back from a file."""
     kept = io.BytesIO()
-    Image.fromarray(picture).save(kept, "JPEG", quality=quality)
+    Image.fromarray(image).save(kept, "JPEG", quality=quality)
     return np.asarray(Image.open(kept).convert("RGB"))
 
 
-def bend(pictures: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
+def bend(images: Tensor, pixels: float, generator: torch.Generator) -> Tensor:
     """Smooth random displacement of up to about `pixels`."""
-    batch, _, height, width = pictures.shape
+    batch, _, height, width = images.shape
     coarse = torch.randn(batch, 2, 6, 6, generator=generator) * pixels / 2
     shift = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
     grid = torch.stack([x, y], dim=-1) + shift * torch.tensor([2 / width, 2 / height])
-    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def roughen(pictures: np.ndarray, seed: int) -> Tensor:
+def roughen(images: np.ndarray, seed: int) -> Tensor:
     """From (batch, height, width, 3) uint8 to (batch, 3, height, width) in [-1, 1], no two damaged alike.
 
     A quarter goes through JPEG; then each quarter of the batch is bent, blurred or made from half the pixels to its
@@ -50,7 +50,7 @@ def roughen(pictures: np.ndarray, seed: int) -> Tensor:
     """
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    worn = pictures.copy()
+    worn = images.copy()
     for place in range(0, len(worn), 4):
         worn[place] = jpeg(worn[place], int(random.integers(30, 80)))
     x = to_tensor(worn)

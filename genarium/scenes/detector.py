@@ -52,10 +52,10 @@ class Detector(nn.Module):
         assert last.bias is not None
         nn.init.constant_(last.bias[:1], -3.0)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """From (batch, 3, 64, 64) in [-1, 1] to logits of heat, kinds, shades and sizes, each (batch, n, 16, 16),
         and of the background (batch, 6)."""
-        fine = self.fine(pictures)
+        fine = self.fine(images)
         coarse = self.coarse(fine)
         joined = self.joined(fine + F.interpolate(self.lift(coarse), scale_factor=2.0))
         heat, kinds, shades, sizes = self.head(joined).float().split(_PARTS, dim=1)

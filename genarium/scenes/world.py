@@ -257,7 +257,7 @@ class World:
         )
         return Scene(where, dice.below(VARIANTS), things, ask, text)
 
-    def picture(self, scene: Scene) -> np.ndarray:
+    def image(self, scene: Scene) -> np.ndarray:
         """(size, size, 3) uint8."""
         canvas = background(scene.background, scene.variant, self.size).copy()
         for thing in scene.things:
@@ -268,10 +268,10 @@ class World:
     def arrays(self, seed: int, first: int, n: int, split: Split = "train") -> tuple[np.ndarray, list[str]]:
         """Pictures `first` to `first + n` - 1 of a seed, (n, size, size, 3) uint8, and their captions."""
         scenes = [self.scene(seed, index, split) for index in range(first, first + n)]
-        pictures = np.empty((n, self.size, self.size, 3), dtype=np.uint8)
+        images = np.empty((n, self.size, self.size, 3), dtype=np.uint8)
         for place, scene in enumerate(scenes):
-            pictures[place] = self.picture(scene)
-        return pictures, [scene.caption for scene in scenes]
+            images[place] = self.image(scene)
+        return images, [scene.caption for scene in scenes]
 
     def prompts(self, split: Split, n: int, seed: int = 0) -> list[tuple[str, Ask]]:
         """n captions, each different, and what they ask for."""

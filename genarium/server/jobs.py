@@ -104,9 +104,9 @@ class Job:
         elif event.stage == "row":
             self.tell("row", told | {"row": event.preview})
         else:
-            picture = _as_picture(event.preview)
+            image = _as_image(event.preview)
             about = {"about": event.preview} if isinstance(event.preview, str) else {}
-            self.tell("progress", {"stage": event.stage} | told | about | ({"picture": picture} if picture else {}))
+            self.tell("progress", {"stage": event.stage} | told | about | ({"picture": image} if image else {}))
 
     def tell(self, name: str, data: dict[str, Any]) -> None:
         """Add an event, from any thread."""
@@ -253,7 +253,7 @@ def answer(result: Result) -> dict[str, Any]:
     }
 
 
-def _as_picture(preview: Any) -> str | None:
+def _as_image(preview: Any) -> str | None:
     """A small picture (h, w, 3) uint8 as a data: URL."""
     if not hasattr(preview, "ndim") or preview.ndim != 3:
         return None

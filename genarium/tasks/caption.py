@@ -122,11 +122,11 @@ def _batch_rows(
     photos: Sequence[Photo], engine: CaptionEngine, request: CaptionRequest, first: int, *, alone: bool
 ) -> Iterator[dict[str, Any]]:
     """Rows of some photos, in order; one that can't be read has a row that says so, unless it is the only one."""
-    pictures: dict[int, Image] = {}
+    images: dict[int, Image] = {}
     failed: dict[int, str] = {}
     for place, photo in enumerate(photos):
         try:
-            pictures[place] = photo.read()
+            images[place] = photo.read()
         except BadInput as error:
             if alone:
                 raise
@@ -134,8 +134,8 @@ def _batch_rows(
             failed[place] = str(error)
     captions: dict[int, list[Caption]] = {}
     # A run of readable ones at a time: what is drawn for a picture depends on its number in the whole run.
-    for start, run in _runs(sorted(pictures)):
-        described = engine.describe([pictures[place] for place in run], request, first=first + start)
+    for start, run in _runs(sorted(images)):
+        described = engine.describe([images[place] for place in run], request, first=first + start)
         captions |= dict(zip(run, described, strict=True))
     for place, photo in enumerate(photos):
         row = {"number": first + place + 1, "photo": photo.name}

@@ -78,17 +78,17 @@ def explain(
     from genarium.data import photos
 
     tell_of_other_languages(model, "match", [*([caption] if caption is not None else []), *(against or ())])
-    picture = photos.find([photo], private=allow_private)[0].read()
-    if max(picture.size) > SLIMMEST * min(picture.size):
-        note(f"{picture.width}x{picture.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")
+    image = photos.find([photo], private=allow_private)[0].read()
+    if max(image.size) > SLIMMEST * min(image.size):
+        note(f"{image.width}x{image.height} pixels are drawn {SLIMMEST} times as long as wide, to be seen at all")
     matcher = registry.open_matcher(model)
-    said = caption if caption is not None else _describe(picture, captioner)
-    explained = matcher.explain(picture, said, layer)
-    scores = matcher.scores(picture, [said, *(against or ())])
+    said = caption if caption is not None else _describe(image, captioner)
+    explained = matcher.explain(image, said, layer)
+    scores = matcher.scores(image, [said, *(against or ())])
     yield Heat(
         caption=said,
         spans=list(explained.spans),
-        pictures=[WordHeat(np.asarray(picture), explained.maps, explained.box)],
+        images=[WordHeat(np.asarray(image), explained.maps, explained.box)],
         method=matcher.method(layer),
         match=scores[0].probability,
         scores=[{name: value for name, value in asdict(score).items() if value is not None} for score in scores],
@@ -96,9 +96,9 @@ def explain(
     )
 
 
-def _describe(picture: Image, captioner: str | None) -> str:
+def _describe(image: Image, captioner: str | None) -> str:
     """The best caption, as `genarium caption` makes it."""
     from genarium.engines.vision.caption import CaptionRequest
 
-    ((made, *_),) = registry.open_caption(captioner or "starter").describe([picture], CaptionRequest())
+    ((made, *_),) = registry.open_caption(captioner or "starter").describe([image], CaptionRequest())
     return made.text

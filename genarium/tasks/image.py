@@ -108,7 +108,7 @@ def image(
     sheet; -o FOLDER/ writes every picture.
     """
     from genarium.artefacts.sheet import usual_grid
-    from genarium.data.pictures import read_mask, read_picture
+    from genarium.data.images import read_image, read_mask
     from genarium.engines.image.best_of import best_of as best_of_each
     from genarium.engines.image.protocol import ImageRequest, settle
 
@@ -124,7 +124,7 @@ def image(
             seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n * best_of)),
             size=wanted,
             negative_prompt=negative_prompt or "",
-            init=read_picture(init) if init is not None else None,
+            init=read_image(init) if init is not None else None,
             mask=read_mask(mask) if mask is not None else None,
             options=options,
             explain=explain,
@@ -134,26 +134,26 @@ def image(
     )
     made, seen, spans = [], [], list[tuple[int, int]]()
     if best_of > 1:
-        pictures = best_of_each(engine, request, best_of, registry.open_matcher(matcher or "starter"))
+        drawn = best_of_each(engine, request, best_of, registry.open_matcher(matcher or "starter"))
     else:
-        pictures = engine.generate(request)
-    for picture in pictures:
-        one = Image(
-            item=picture.row,
+        drawn = engine.generate(request)
+    for one in drawn:
+        artefact = Image(
+            item=one.row,
             prompt=prompt,
-            pixels=picture.pixels,
-            seed=picture.seed,
+            pixels=one.pixels,
+            seed=one.seed,
             settings=_settings(request),
-            stats=picture.stats,
+            stats=one.stats,
         )
-        made.append(one)
-        emit("generated", len(made), n, preview=_small(picture.pixels), item=picture.row)
-        yield one
-        if picture.explained is not None:
-            spans = list(picture.explained.spans)
-            seen.append(WordHeat(picture.pixels, picture.explained.maps, label=f"seed {picture.seed}"))
+        made.append(artefact)
+        emit("generated", len(made), n, preview=_small(one.pixels), item=one.row)
+        yield artefact
+        if one.explained is not None:
+            spans = list(one.explained.spans)
+            seen.append(WordHeat(one.pixels, one.explained.maps, label=f"seed {one.seed}"))
     if seen:
-        yield Heat(item=n, caption=prompt, spans=spans, pictures=seen, method=DAAM)
+        yield Heat(item=n, caption=prompt, spans=spans, images=seen, method=DAAM)
     elif n > 1:
         yield Sheet(item=n, prompt=prompt, images=made, grid=grid)
 

@@ -25,12 +25,12 @@ def bump(x: int, y: int, size: tuple[int, int] = (8, 8)) -> np.ndarray:
 
 
 def heat(pixels: np.ndarray | None = None, **given: object) -> Heat:
-    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8) if pixels is None else pixels
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8) if pixels is None else pixels
     maps = np.stack([bump(1, 1), bump(6, 2), bump(3, 6), np.full((8, 8), 0.5, dtype=np.float32)])
     asked = {
         "caption": CAPTION,
         "spans": SPANS,
-        "pictures": [WordHeat(picture, maps)],
+        "images": [WordHeat(image, maps)],
         "method": "a method",
         "match": 0.75,
         "scores": [{"text": CAPTION, "probability": 0.75}],
@@ -39,13 +39,13 @@ def heat(pixels: np.ndarray | None = None, **given: object) -> Heat:
 
 
 def opened(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
-def test_peaks_are_in_the_pictures_own_pixels() -> None:
+def test_peaks_are_in_the_images_own_pixels() -> None:
     wide = heat(np.zeros((100, 400, 3), dtype=np.uint8))
-    (x, y), *_, nowhere = wide.pictures[0].peaks  # type: ignore[misc]
+    (x, y), *_, nowhere = wide.images[0].peaks  # type: ignore[misc]
     assert abs(x - 75) < 25
     assert abs(y - 18) < 7
     assert nowhere is None  # a map that is the same everywhere points at nothing
@@ -54,8 +54,8 @@ def test_peaks_are_in_the_pictures_own_pixels() -> None:
 def test_a_map_lies_over_the_part_the_model_saw_alone() -> None:
     pixels = np.full((256, 512, 3), 200, dtype=np.uint8)
     maps = bump(0, 0)[None]
-    middle = heat(pixels, caption="bird", spans=[(0, 4)], pictures=[WordHeat(pixels, maps, (0.25, 0, 0.75, 1))])
-    peak = middle.pictures[0].peaks[0]
+    middle = heat(pixels, caption="bird", spans=[(0, 4)], images=[WordHeat(pixels, maps, (0.25, 0, 0.75, 1))])
+    peak = middle.images[0].peaks[0]
     assert peak is not None
     assert 128 <= peak[0] < 180
     middle.overlay = True
@@ -68,9 +68,7 @@ def test_the_figure_has_a_panel_a_word_and_brightens_where_the_map_is_high() -> 
     one = heat()
     figure = opened(one.content())
     assert figure.shape[1] > 5 * 256
-    single = heat(
-        caption="bird", spans=[(0, 4)], pictures=[WordHeat(np.zeros((64, 64, 3), np.uint8), bump(6, 2)[None])]
-    )
+    single = heat(caption="bird", spans=[(0, 4)], images=[WordHeat(np.zeros((64, 64, 3), np.uint8), bump(6, 2)[None])])
     single.overlay = True
     light = opened(single.content()).sum(axis=2)
     assert light.shape == (256, 256)
@@ -83,7 +81,7 @@ def test_the_raw_maps_come_back_as_they_were() -> None:
     one = heat()
     one.recipe = RECIPE
     with np.load(io.BytesIO(one.as_file(".npz")), allow_pickle=False) as stored:
-        assert np.array_equal(stored["maps"], one.pictures[0].maps)
+        assert np.array_equal(stored["maps"], one.images[0].maps)
         assert list(stored["words"]) == ["a", "bird", "over", "sea"]
         assert str(stored["caption"]) == CAPTION
         assert float(stored["match"]) == 0.75
@@ -112,19 +110,19 @@ def test_two_in_one_notebook_do_not_light_each_other() -> None:
     assert first._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_recipe_is_in_the_picture() -> None:
+def test_the_recipe_is_in_the_image() -> None:
     one = heat()
     one.recipe = RECIPE
-    with Image.open(io.BytesIO(one.content())) as picture:
-        assert Recipe.from_json(picture.text["genarium"]) == RECIPE  # type: ignore[attr-defined]
+    with Image.open(io.BytesIO(one.content())) as image:
+        assert Recipe.from_json(image.text["genarium"]) == RECIPE  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20_000, 10), (3, 4000)])
-def test_pictures_of_any_shape_are_drawn(size: tuple[int, int]) -> None:
+def test_images_of_any_shape_are_drawn(size: tuple[int, int]) -> None:
     one = heat(np.zeros((size[1], size[0], 3), dtype=np.uint8))
     figure = opened(one.content())
     assert max(figure.shape) < 7000
-    assert all(0 <= x < size[0] and 0 <= y < size[1] for x, y in one.pictures[0].peaks[:3])  # type: ignore[misc]
+    assert all(0 <= x < size[0] and 0 <= y < size[1] for x, y in one.images[0].peaks[:3])  # type: ignore[misc]
     assert len(one.as_file(".html")) < 3_000_000
 
 

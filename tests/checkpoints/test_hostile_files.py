@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.store import adapters, folder
-from genarium.data.pictures import read_picture
+from genarium.data.images import read_image
 from genarium.engines import registry
 from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
@@ -216,7 +216,7 @@ def test_a_damaged_image_is_read_or_refused(tmp_path: Path, kind: str) -> None:
         content[at : at + random.choice([1, 2, 30])] = random.randbytes(random.choice([0, 1, 2, 30]))
         file.write_bytes(content)
         with contextlib.suppress(BadInput):
-            assert read_picture(file).size[0] > 0
+            assert read_image(file).size[0] > 0
 
 
 def test_what_a_parser_says_of_a_damaged_document_is_one_line() -> None:

@@ -43,9 +43,9 @@ def test_every_field_is_read_as_transformers_reads_it(kind: type[Any], fields: d
     ours = image_processor.read(tmp_path, 24)
     for width, height in SIZES:
         values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        picture = Image.fromarray(values)
-        expected = theirs(picture, return_tensors="pt")["pixel_values"]
-        torch.testing.assert_close(ours.tensor([picture]), expected.float(), atol=1e-4, rtol=1e-5)
+        image = Image.fromarray(values)
+        expected = theirs(image, return_tensors="pt")["pixel_values"]
+        torch.testing.assert_close(ours.tensor([image]), expected.float(), atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

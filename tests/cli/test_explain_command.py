@@ -72,8 +72,8 @@ def test_it_is_made_again_to_the_byte_and_json_says_where_words_are(folder: Path
     assert facts["match"] == facts["scores"][0]["probability"]
     assert [word["word"] for word in facts["pictures"][0]["words"]] == CAPTION.split()
     overlay = call("explain", photo, CAPTION, model=str(folder), overlay=True)
-    with Image.open(overlay[0].path) as picture:
-        assert picture.size == (270, 180)
+    with Image.open(overlay[0].path) as image:
+        assert image.size == (270, 180)
     with Ledger() as ledger:
         assert all(reproduce(made[0].id, ledger=ledger).equal for made in (result, overlay))
 
@@ -93,7 +93,7 @@ def test_a_caption_without_words_is_refused(folder: Path, photo: Path, caption: 
         call("explain", photo, caption, model=str(folder))
 
 
-def test_pictures_that_are_none_are_named_and_of_animations_the_first_frame_is_used(
+def test_images_that_are_none_are_named_and_of_animations_the_first_frame_is_used(
     genarium: Callable[..., Any], folder: Path, photo: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "none.png").write_text("no picture")
@@ -111,9 +111,7 @@ def test_pictures_that_are_none_are_named_and_of_animations_the_first_frame_is_u
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20_000, 10)])
-def test_the_smallest_and_the_longest_pictures_are_explained(
-    folder: Path, tmp_path: Path, size: tuple[int, int]
-) -> None:
+def test_the_smallest_and_the_longest_images_are_explained(folder: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     Image.new("RGB", size, "navy").save(tmp_path / "odd.png")
     result = call("explain", tmp_path / "odd.png", CAPTION, model=str(folder))
     assert any("drawn 8 times as long as wide" in note for note in result.notes) == (size != (1, 1))
@@ -130,7 +128,7 @@ def test_without_a_caption_it_explains_the_one_that_caption_makes(
     assert result[0].caption == made
     assert result.recipe.arguments["captioner"]["sha256"]
     told = call("explain", photo, made, captioner=str(tmp_path / "captioner"), model=str(folder))
-    assert np.array_equal(result[0].pictures[0].maps, told[0].pictures[0].maps)
+    assert np.array_equal(result[0].images[0].maps, told[0].images[0].maps)
     assert told.recipe.arguments["captioner"] is None  # it played no part
     with Ledger() as ledger:
         assert reproduce(result[0].id, ledger=ledger).equal
@@ -140,7 +138,7 @@ def test_without_a_caption_it_explains_the_one_that_caption_makes(
         assert reproduce(told[0].id, ledger=ledger).equal
 
 
-def test_a_picture_comes_through_a_pipe_and_a_folder_is_refused(
+def test_an_image_comes_through_a_pipe_and_a_folder_is_refused(
     genarium: Callable[..., Any], folder: Path, photo: Path
 ) -> None:
     done = genarium("explain", "-", CAPTION, "--model", folder, stdin=photo.read_bytes())

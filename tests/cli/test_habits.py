@@ -134,7 +134,7 @@ def test_where_output_can_go_is_told_before_a_model_works(genarium: Command, tmp
     assert (under.returncode, "is a file, not a folder" in under.stderr) == (1, True)
 
 
-def test_pictures_are_named_by_the_file_that_was_asked_for(genarium: Command, tmp_path: Path) -> None:
+def test_images_are_named_by_the_file_that_was_asked_for(genarium: Command, tmp_path: Path) -> None:
     out = tmp_path / "strip.png"
     done = genarium("image", "a red bus", "-n", "2", "--seed", "1", "--steps", "1", "-o", out)
     assert done.stdout == f"{out}\n"
@@ -221,9 +221,9 @@ def test_results_have_one_shape(home: Path, tiny: Path) -> None:
     assert story.path == story[0].path
     several = genarium.text("The fox", model=str(tiny), max_new_tokens=4, seed=7, n=2)
     assert several.text == "\n\n".join(one.text for one in several)  # type: ignore[attr-defined]
-    pictures = genarium.image("a red bus", n=2, seed=1, steps=1)
-    assert pictures.text == "a red bus"
-    assert pictures.path == pictures.artefacts[-1].path  # the sheet of both
+    images = genarium.image("a red bus", n=2, seed=1, steps=1)
+    assert images.text == "a red bus"
+    assert images.path == images.artefacts[-1].path  # the sheet of both
     labels = genarium.classify(["fine"], labels=["good", "bad"])
     assert "fine" in labels.text
     assert labels.path == labels.artefacts[0].path

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stable_diffusion(tmp_path_factory.mktemp("sd"))
 
 
-def test_pictures_and_their_sheet(genarium: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+def test_images_and_their_sheet(genarium: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     strip = tmp_path / "strip.png"
     done = genarium("image", *PROMPT.split(), "-n", "2", "--seed", "1", "--steps", "2", "--model", folder, "-o", strip)
     assert done.returncode == 0
@@ -98,7 +98,7 @@ def test_mistakes_are_one_sentence(folder: Path, asked: dict[str, Any], message:
         call("image", PROMPT, model=str(folder), seed=1, **asked)
 
 
-def test_each_picture_goes_into_a_folder(genarium: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+def test_each_image_goes_into_a_folder(genarium: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
     out = f"{tmp_path}/pictures/"
     done = genarium("image", PROMPT, "-n", "2", "--steps", "1", "--model", folder, "-o", out, "--json")
     kept = json.loads(done.stdout)["artefacts"]

@@ -38,12 +38,12 @@ def test_a_file_is_classified_into_a_file_and_counted(genarium: Callable[..., An
 
 
 def test_a_word_is_compared_in_a_table_and_a_plot_that_reproduces(genarium: Callable[..., Any], tmp_path: Path) -> None:
-    picture = tmp_path / "bank.png"
-    done = genarium("embed", "--compare", "bank", "river bank", "bank loan", "-o", picture)
+    image = tmp_path / "bank.png"
+    done = genarium("embed", "--compare", "bank", "river bank", "bank loan", "-o", image)
     assert done.returncode == 0
     assert "[bank] loan" in done.stdout
     assert "static vectors stay at 1.000" in done.stdout
-    assert picture.read_bytes().startswith(PNG)
+    assert image.read_bytes().startswith(PNG)
     with Ledger() as ledger:
         entries = ledger.history()
         assert sorted(entry.kind for entry in entries) == ["plot", "records"]

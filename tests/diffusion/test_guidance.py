@@ -62,7 +62,7 @@ def test_inside_the_interval_it_guides(asked: tuple[Tensor, Tensor, Tensor, Tens
     )
 
 
-def test_rescaled_wholly_each_picture_spreads_as_the_conditions_does(
+def test_rescaled_wholly_each_image_spreads_as_the_conditions_does(
     asked: tuple[Tensor, Tensor, Tensor, Tensor],
 ) -> None:
     """Lin et al. 2023, eq. 15; half of it is half way, eq. 16."""

@@ -91,7 +91,7 @@ def test_ddim_equals_diffusers(to_one: bool, clip: bool, spacing: str, steps: in
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("eta", [0.5, 1.0])
-def test_ddim_with_noise_equals_diffusers_with_a_generator_a_picture(eta: float, prediction: str) -> None:
+def test_ddim_with_noise_equals_diffusers_with_a_generator_an_image(eta: float, prediction: str) -> None:
     scheduler = DDIMScheduler(**SD, prediction_type=prediction, clip_sample=False)
     levels = layout.from_config(dict(scheduler.config) | {"_class_name": "DDIMScheduler"}, "config").levels(20)
     kinds = layout.PREDICTIONS
@@ -103,7 +103,7 @@ def test_ddim_with_noise_equals_diffusers_with_a_generator_a_picture(eta: float,
 @pytest.mark.parametrize("betas", [SD, LINEAR, COSINE], ids=["sd", "linear", "cosine"])
 @pytest.mark.parametrize("steps", [5, 50])
 @pytest.mark.parametrize("clip", [False, True])
-def test_ddpm_equals_diffusers_with_a_generator_a_picture(
+def test_ddpm_equals_diffusers_with_a_generator_an_image(
     clip: bool, steps: int, betas: dict[str, Any], prediction: str
 ) -> None:
     # Without clipping, an arbitrary epsilon over the cosine's last signal of 1e-5 is a picture of 1e5.
@@ -193,8 +193,8 @@ def off(name: str, schedule: Any, prediction: Any, steps: int) -> float:
     levels = schedule.levels(steps)
     x = torch.randn(1, 40_000, generator=torch.Generator().manual_seed(0))
     # From where the noise and a true picture would be: the schedule's own shortfall is not the sampler's.
-    picture = torch.where(torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.3, -1.0, 2.0)
-    x = levels.add_noise(picture, x)
+    image = torch.where(torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.3, -1.0, 2.0)
+    x = levels.add_noise(image, x)
     out = SAMPLERS[name](Mixture(levels, prediction), x, levels, prediction=prediction, generators=generators([2]))
     left = float((out < 0.2).float().mean())
     return max(abs(float(out.mean()) - Mixture.MEAN), abs(float(out.std()) - Mixture.STD), abs(left - 0.3))
@@ -217,7 +217,7 @@ def test_second_order_is_closer_in_as_many_steps() -> None:
 
 
 @pytest.mark.parametrize("name", list(SAMPLERS))
-def test_every_prediction_gives_the_same_picture(name: str) -> None:
+def test_every_prediction_gives_the_same_image(name: str) -> None:
     levels = DiffusionSchedule().levels(12)
     x, made = noise(), []
     for prediction in ("epsilon", "v", "flow", "sample"):
@@ -231,7 +231,7 @@ def test_every_prediction_gives_the_same_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SAMPLERS))
 @pytest.mark.parametrize("schedule", [DiffusionSchedule(), FlowSchedule(shift=2.0)], ids=repr)
-def test_a_picture_depends_on_its_own_seed_alone(name: str, schedule: Any) -> None:
+def test_an_image_depends_on_its_own_seed_alone(name: str, schedule: Any) -> None:
     def paint(seeds: list[int]) -> Tensor:
         sources = generators(seeds)
         x = draw_noise(sources, (3, 4, 4))
@@ -244,7 +244,7 @@ def test_a_picture_depends_on_its_own_seed_alone(name: str, schedule: Any) -> No
     assert not torch.equal(together[0], together[1])
 
 
-def test_steps_are_told_with_the_picture_so_far() -> None:
+def test_steps_are_told_with_the_image_so_far() -> None:
     told: list[tuple[int, int, Tensor]] = []
     out = euler(said, noise(), DiffusionSchedule().levels(5), on_step=lambda *step: told.append(step))
     assert [(step, total) for step, total, _ in told] == [(i, 5) for i in range(1, 6)]
@@ -258,14 +258,14 @@ def test_heun_asks_twice_but_for_the_last_step() -> None:
     assert best.calls == 2 * 6 - 1
 
 
-def test_image_to_image_keeps_as_much_of_the_picture_as_strength_leaves() -> None:
+def test_image_to_image_keeps_as_much_of_the_image_as_strength_leaves() -> None:
     levels = DiffusionSchedule().levels(20)
     assert [len(levels.tail(strength)) for strength in (1.0, 0.5, 0.26, 0.01)] == [20, 10, 5, 1]
-    picture, far = noise(7), []
+    image, far = noise(7), []
     for strength in (0.2, 0.6, 1.0):
         tail = levels.tail(strength)
-        out = dpm_solver_2m(Mixture(tail, "epsilon"), tail.add_noise(picture, noise(8)), tail)
-        far.append(float((out - picture).square().mean()))
+        out = dpm_solver_2m(Mixture(tail, "epsilon"), tail.add_noise(image, noise(8)), tail)
+        far.append(float((out - image).square().mean()))
     assert far[0] < far[1] < far[2]
     with pytest.raises(BadInput, match="strength"):
         levels.tail(0)

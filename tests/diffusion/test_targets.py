@@ -34,7 +34,7 @@ def test_every_prediction_is_every_other(source: Prediction, to: Prediction, sha
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("schedule", [DiffusionSchedule(), FlowSchedule()], ids=["diffusion", "flow"])
-def test_weighted_errors_are_those_of_the_picture_times_the_clamped_ratio(
+def test_weighted_errors_are_those_of_the_image_times_the_clamped_ratio(
     prediction: Prediction, schedule: DiffusionSchedule | FlowSchedule
 ) -> None:
     """Hang et al. 2023, eq. 8, from its meaning: an error in what is said, seen as one in x0, times min(SNR, gamma)."""

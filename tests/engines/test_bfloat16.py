@@ -121,12 +121,12 @@ def test_captions_are_written(tmp_path: Path, processor: str, kind: str) -> None
     MAKERS[kind](tmp_path)
     opened = NativeCaption if kind in ("blip", "git") else ImageTextCaption
     engine = opened(tmp_path, dtype="bfloat16", device="cpu")
-    pictures = [Image.effect_noise((40, 30), 80).convert("RGB")]
+    images = [Image.effect_noise((40, 30), 80).convert("RGB")]
     request = CaptionRequest(n=1, max_new_tokens=5)
-    [[found]] = engine.describe(pictures, request)
+    [[found]] = engine.describe(images, request)
     assert found.text
     # Random weights may choose another word at a close call; the score of five of them stays near.
-    [[expected]] = opened(tmp_path, dtype="float32", device="cpu").describe(pictures, request)
+    [[expected]] = opened(tmp_path, dtype="float32", device="cpu").describe(images, request)
     assert found.score == pytest.approx(expected.score, rel=0.1)
 
 

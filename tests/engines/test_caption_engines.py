@@ -30,9 +30,9 @@ def test_blip_writes_what_transformers_generate_writes(tmp_path: Path) -> None:
     assert isinstance(engine, NativeCaption)
     request = CaptionRequest(n=3, prompt="a photo of", n_beams=3, max_new_tokens=9)
     prompt = engine.tokenizer.encode("a photo of").ids  # with [CLS] and [SEP], which its generate takes away again
-    for row, picture in enumerate(PICTURES):
+    for row, image in enumerate(PICTURES):
         made = theirs.generate(
-            pixel_values=image_processor.read(tmp_path, 24).tensor([picture]),
+            pixel_values=image_processor.read(tmp_path, 24).tensor([image]),
             input_ids=torch.tensor([prompt]),
             num_beams=3,
             num_return_sequences=3,
@@ -76,10 +76,10 @@ def test_scores_of_a_greedy_search_are_mean_log_probabilities(tmp_path: Path) ->
     theirs = make_git(tmp_path)
     engine = registry.open_caption(str(tmp_path))
     found = engine.describe(PICTURES[:1], CaptionRequest(n_beams=1, max_new_tokens=6))[0][0]
-    pictures = image_processor.read(tmp_path, 24).tensor(PICTURES[:1])
-    made = theirs.generate(pixel_values=pictures, input_ids=torch.tensor([[2]]), do_sample=False, max_new_tokens=6)
+    images = image_processor.read(tmp_path, 24).tensor(PICTURES[:1])
+    made = theirs.generate(pixel_values=images, input_ids=torch.tensor([[2]]), do_sample=False, max_new_tokens=6)
     with torch.no_grad():
-        logits = theirs(input_ids=made, pixel_values=pictures).logits[:, -made.shape[1] :].log_softmax(dim=-1)
+        logits = theirs(input_ids=made, pixel_values=images).logits[:, -made.shape[1] :].log_softmax(dim=-1)
     mean = logits[0, :-1].gather(1, made[0, 1:, None]).mean()
     assert found.score == pytest.approx(float(mean), abs=1e-4)
 

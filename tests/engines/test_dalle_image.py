@@ -13,7 +13,7 @@ import torch
 from genarium.checkpoints.layouts import dalle
 from genarium.engines.image import dalle as engines
 from genarium.engines.image.dalle import DalleImage
-from genarium.engines.image.protocol import ImageRequest, Picture, settle
+from genarium.engines.image.protocol import GeneratedImage, ImageRequest, settle
 from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
@@ -33,7 +33,7 @@ def engine(folder: Path) -> DalleImage:
     return DalleImage(folder)
 
 
-def make(engine: DalleImage, request: ImageRequest) -> list[Picture]:
+def make(engine: DalleImage, request: ImageRequest) -> list[GeneratedImage]:
     return list(engine.generate(settle(request, engine)))
 
 
@@ -48,9 +48,9 @@ def test_open_image_opens_it(folder: Path) -> None:
     assert isinstance(open_image(str(folder)), DalleImage)
 
 
-def test_a_picture_is_its_seeds_alone_and_among_others(engine: DalleImage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_its_seeds_alone_and_among_others(engine: DalleImage, monkeypatch: pytest.MonkeyPatch) -> None:
     together = make(engine, REQUEST)
-    assert [(picture.row, picture.seed) for picture in together] == [(0, 1), (1, 2), (2, 3)]
+    assert [(image.row, image.seed) for image in together] == [(0, 1), (1, 2), (2, 3)]
     assert together[0].pixels.shape == (8, 8, 3)
     assert together[0].pixels.dtype == np.uint8
     assert not np.array_equal(together[0].pixels, together[1].pixels)
@@ -62,7 +62,7 @@ def test_a_picture_is_its_seeds_alone_and_among_others(engine: DalleImage, monke
 
 
 @pytest.mark.parametrize("save", [folders.save_pt, folders.save_safetensors])
-def test_every_published_layout_makes_the_same_picture(engine: DalleImage, tmp_path: Path, save: folders.Save) -> None:
+def test_every_published_layout_makes_the_same_image(engine: DalleImage, tmp_path: Path, save: folders.Save) -> None:
     expected = make(engine, changed(REQUEST, seeds=(1,)))[0].pixels
     folders.write_package_folder(tmp_path / "root", save=save)
     folders.write_hub_folder(tmp_path / "hub", save=save)
@@ -77,7 +77,7 @@ def test_the_networks_arithmetic_follows_the_text_more_with_more_guidance(engine
     other = changed(REQUEST, prompt="fire")
 
     def pixels(request: ImageRequest, guidance: float) -> np.ndarray:
-        return np.stack([picture.pixels for picture in make(engine, changed(request, guidance=guidance))])
+        return np.stack([image.pixels for image in make(engine, changed(request, guidance=guidance))])
 
     np.testing.assert_array_equal(pixels(REQUEST, 0.0), pixels(other, 0.0))
     assert not np.array_equal(pixels(REQUEST, 1.0), pixels(other, 1.0))
@@ -87,19 +87,19 @@ def test_the_networks_arithmetic_follows_the_text_more_with_more_guidance(engine
 def test_top_1_and_temperature_0_draw_the_likeliest(engine: DalleImage) -> None:
     greedy = make(engine, changed(REQUEST, temperature=0.0))
     first = make(engine, changed(REQUEST, top_k=1))
-    for picture in [*greedy, *first]:
-        np.testing.assert_array_equal(picture.pixels, greedy[0].pixels)
+    for image in [*greedy, *first]:
+        np.testing.assert_array_equal(image.pixels, greedy[0].pixels)
 
 
 def test_previews_are_the_rows_so_far(engine: DalleImage) -> None:
     told: list[Event] = []
     with listening(told.append):
-        picture = make(engine, changed(REQUEST, seeds=(5,)))[0]
+        image = make(engine, changed(REQUEST, seeds=(5,)))[0]
     steps = [event for event in told if event.stage == "denoising"]
     assert [event.done for event in steps] == list(range(1, folders.SQUARES + 1))
     shown = [event.preview for event in steps if event.preview is not None]
     assert [preview.shape for preview in shown] == [(2, 8, 3), (4, 8, 3), (6, 8, 3)]
-    assert picture.pixels.shape == (8, 8, 3)
+    assert image.pixels.shape == (8, 8, 3)
 
 
 def test_bfloat16_and_float16_run_on_a_cpu(folder: Path) -> None:

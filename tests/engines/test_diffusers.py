@@ -36,7 +36,7 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 def paint(engine: DiffusersImage, *, seeds: tuple[int, ...] = (1,), steps: int = 3, **asked: Any) -> list[np.ndarray]:
     request = settle(image_request(PROMPT, seeds, steps=steps, **asked), engine)
-    return [picture.pixels for picture in engine.generate(request)]
+    return [image.pixels for image in engine.generate(request)]
 
 
 def notes_of(call: Callable[[], Any]) -> list[str]:
@@ -72,7 +72,7 @@ def test_float32_is_what_the_library_paints(folder: Path, sampler: str) -> None:
     assert np.abs(found.astype(int) - np.asarray(wanted.images[0]).astype(int)).max() <= 1
 
 
-def test_a_picture_is_the_same_beside_others(folder: Path) -> None:
+def test_an_image_is_the_same_beside_others(folder: Path) -> None:
     engine = DiffusersImage(folder)
     first, second = paint(engine, seeds=(1, 2))
     assert np.array_equal(paint(engine, seeds=(2,))[0], second)
@@ -133,7 +133,7 @@ def test_layers_from_disk_change_no_byte(folder: Path, monkeypatch: pytest.Monke
     assert np.array_equal(found[0].pixels, expected)
 
 
-def test_a_picture_larger_than_memory_is_decoded_in_tiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_larger_than_memory_is_decoded_in_tiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = DiffusersImage(folder, device="cpu")
     [whole] = paint(engine, size=(128, 128))
     monkeypatch.setattr(memory, "total_memory", lambda: 1_000_000)
@@ -144,7 +144,7 @@ def test_a_picture_larger_than_memory_is_decoded_in_tiles(folder: Path, monkeypa
     assert tiled[0].shape == whole.shape
 
 
-def test_a_picture_to_start_from_and_a_mask(folder: Path) -> None:
+def test_an_image_to_start_from_and_a_mask(folder: Path) -> None:
     engine = DiffusersImage(folder)
     half = Image.new("L", (64, 64), 0)
     half.paste(255, (0, 0, 32, 64))

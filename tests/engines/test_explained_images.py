@@ -78,7 +78,7 @@ def test_maps_of_thumbnails_are_what_cells_look_at_of_words_and_not_what_preview
 
 
 @pytest.mark.parametrize("kind", ["published", "native", "thumbnails"])
-def test_explaining_changes_no_byte_of_the_picture(kind: str, request: pytest.FixtureRequest) -> None:
+def test_explaining_changes_no_byte_of_the_image(kind: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(kind)
     engine = DiffusersImage(folder) if kind == "published" else LatentImage(folder)
     plain, told = made(engine)[0], made(engine, explain=True)[0]
@@ -132,7 +132,7 @@ def test_half_precision_says_about_the_same(published: Path) -> None:
     assert np.abs(exact - half).max() < 0.05 * exact.max()
 
 
-def test_each_picture_has_its_own_maps(native: Path) -> None:
+def test_each_image_has_its_own_maps(native: Path) -> None:
     engine = LatentImage(native)
     alone = made(engine, explain=True, seeds=(7,))
     several = made(engine, explain=True, seeds=(5, 7))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from genarium.checkpoints.layouts import planner as planners
 from genarium.checkpoints.layouts import text_to_image as layout
 from genarium.checkpoints.layouts.latent_diffusion import WEIGHTS
-from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.images import to_images, to_tensor
 from genarium.engines.image.latent import LatentImage
 from genarium.engines.image.protocol import settle
 from genarium.engines.registry import open_image
@@ -33,10 +33,10 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def made(engine: LatentImage, **asked: object) -> list[np.ndarray]:
     request = settle(image_request(**({"prompt": "a bat", "steps": 4} | asked)), engine)
-    return [picture.pixels for picture in engine.generate(request)]
+    return [image.pixels for image in engine.generate(request)]
 
 
-def test_a_picture_depends_on_its_own_seed_alone(folder: Path) -> None:
+def test_an_image_depends_on_its_own_seed_alone(folder: Path) -> None:
     engine = LatentImage(folder)
     alone = made(engine, seeds=(7,))
     several = made(engine, seeds=(5, 7, 6))
@@ -58,7 +58,7 @@ def test_a_picture_depends_on_its_own_seed_alone(folder: Path) -> None:
     ],
     ids=str,
 )
-def test_every_option_changes_the_picture(folder: Path, other: dict[str, object]) -> None:
+def test_every_option_changes_the_image(folder: Path, other: dict[str, object]) -> None:
     engine = LatentImage(folder)
     assert not np.array_equal(made(engine)[0], made(engine, **other)[0])
 
@@ -111,7 +111,7 @@ def test_latents_are_drawn_at_other_sizes_and_thumbnails_enlarged_or_refused(fol
         assert "draws 32x32 pixels; 70x70 is that enlarged" in notes[0]
 
 
-def test_what_is_outside_of_a_mask_stays_as_it_was_in_an_enlarged_picture(folder: Path) -> None:
+def test_what_is_outside_of_a_mask_stays_as_it_was_in_an_enlarged_image(folder: Path) -> None:
     start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8))
     mask = Image.new("L", (96, 96))
     mask.paste(255, (0, 48, 96, 96))
@@ -120,14 +120,14 @@ def test_what_is_outside_of_a_mask_stays_as_it_was_in_an_enlarged_picture(folder
     assert not np.array_equal(pixels[48:], np.asarray(start)[48:])
 
 
-def test_a_picture_to_start_from_is_left_the_more_the_stronger(folder: Path) -> None:
+def test_an_image_to_start_from_is_left_the_more_the_stronger(folder: Path) -> None:
     engine = LatentImage(folder)
     start = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
     weak, strong = (made(engine, init=start, strength=s, steps=10)[0].astype(float) for s in (0.1, 1.0))
     back, prompts = engine._parts
     with torch.inference_mode():
         words = prompts.conditioning(*prompts.tokens(["a bat"]))
-        again = to_pictures(back.from_latents(back.to_latents(to_tensor(np.asarray(start)[None])), words))[0]
+        again = to_images(back.from_latents(back.to_latents(to_tensor(np.asarray(start)[None])), words))[0]
     assert np.abs(weak - again).mean() < np.abs(strong - again).mean()
 
 
@@ -168,10 +168,10 @@ def test_words_outside_of_a_small_world_are_named_with_who_draws_them(
 
 
 def test_broken_folders_are_named(folder: Path, tmp_path: Path) -> None:
-    denoiser, pictures = ("unet", "vae") if (folder / "unet").is_dir() else ("transformer", "transformer")
+    denoiser, images = ("unet", "vae") if (folder / "unet").is_dir() else ("transformer", "transformer")
     for part, said in (
         (f"{denoiser}/diffusion_pytorch_model.safetensors", "has no diffusion_pytorch_model.safetensors"),
-        (f"{pictures}/config.json", "has no config.json"),
+        (f"{images}/config.json", "has no config.json"),
         ("scheduler/scheduler_config.json", "has no scheduler_config.json"),
     ):
         broken = tmp_path / part.replace("/", "-")
@@ -218,11 +218,11 @@ def test_what_has_a_planner_is_drawn_by_the_plan_of_its_seed(planned: Path, tmp_
         x = engine.process.sample(
             lambda x, t: model.denoiser(x, t, states, real, plan), noise, levels, generators=[source]
         )
-        expected = to_pictures(model.denoiser.from_latents(x, states, real, plan))[0]
+        expected = to_images(model.denoiser.from_latents(x, states, real, plan))[0]
     assert np.array_equal(made(engine, guidance=1.0)[0], expected)
 
 
-def test_pictures_that_are_there_are_not_planned(planned: Path, tmp_path: Path) -> None:
+def test_images_that_are_there_are_not_planned(planned: Path, tmp_path: Path) -> None:
     engine, free = LatentImage(planned), without_planner(planned, tmp_path / "free")
     asked = {"init": Image.new("RGB", (32, 32), "red"), "strength": 0.5}
     assert np.array_equal(made(engine, **asked)[0], made(free, **asked)[0])

@@ -20,7 +20,7 @@ from tests.match_models import CONTEXT, blip, clip
 CAPTION = "two dogs, a red sailboat over the sea"
 
 
-def picture(width: int = 50, height: int = 40) -> Image.Image:
+def image(width: int = 50, height: int = 40) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8))
 
 
@@ -41,7 +41,7 @@ def tokens(matcher: BlipMatcher | ClipMatcher, text: str) -> torch.Tensor:
 
 
 def pixels_of(folder: Path) -> torch.Tensor:
-    return AutoImageProcessor.from_pretrained(folder)(images=picture(), return_tensors="pt")["pixel_values"]
+    return AutoImageProcessor.from_pretrained(folder)(images=image(), return_tensors="pt")["pixel_values"]
 
 
 @pytest.mark.parametrize("layer", [None, 0, 10])
@@ -51,7 +51,7 @@ def test_grad_cam_of_blip_is_the_formula_on_transformers_own_attention(
     """Mean over heads of A · max(dS/dA, 0) with S the score of a match, from their eager attention alone."""
     model, folder = theirs
     matcher = BlipMatcher(folder)
-    found = matcher.explain(picture(), CAPTION, layer)
+    found = matcher.explain(image(), CAPTION, layer)
     attention = model.text_encoder.encoder.layer[7 if layer is None else layer].crossattention.self
     kept: list[torch.Tensor] = []
     hook = attention.register_forward_hook(lambda module, given, made: kept.append(made[1]))
@@ -76,7 +76,7 @@ def test_the_probability_of_a_match_is_transformers_softmax(theirs: tuple[PreTra
     matcher = BlipMatcher(folder)
     with torch.no_grad():
         score = model(input_ids=tokens(matcher, CAPTION), pixel_values=pixels_of(folder), use_itm_head=True).itm_score
-    (found,) = matcher.scores(picture(), [CAPTION])
+    (found,) = matcher.scores(image(), [CAPTION])
     assert found.probability == pytest.approx(float(score.softmax(-1)[0, 1]), abs=1e-5)
     assert found.cosine is None
 
@@ -87,7 +87,7 @@ def test_relevance_of_clip_is_chefers_formula_on_transformers_own_attention(
 ) -> None:
     model, folder = their_clip
     matcher = ClipMatcher(folder)
-    found = matcher.explain(picture(), "a red sailboat", layer)
+    found = matcher.explain(image(), "a red sailboat", layer)
     for place, word in enumerate(("a", "red", "sailboat")):
         out = model(input_ids=tokens(matcher, word), pixel_values=pixels_of(folder), output_attentions=True)
         cosine = (out.image_embeds * out.text_embeds).sum()
@@ -103,8 +103,8 @@ def test_relevance_of_clip_is_chefers_formula_on_transformers_own_attention(
 def test_clip_gives_cosines_and_shares_among_several(their_clip: tuple[CLIPModel, Path]) -> None:
     model, folder = their_clip
     matcher = ClipMatcher(folder)
-    (alone,) = matcher.scores(picture(), ["a dog"])
-    both = matcher.scores(picture(), ["a dog", "a red sailboat"])
+    (alone,) = matcher.scores(image(), ["a dog"])
+    both = matcher.scores(image(), ["a dog", "a red sailboat"])
     with torch.no_grad():
         logits = [
             model(input_ids=tokens(matcher, text), pixel_values=pixels_of(folder)).logits_per_image
@@ -118,16 +118,16 @@ def test_clip_gives_cosines_and_shares_among_several(their_clip: tuple[CLIPModel
 
 
 def test_what_clip_crops_away_is_outside_of_its_box(their_clip: tuple[CLIPModel, Path]) -> None:
-    found = ClipMatcher(their_clip[1]).explain(picture(80, 40), "a dog")
+    found = ClipMatcher(their_clip[1]).explain(image(80, 40), "a dog")
     assert found.box == (0.25, 0.0, 0.75, 1.0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20_000, 10), (10, 3000)])
-def test_pictures_of_any_shape_are_explained(
+def test_images_of_any_shape_are_explained(
     theirs: tuple[PreTrainedModel, Path], their_clip: tuple[CLIPModel, Path], size: tuple[int, int]
 ) -> None:
     for matcher in (BlipMatcher(theirs[1]), ClipMatcher(their_clip[1])):
-        found = matcher.explain(picture(*size), "a dog")
+        found = matcher.explain(image(*size), "a dog")
         assert found.maps.shape == (2, 4, 4)
         assert np.isfinite(found.maps).all()
 
@@ -139,8 +139,8 @@ def test_500_words_are_read_as_far_as_the_model_reads_and_the_rest_is_told(
     for matcher in (BlipMatcher(theirs[1]), ClipMatcher(their_clip[1])):
         notes: list[str] = []
         with listening(lambda event, notes=notes: notes.append(event.preview) if event.stage == "note" else None):
-            found = matcher.explain(picture(), long)
-            matcher.scores(picture(), [long])
+            found = matcher.explain(image(), long)
+            matcher.scores(image(), [long])
         assert len(found.words) == CONTEXT - 2
         assert len(notes) == 1
         assert f"reads the first {CONTEXT} tokens of a caption; left out: “bird bird" in notes[0]
@@ -151,7 +151,7 @@ def test_layers_are_counted_as_in_the_file(
 ) -> None:
     for matcher, last in ((BlipMatcher(theirs[1]), 10), (ClipMatcher(their_clip[1]), 2)):
         with pytest.raises(BadInput, match=f"can explain by the layers 0 to {last}, got {last + 1}; leave out --layer"):
-            matcher.explain(picture(), CAPTION, last + 1)
+            matcher.explain(image(), CAPTION, last + 1)
     assert "block 7 " in BlipMatcher(theirs[1]).method()
 
 

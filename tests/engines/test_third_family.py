@@ -106,7 +106,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_engine_draws_with_a_family_that_it_has_never_seen(folder: Path) -> None:
     engine = LatentImage(folder)
     request = settle(ImageRequest("a bat", (1, 2)), engine)
-    one, other = (picture.pixels for picture in engine.generate(request))
+    one, other = (image.pixels for image in engine.generate(request))
     assert one.shape == (16, 16, 3)
     assert not np.array_equal(one, other)
     # The same numbers by hand: what is settled first, noise and steps from one generator, both halves compared.

@@ -15,7 +15,7 @@ from diffusers.pipelines.deprecated.vq_diffusion.pipeline_vq_diffusion import Le
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from genarium.engines.image.protocol import ImageRequest, Picture, settle
+from genarium.engines.image.protocol import GeneratedImage, ImageRequest, settle
 from genarium.engines.image.vq_diffusion import VQDiffusionImage
 from genarium.engines.registry import open_image
 from genarium.errors import BadCheckpoint, BadInput
@@ -41,7 +41,7 @@ def engine(folder: Path) -> VQDiffusionImage:
     return VQDiffusionImage(folder, dtype="float32", device="cpu")
 
 
-def make(engine: VQDiffusionImage, request: ImageRequest) -> list[Picture]:
+def make(engine: VQDiffusionImage, request: ImageRequest) -> list[GeneratedImage]:
     return list(engine.generate(settle(request, engine)))
 
 
@@ -58,7 +58,7 @@ def test_the_librarys_pipeline_gives_what_it_gave(engine: VQDiffusionImage) -> N
     np.testing.assert_allclose(found, FINGERPRINT, atol=1.0)
 
 
-def test_pictures_equal_the_librarys(folder: Path, engine: VQDiffusionImage) -> None:
+def test_images_equal_the_librarys(folder: Path, engine: VQDiffusionImage) -> None:
     parts = {}
     for part, kind in (("transformer", Transformer2DModel), (EMPTY, LearnedClassifierFreeSamplingEmbeddings)):
         config = json.loads((folder / part / "config.json").read_text("utf-8"))
@@ -72,15 +72,15 @@ def test_pictures_equal_the_librarys(folder: Path, engine: VQDiffusionImage) -> 
         scheduler=VQDiffusionScheduler.from_pretrained(folder / "scheduler"),
     )
     pipeline.set_progress_bar_config(disable=True)
-    for picture in make(engine, changed(REQUEST, guidance=3.0, truncation=0.8)):
+    for image in make(engine, changed(REQUEST, guidance=3.0, truncation=0.8)):
         theirs = pipeline(
             "a bat", num_inference_steps=4, guidance_scale=3.0, truncation_rate=0.8,
-            generator=torch.Generator().manual_seed(picture.seed),
+            generator=torch.Generator().manual_seed(image.seed),
         ).images[0]  # fmt: skip
-        np.testing.assert_array_equal(picture.pixels, np.asarray(theirs))
+        np.testing.assert_array_equal(image.pixels, np.asarray(theirs))
 
 
-def test_options_change_the_picture_and_a_seed_is_its_own(engine: VQDiffusionImage) -> None:
+def test_options_change_the_image_and_a_seed_is_its_own(engine: VQDiffusionImage) -> None:
     first, second = make(engine, REQUEST)
     assert not np.array_equal(first.pixels, second.pixels)
     np.testing.assert_array_equal(make(engine, changed(REQUEST, seeds=(2,)))[0].pixels, second.pixels)
@@ -88,7 +88,7 @@ def test_options_change_the_picture_and_a_seed_is_its_own(engine: VQDiffusionIma
         assert not np.array_equal(make(engine, changed(REQUEST, **change))[0].pixels, first.pixels), change
 
 
-def test_state_dicts_as_published_make_the_same_picture(engine: VQDiffusionImage, tmp_path: Path) -> None:
+def test_state_dicts_as_published_make_the_same_image(engine: VQDiffusionImage, tmp_path: Path) -> None:
     path = write_folder(tmp_path / "published", safe=False)
     assert not list(path.rglob("*.safetensors"))
     found = make(VQDiffusionImage(path, dtype="float32", device="cpu"), REQUEST)

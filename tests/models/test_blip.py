@@ -45,30 +45,30 @@ def theirs(kind: type, seed: int = 0) -> torch.nn.Module:
 @pytest.fixture
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    pictures = torch.randn(2, 3, 24, 24, generator=generator)
+    images = torch.randn(2, 3, 24, 24, generator=generator)
     tokens = torch.randint(4, 48, (2, 9), generator=generator)
-    return pictures, tokens, torch.tensor([9, 6])
+    return images, tokens, torch.tensor([9, 6])
 
 
 def test_the_captioner_scores_every_next_token_as_transformers_does(tmp_path: Path, inputs: tuple) -> None:
     model = theirs(BlipForConditionalGeneration)
     model.save_pretrained(tmp_path)
     ours = layout.load_captioner(tmp_path)
-    pictures, tokens, _ = inputs
+    images, tokens, _ = inputs
     with torch.no_grad():
-        expected = model(pixel_values=pictures, input_ids=tokens).logits
-        torch.testing.assert_close(ours(pictures, tokens), expected, atol=1e-5, rtol=1e-5)
+        expected = model(pixel_values=images, input_ids=tokens).logits
+        torch.testing.assert_close(ours(images, tokens), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_token_at_a_time_is_the_same_as_all_at_once_and_texts_share_their_picture(
+def test_a_token_at_a_time_is_the_same_as_all_at_once_and_texts_share_their_image(
     tmp_path: Path, inputs: tuple
 ) -> None:
     theirs(BlipForConditionalGeneration).save_pretrained(tmp_path)
     ours = layout.load_captioner(tmp_path)
-    pictures, tokens, _ = inputs
+    images, tokens, _ = inputs
     three = torch.cat([tokens, tokens.flip(0), tokens.roll(1, 1)]).view(3, 2, 9).transpose(0, 1).reshape(6, 9)
-    whole = ours(pictures.repeat_interleave(3, dim=0), three)
-    rows = ours.start(pictures, 3, 9)
+    whole = ours(images.repeat_interleave(3, dim=0), three)
+    rows = ours.start(images, 3, 9)
     steps = [ours.step(rows, three[:, :4])]
     steps += [ours.step(rows, three[:, i : i + 1]) for i in range(4, 9)]
     torch.testing.assert_close(torch.stack(steps, dim=1), whole[:, 3:], atol=1e-5, rtol=1e-5)
@@ -78,13 +78,13 @@ def test_the_matcher_judges_as_transformers_does(tmp_path: Path, inputs: tuple) 
     model = theirs(BlipForImageTextRetrieval)
     model.save_pretrained(tmp_path)
     ours = layout.load_matcher(tmp_path)
-    pictures, tokens, lengths = inputs
+    images, tokens, lengths = inputs
     mask = (torch.arange(9) < lengths[:, None]).long()
     with torch.no_grad():
-        expected = model(pixel_values=pictures, input_ids=tokens, attention_mask=mask)
-        alone = model(pixel_values=pictures, input_ids=tokens, attention_mask=mask, use_itm_head=False)
-        torch.testing.assert_close(ours(pictures, tokens, lengths=lengths), expected.itm_score, atol=1e-5, rtol=1e-5)
-        similar = ours.similarity(ours.image(pictures), tokens, lengths=lengths)
+        expected = model(pixel_values=images, input_ids=tokens, attention_mask=mask)
+        alone = model(pixel_values=images, input_ids=tokens, attention_mask=mask, use_itm_head=False)
+        torch.testing.assert_close(ours(images, tokens, lengths=lengths), expected.itm_score, atol=1e-5, rtol=1e-5)
+        similar = ours.similarity(ours.image(images), tokens, lengths=lengths)
         torch.testing.assert_close(similar, alone.itm_score, atol=1e-5, rtol=1e-5)
 
 
@@ -93,28 +93,28 @@ def test_attention_maps_are_transformers_own_and_carry_gradients(tmp_path: Path,
     model = theirs(BlipForImageTextRetrieval)
     model.save_pretrained(tmp_path)
     ours = layout.load_matcher(tmp_path)
-    pictures, tokens, lengths = inputs
+    images, tokens, lengths = inputs
     kept: list[torch.Tensor] = []
     module = model.text_encoder.encoder.layer[1].crossattention.self
     module.register_forward_hook(lambda _m, _i, out: kept.append(out[1]))
     mask = (torch.arange(9) < lengths[:, None]).long()
-    score = model(pixel_values=pictures, input_ids=tokens, attention_mask=mask).itm_score[:, 1].sum()
+    score = model(pixel_values=images, input_ids=tokens, attention_mask=mask).itm_score[:, 1].sum()
     (expected,) = torch.autograd.grad(score, kept[0])
-    scores, maps = ours.judge(ours.image(pictures), tokens, lengths=lengths, maps_of=1)
+    scores, maps = ours.judge(ours.image(images), tokens, lengths=lengths, maps_of=1)
     assert maps is not None
     (found,) = torch.autograd.grad(scores[:, 1].sum(), maps)
     torch.testing.assert_close(maps, kept[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    plain = ours(pictures, tokens, lengths=lengths)
+    plain = ours(images, tokens, lengths=lengths)
     torch.testing.assert_close(scores, plain, atol=1e-5, rtol=1e-5)
 
 
-def test_maps_of_several_texts_of_a_picture_stand_in_the_order_of_the_texts(tmp_path: Path, inputs: tuple) -> None:
+def test_maps_of_several_texts_of_an_image_stand_in_the_order_of_the_texts(tmp_path: Path, inputs: tuple) -> None:
     theirs(BlipForImageTextRetrieval).save_pretrained(tmp_path)
     ours = layout.load_matcher(tmp_path)
-    pictures, tokens, _ = inputs
+    images, tokens, _ = inputs
     with torch.no_grad():
-        states = ours.image(pictures[:1])
+        states = ours.image(images[:1])
         together, maps = ours.judge(states, tokens, maps_of=2)
         for row in range(2):
             score, own = ours.judge(states, tokens[row : row + 1], maps_of=2)
@@ -138,15 +138,15 @@ def test_what_is_written_is_what_transformers_writes(kind: type, tmp_path: Path)
         assert torch.equal(again.state_dict()[name], tensor), name
 
 
-def test_pictures_reach_the_network_as_transformers_brings_them(tmp_path: Path) -> None:
-    picture = Image.effect_noise((61, 43), 90).convert("RGB")
+def test_images_reach_the_network_as_transformers_brings_them(tmp_path: Path) -> None:
+    image = Image.effect_noise((61, 43), 90).convert("RGB")
     for made in (
         transformers.BlipImageProcessor(size={"height": 24, "width": 24}),
         transformers.CLIPImageProcessor(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}),
     ):
         made.save_pretrained(tmp_path)
-        expected = made(picture, return_tensors="pt")["pixel_values"]
-        found = image_processor.read(tmp_path, 24).tensor([picture])
+        expected = made(image, return_tensors="pt")["pixel_values"]
+        found = image_processor.read(tmp_path, 24).tensor([image])
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 

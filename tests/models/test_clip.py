@@ -80,15 +80,15 @@ def test_embeddings_and_scores_are_those_of_transformers(kind: str, tmp_path: Pa
     model.save_pretrained(tmp_path)
     ours = layout.load(tmp_path)
     tokens, mask = texts(model.config.text_config.pad_token_id)
-    pictures = torch.randn(4, 3, 24, 24)
+    images = torch.randn(4, 3, 24, 24)
     with torch.inference_mode():
-        expected = model(input_ids=tokens, pixel_values=pictures, attention_mask=mask.long())
+        expected = model(input_ids=tokens, pixel_values=images, attention_mask=mask.long())
         close = {"atol": 1e-5, "rtol": 1e-5}
-        torch.testing.assert_close(ours.encode_pictures(pictures), expected.image_embeds, **close)
+        torch.testing.assert_close(ours.encode_images(images), expected.image_embeds, **close)
         torch.testing.assert_close(ours.encode_texts(tokens, mask), expected.text_embeds, **close)
-        torch.testing.assert_close(ours(pictures, tokens, mask), expected.logits_per_image, **close)
+        torch.testing.assert_close(ours(images, tokens, mask), expected.logits_per_image, **close)
         # Padding after the end is never looked at, so it needs no mask and no place.
-        torch.testing.assert_close(ours(pictures, tokens), expected.logits_per_image, **close)
+        torch.testing.assert_close(ours(images, tokens), expected.logits_per_image, **close)
         torch.testing.assert_close(ours.encode_texts(tokens[1:, :7]), expected.text_embeds[1:], **close)
     assert expected.text_embeds.std(dim=0).min() > 1e-3
 
@@ -119,7 +119,7 @@ def words_tokenizer() -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_transformers_opens_what_is_written_with_its_words_and_pictures(kind: str, tmp_path: Path) -> None:
+def test_transformers_opens_what_is_written_with_its_words_and_images(kind: str, tmp_path: Path) -> None:
     theirs(kind).save_pretrained(tmp_path / "theirs")
     ours = layout.load(tmp_path / "theirs")
     preprocessing = Pixels(24, crop=True)
@@ -134,13 +134,13 @@ def test_transformers_opens_what_is_written_with_its_words_and_pictures(kind: st
     tokens = layout.read_tokens(tokenizer, said)
     assert torch.equal(tokens, entered["input_ids"])
     assert tokens.shape == (3, 12)
-    pictures = preprocessing.scaled(pixels[None])
+    images = preprocessing.scaled(pixels[None])
     assert layout.load_preprocessing(tmp_path / "ours", 24) == preprocessing
-    torch.testing.assert_close(pictures, entered["pixel_values"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(images, entered["pixel_values"], atol=1e-5, rtol=1e-5)
     with torch.inference_mode():
         expected = opened.eval()(**entered).logits_per_image
-        torch.testing.assert_close(ours(pictures, tokens), expected, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(layout.load(tmp_path / "ours")(pictures, tokens), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours(images, tokens), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(layout.load(tmp_path / "ours")(images, tokens), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_published_folders_words_are_the_same_when_written_again(tmp_path: Path) -> None:
@@ -163,13 +163,13 @@ def test_a_published_folders_words_are_the_same_when_written_again(tmp_path: Pat
 
 
 @pytest.mark.parametrize("size", [(40, 30), (25, 61), (24, 24), (9, 17)], ids=str)
-def test_pictures_of_any_shape_enter_as_in_transformers(size: tuple[int, int], tmp_path: Path) -> None:
+def test_images_of_any_shape_enter_as_in_transformers(size: tuple[int, int], tmp_path: Path) -> None:
     CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}).save_pretrained(tmp_path)
     preprocessing = layout.load_preprocessing(tmp_path, 24)
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    picture = Image.fromarray(pixels)
-    expected = CLIPImageProcessorPil.from_pretrained(tmp_path)(picture, return_tensors="pt")["pixel_values"]
-    torch.testing.assert_close(preprocessing.tensor([picture]), expected, atol=1e-5, rtol=1e-5)
+    image = Image.fromarray(pixels)
+    expected = CLIPImageProcessorPil.from_pretrained(tmp_path)(image, return_tensors="pt")["pixel_values"]
+    torch.testing.assert_close(preprocessing.tensor([image]), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_first_folders_say_their_config_a_second_time_and_leave_defaults_out() -> None:
@@ -205,7 +205,7 @@ def test_a_tokenizer_that_ends_texts_otherwise_is_refused(tmp_path: Path) -> Non
         layout.load_tokenizer(tmp_path / "none", config=TextConfig(**TEXT))
 
 
-def test_pictures_wanted_in_another_way_are_refused(tmp_path: Path) -> None:
+def test_images_wanted_in_another_way_are_refused(tmp_path: Path) -> None:
     for raw in ({"size": {"shortest_edge": 30}, "crop_size": 30}, {"size": 24, "do_center_crop": False}):
         (tmp_path / layout.PREPROCESSING).write_text(json.dumps(raw))
         with pytest.raises(BadCheckpoint, match="and the network takes 24 by 24 pixels"):

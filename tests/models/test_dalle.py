@@ -60,14 +60,14 @@ def test_logits_equal_the_packages(files: dalle.DalleFiles, pieces: list[int]) -
     torch.testing.assert_close(logits[..., ::5], recorded("logits"), atol=2e-5, rtol=0)
 
 
-def test_pictures_of_the_published_vqgan_equal_the_packages(tmp_path: Path) -> None:
+def test_images_of_the_published_vqgan_equal_the_packages(tmp_path: Path) -> None:
     shapes = folders.vqgan_shapes(16384, 256, (128, 128, 256, 256, 512), (False,) * 4 + (True,))
     folders.save_pt(folders.weights(shapes), tmp_path / "detoker")
     config = dalle.vqgan_config(tmp_path / "detoker.pt")
     assert config.scale == 16
-    picture = dalle.load_vqgan(tmp_path / "detoker.pt", config, "cpu")(recorded("codes"))
-    assert picture.shape == (1, 3, 32, 32)
-    torch.testing.assert_close(picture[0, :, ::6, ::6], recorded("picture"), atol=1e-5, rtol=0)
+    image = dalle.load_vqgan(tmp_path / "detoker.pt", config, "cpu")(recorded("codes"))
+    assert image.shape == (1, 3, 32, 32)
+    torch.testing.assert_close(image[0, :, ::6, ::6], recorded("picture"), atol=1e-5, rtol=0)
 
 
 def test_tokens_of_a_text_equal_the_packages(files: dalle.DalleFiles) -> None:

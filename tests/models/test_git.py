@@ -41,10 +41,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Git, GitForCausalLM]
 @torch.no_grad()
 def test_every_next_token_is_scored_as_by_transformers(both: tuple[Git, GitForCausalLM]) -> None:
     ours, theirs = both
-    pictures = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
     tokens = torch.randint(3, 60, (2, 8), generator=torch.Generator().manual_seed(2))
-    expected = theirs(input_ids=tokens, pixel_values=pictures).logits[:, -8:]
-    cache = ours.read(ours.see(pictures), 8)
+    expected = theirs(input_ids=tokens, pixel_values=images).logits[:, -8:]
+    cache = ours.read(ours.see(images), 8)
     found = [ours.step(cache, tokens[:, :3])] + [ours.step(cache, tokens[:, i : i + 1]) for i in range(3, 8)]
     torch.testing.assert_close(torch.stack(found, dim=1), expected[:, 2:], atol=1e-5, rtol=1e-5)
 
@@ -54,10 +54,10 @@ def test_every_next_token_is_scored_as_by_transformers(both: tuple[Git, GitForCa
 def test_beam_search_writes_what_transformers_generate_writes(both: tuple[Git, GitForCausalLM], n_beams: int) -> None:
     """Scores are compared too: the mean log-probability is its length penalty of 1."""
     ours, theirs = both
-    pictures = torch.randn(3, 3, 24, 24, generator=torch.Generator().manual_seed(3))
+    images = torch.randn(3, 3, 24, 24, generator=torch.Generator().manual_seed(3))
     for row in range(3):
         made = theirs.generate(
-            pixel_values=pictures[row : row + 1],
+            pixel_values=images[row : row + 1],
             input_ids=torch.tensor([[1]]),
             attention_mask=torch.ones(1, 1, dtype=torch.long),
             num_beams=n_beams,
@@ -69,7 +69,7 @@ def test_beam_search_writes_what_transformers_generate_writes(both: tuple[Git, G
             output_scores=True,
         )
         expected = [[token for token in sequence[1:].tolist() if token not in (0, 2)] for sequence in made.sequences]
-        decoder, state = TorchDecoder(ours, config=ours.config.text), ours.start(pictures[row : row + 1], n_beams, 11)
+        decoder, state = TorchDecoder(ours, config=ours.config.text), ours.start(images[row : row + 1], n_beams, 11)
         logits = decoder.step(state, np.ones((n_beams, 1), dtype=np.int64))
         found = beam_search(decoder, state, logits, n_beams=n_beams, end=2, max_new_tokens=10)[0]
         assert [list(written.tokens) for written in found] == expected

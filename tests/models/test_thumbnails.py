@@ -22,11 +22,11 @@ def words(rows: int) -> Tensor:
 
 
 def test_a_thumbnail_is_mean_colours_and_how_much_they_differ() -> None:
-    pictures = torch.rand(2, 3, 8, 12) * 2 - 1
-    pictures[1, :, :4, :4] = 0.3  # a cell without detail
-    latents = thumbnails().to_latents(pictures)
+    images = torch.rand(2, 3, 8, 12) * 2 - 1
+    images[1, :, :4, :4] = 0.3  # a cell without detail
+    latents = thumbnails().to_latents(images)
     assert latents.shape == (2, 4, 2, 3)
-    cell = pictures[0, :, 4:8, 8:12]
+    cell = images[0, :, 4:8, 8:12]
     torch.testing.assert_close(latents[0, :3, 1, 2], (cell.mean((1, 2)) - COLOURS[0]) / COLOURS[1])
     detail = min(1.0, float(cell.flatten(1).std(dim=1, correction=0).mean()) / FULL_DETAIL)
     assert float(latents[0, 3, 1, 2]) == pytest.approx((detail - DETAIL[0]) / DETAIL[1], abs=1e-5)
@@ -34,15 +34,15 @@ def test_a_thumbnail_is_mean_colours_and_how_much_they_differ() -> None:
 
 
 @torch.no_grad()
-def test_the_flow_it_says_leads_to_the_thumbnail_of_the_picture_it_says() -> None:
+def test_the_flow_it_says_leads_to_the_thumbnail_of_the_image_it_says() -> None:
     model, schedule = thumbnails().eval(), FlowSchedule()
     latents, noise = torch.randn(2, 2, 4, 8, 8).unbind()
     t = torch.tensor([120.0, 900.0])
     x = add_noise(schedule, latents, noise, t)
-    pictures, estimate = model.say(x, t, words(2))
-    assert pictures.shape == (2, 3, 32, 32)
+    images, estimate = model.say(x, t, words(2))
+    assert images.shape == (2, 3, 32, 32)
     torch.testing.assert_close(x - t[:, None, None, None] / 1000 * model(x, t, words(2)), estimate)
-    torch.testing.assert_close(model.to_latents(pictures)[:, :3], estimate[:, :3])
+    torch.testing.assert_close(model.to_latents(images)[:, :3], estimate[:, :3])
     last = torch.full((2,), 1000 * model.config.last)
     torch.testing.assert_close(model.from_latents(x, words(2)), model.say(x, last, words(2))[0])
 

@@ -43,9 +43,9 @@ def test_outputs_are_those_of_diffusers_both_ways(kind: str, tmp_path: Path) -> 
     theirs = AutoencoderKL(**KINDS[kind]).eval()
     theirs.save_pretrained(tmp_path / "theirs")
     ours = layout.load_autoencoder(tmp_path / "theirs")
-    pictures = torch.randn(2, 3, 24, 32).clamp(-1, 1)
+    images = torch.randn(2, 3, 24, 32).clamp(-1, 1)
     with torch.inference_mode():
-        expected, found = theirs.encode(pictures).latent_dist, ours.encode(pictures)
+        expected, found = theirs.encode(images).latent_dist, ours.encode(images)
         torch.testing.assert_close(found.mean, expected.mean, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(found.log_variance, expected.logvar, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(found.divergence(), expected.kl(), atol=1e-3, rtol=1e-5)
@@ -89,8 +89,8 @@ def test_divergence_is_that_of_torch() -> None:
     torch.testing.assert_close(found.divergence(), expected.sum(dim=(1, 2, 3)))
 
 
-def test_a_vector_vae_keeps_the_shape_of_its_pictures() -> None:
+def test_a_vector_vae_keeps_the_shape_of_its_images() -> None:
     model = VAE(VAEConfig(channels=1, size=16, widths=(8, 16), latent=5))
-    pictures = torch.randn(3, 1, 16, 16)
-    assert model.encode(pictures).mean.shape == (3, 5)
-    assert model.decode(model.encode(pictures).sample()).shape == pictures.shape
+    images = torch.randn(3, 1, 16, 16)
+    assert model.encode(images).mean.shape == (3, 5)
+    assert model.decode(model.encode(images).sample()).shape == images.shape

@@ -32,11 +32,11 @@ def test_nouns_and_colours_stand_for_the_things_they_are_said_of() -> None:
     assert nouns > 0.99 * wanted
 
 
-def test_a_region_is_where_the_picture_changes_without_the_thing() -> None:
+def test_a_region_is_where_the_image_changes_without_the_thing() -> None:
     scene = next(s for i in range(99) if len((s := WORLD.scene(1, i)).things) == 2)
     first = scene.things[:1]
     without = type(scene)(scene.background, scene.variant, scene.things[1:], scene.ask, scene.caption)
-    changed = (WORLD.picture(scene) != WORLD.picture(without)).any(axis=2)
+    changed = (WORLD.image(scene) != WORLD.image(without)).any(axis=2)
     boxes, exact = covered(first, 64), covered(first, 64, exactly=True)
     assert not (changed & ~boxes).any()
     assert (exact & changed).sum() > 0.9 * exact.sum()

@@ -32,7 +32,7 @@ splits = st.sampled_from(["train", "heldout"])
 
 @given(worlds, seeds, indices, splits)
 @settings(max_examples=200, deadline=None)
-def test_things_stand_inside_the_picture_on_the_grid_and_apart(world, seed, index, split):
+def test_things_stand_inside_the_image_on_the_grid_and_apart(world, seed, index, split):
     boxes = [thing.box for thing in world.scene(seed, index, split).things]
     for number, (left, top, right, bottom) in enumerate(boxes):
         assert 0 <= left < right <= world.size
@@ -78,13 +78,13 @@ def test_training_never_shows_what_is_held_out_and_held_out_prompts_always_ask_f
 
 def test_a_close_up_shows_the_one_thing_that_its_caption_asks_for():
     world = World(64, snap=8, flip=False)
-    pictures, captions = closeups(world, 5, 10, 60)
+    images, captions = closeups(world, 5, 10, 60)
     again, told = closeups(world, 5, 40, 1)
-    assert np.array_equal(pictures[30:31], again)
+    assert np.array_equal(images[30:31], again)
     assert captions[30] == told[0]
     asks = [parse(caption).ask for caption in captions]
     assert not any(is_held_out(ask) or ask.things[0].place or len(ask.things) > 1 for ask in asks)
-    whole = np.pad(pictures, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="edge")
+    whole = np.pad(images, ((0, 0), (16, 16), (16, 16), (0, 0)), mode="edge")
     wrong = [verdict.wrong for verdict in Checker().check(whole, [Ask(ask.things) for ask in asks])]
     assert sum(set(faults) <= {"extra"} for faults in wrong) >= 54, (
         wrong
@@ -135,12 +135,12 @@ def test_a_scene_is_the_same_every_time_and_another_with_another_seed():
     assert captions != World(64, snap=8).arrays(6, 10, 20)[1]
 
 
-def test_a_picture_differs_from_its_background_within_the_boxes_alone():
+def test_an_image_differs_from_its_background_within_the_boxes_alone():
     world = World(64)
     for index in range(50):
         scene = world.scene(1, index)
-        empty = world.picture(type(scene)(scene.background, scene.variant, (), scene.ask, ""))
-        changed = (world.picture(scene) != empty).any(axis=-1)
+        empty = world.image(type(scene)(scene.background, scene.variant, (), scene.ask, ""))
+        changed = (world.image(scene) != empty).any(axis=-1)
         for thing in scene.things:
             left, top, right, bottom = thing.box
             assert changed[top:bottom, left:right].mean() > 0.1
@@ -193,9 +193,9 @@ def test_two_of_a_kind_are_told_apart_by_their_colours():
     assert not judge(ask, Sight("sea", (blue, blue))).right
 
 
-def mild(pictures: np.ndarray, seed: int) -> np.ndarray:
+def mild(images: np.ndarray, seed: int) -> np.ndarray:
     """Through JPEG of quality 50, a blur of 0.7 pixels and noise of 0.03 (of the range 0 to 1); uint8 in and out."""
-    worn = np.stack([jpeg(picture, 50) for picture in pictures])
+    worn = np.stack([jpeg(image, 50) for image in images])
     x = blur(torch.from_numpy(worn).permute(0, 3, 1, 2).float() / 255, 0.7)
     x = x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
     return (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
@@ -204,8 +204,8 @@ def mild(pictures: np.ndarray, seed: int) -> np.ndarray:
 def test_the_checker_sees_what_mildly_damaged_held_out_scenes_show():
     world, checker = World(64), Checker()
     scenes = [world.scene(23, index, "heldout") for index in range(100)]
-    pictures = mild(np.stack([world.picture(scene) for scene in scenes]), 23)
+    images = mild(np.stack([world.image(scene) for scene in scenes]), 23)
     asks = [scene.ask for scene in scenes]
-    assert sum(verdict.right for verdict in checker.check(pictures, asks)) >= 96
+    assert sum(verdict.right for verdict in checker.check(images, asks)) >= 96
     # Each picture judged by what the next one was asked.
-    assert sum(verdict.right for verdict in checker.check(pictures, asks[1:] + asks[:1])) <= 4
+    assert sum(verdict.right for verdict in checker.check(images, asks[1:] + asks[:1])) <= 4

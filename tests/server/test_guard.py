@@ -204,7 +204,7 @@ def test_malformed_and_excessive_requests_get_one_sentence(server: Running, body
         assert answered.json()["error"]["message"]
 
 
-def test_a_picture_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_sent(
+def test_an_image_that_unpacks_into_more_than_memory_is_refused_wherever_it_is_sent(
     serve: Serve, home: Path, tmp_path: Path
 ) -> None:
     server = serve(models={"painter": str(latent_folder(tmp_path / "painter"))})

@@ -150,20 +150,18 @@ def test_moderation_is_a_classifier(client: openai.OpenAI) -> None:
     assert (spam.flagged, ham.flagged) == (True, False)
 
 
-def test_pictures_are_made_changed_and_kept(serve: Serve, tmp_path: Path) -> None:
+def test_images_are_made_changed_and_kept(serve: Serve, tmp_path: Path) -> None:
     server = serve(models={"sd": str(stable_diffusion(tmp_path / "sd"))})
     client = client_of(server)
     made = client.images.generate(
         model="sd", prompt="a red bird", n=2, size="64x64", extra_body={"seed": 3, "steps": 2}
     )  # type: ignore[arg-type]
     assert made.data is not None
-    pictures = [Image.open(io.BytesIO(base64.b64decode(one.b64_json or ""))) for one in made.data]
-    assert [picture.size for picture in pictures] == [(64, 64)] * 2
+    images = [Image.open(io.BytesIO(base64.b64decode(one.b64_json or ""))) for one in made.data]
+    assert [image.size for image in images] == [(64, 64)] * 2
     alone = client.images.generate(model="sd", prompt="a red bird", size="64x64", extra_body={"seed": 4, "steps": 2})  # type: ignore[arg-type]
     assert alone.data is not None
-    assert np.array_equal(
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(alone.data[0].b64_json or "")))), pictures[1]
-    )
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(alone.data[0].b64_json or "")))), images[1])
     start, mask = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (64, 64), "blue").save(start, "PNG")
     clear = Image.new("RGBA", (64, 64), (0, 0, 0, 255))

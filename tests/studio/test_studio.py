@@ -136,7 +136,7 @@ def tab_to(page: Any, name: str) -> None:
     raise AssertionError(f"Tab does not reach {name}")
 
 
-def test_pictures_form_and_the_better_of_two_is_picked(look: Look, studio_home: Path) -> None:
+def test_images_form_and_the_better_of_two_is_picked(look: Look, studio_home: Path) -> None:
     page = look()
     page.evaluate(
         """() => { window.formed = 0; new MutationObserver(() => {

@@ -65,11 +65,11 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(
     asked: list[int] = []
     describe = NativeCaption.describe
 
-    def stopping(self: NativeCaption, pictures: Any, request: Any, *, first: int = 0) -> Any:
+    def stopping(self: NativeCaption, images: Any, request: Any, *, first: int = 0) -> Any:
         asked.append(first)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return describe(self, pictures, request, first=first)
+        return describe(self, images, request, first=first)
 
     monkeypatch.setattr(NativeCaption, "describe", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -100,7 +100,7 @@ def test_a_photo_that_changed_is_refused(model: str, photos: Path) -> None:
         run(recipe)
 
 
-def test_odd_shapes_and_moving_pictures_are_described(model: str, tmp_path: Path) -> None:
+def test_odd_shapes_and_moving_images_are_described(model: str, tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), "red").save(tmp_path / "a-dot.png")
     Image.new("RGB", (20_000, 10), "blue").save(tmp_path / "a-line.png")
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "green", "blue")]

@@ -77,13 +77,13 @@ def test_patches_are_labelled_with_what_covers_them(index: int) -> None:
 
 def test_recolouring_turns_hues_and_keeps_greys_grey() -> None:
     random = torch.Generator().manual_seed(0)
-    pictures = torch.rand(64, 3, 4, 4, generator=random) * 0.4 + 0.3  # so that nothing is clipped
-    changed = (captions.recoloured(pictures * 2 - 1, np.random.default_rng(0)) + 1) / 2
-    brightness = changed.mean(dim=1) / pictures.mean(dim=1)  # each picture's own, the same for all of its pixels
+    images = torch.rand(64, 3, 4, 4, generator=random) * 0.4 + 0.3  # so that nothing is clipped
+    changed = (captions.recoloured(images * 2 - 1, np.random.default_rng(0)) + 1) / 2
+    brightness = changed.mean(dim=1) / images.mean(dim=1)  # each picture's own, the same for all of its pixels
     torch.testing.assert_close(brightness, brightness[:, :1, :1].expand_as(brightness), atol=1e-5, rtol=0)
     assert 0.4 <= float(brightness.min()) < 0.5
     assert 0.9 < float(brightness.max()) <= 1.0
-    spread = changed.std(dim=1) / brightness / pictures.std(dim=1)  # how far from grey: the saturation
+    spread = changed.std(dim=1) / brightness / images.std(dim=1)  # how far from grey: the saturation
     torch.testing.assert_close(spread, spread[:, :1, :1].expand_as(spread), atol=1e-4, rtol=0)
     assert float(spread.min()) < 0.1
     assert 1.4 < float(spread.max()) <= 1.5 + 1e-4
@@ -92,14 +92,14 @@ def test_recolouring_turns_hues_and_keeps_greys_grey() -> None:
     torch.testing.assert_close(same, same[:, :1].expand_as(same))
 
 
-def test_nothing_is_said_of_the_colours_of_recoloured_pictures() -> None:
+def test_nothing_is_said_of_the_colours_of_recoloured_images() -> None:
     made, source = captions.tokenizer(), captions.Scenes(1)
     objective = Tell(Captioner(_config(32, 1, 1, made.get_vocab_size())), made, source, batch_size=32, seed=0)
-    pictures, read, wanted, patches, _ = objective.batch(0)
+    images, read, wanted, patches, _ = objective.batch(0)
     other = (patches[:, captions.SHADE] == -100).all(dim=1)
     assert 5 < int(other.sum()) < 22
-    as_drawn = source.pictures(source.scenes(0, 32, "train"))
-    assert [torch.equal(one, two) for one, two in zip(pictures, as_drawn, strict=True)] == (~other).tolist()
+    as_drawn = source.images(source.scenes(0, 32, "train"))
+    assert [torch.equal(one, two) for one, two in zip(images, as_drawn, strict=True)] == (~other).tolist()
     colours = torch.tensor([made.token_to_id(colour) for colour in COLOURS])
     for tokens in (read, wanted):
         assert torch.isin(tokens[~other], colours).any()
@@ -144,17 +144,17 @@ def test_a_stopped_run_ends_in_the_same_weights_and_both_open_in_transformers(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
     train_match(init_from=str(tmp_path / "whole"), out=str(tmp_path / "match"), steps=3, batch_size=4, device="cpu")
-    picture = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     tokens = torch.tensor([tokenizers.load(tmp_path / "match").encode("a red car on the left").ids])
     with torch.no_grad():
         theirs = BlipForConditionalGeneration.from_pretrained(tmp_path / "whole", dtype=torch.float32)
-        expected = theirs(pixel_values=picture, input_ids=tokens).logits
+        expected = theirs(pixel_values=image, input_ids=tokens).logits
         torch.testing.assert_close(
-            layout.load_captioner(tmp_path / "whole")(picture, tokens), expected, atol=1e-4, rtol=0
+            layout.load_captioner(tmp_path / "whole")(image, tokens), expected, atol=1e-4, rtol=0
         )
         judge = BlipForImageTextRetrieval.from_pretrained(tmp_path / "match", dtype=torch.float32)
-        scores = judge(pixel_values=picture, input_ids=tokens).itm_score
-        torch.testing.assert_close(layout.load_matcher(tmp_path / "match")(picture, tokens), scores, atol=1e-4, rtol=0)
+        scores = judge(pixel_values=image, input_ids=tokens).itm_score
+        torch.testing.assert_close(layout.load_matcher(tmp_path / "match")(image, tokens), scores, atol=1e-4, rtol=0)
 
 
 def test_the_frozen_encoder_stays_and_the_rest_learns(tmp_path: Path) -> None:
@@ -194,18 +194,18 @@ def test_grounding_asks_the_first_block_to_look_at_what_nouns_and_colours_name(t
     plain, grounded = (
         Match(matcher, made, source, batch_size=8, seed=0, frozen=True, grounding=weight) for weight in (0.0, 0.5)
     )
-    pictures, tokens, lengths, named = grounded.batch(0)
+    images, tokens, lengths, named = grounded.batch(0)
     assert named.shape[:2] == (16, tokens.shape[1])
     expected = []
     with torch.no_grad():
-        _, maps = matcher.judge(matcher.image(pictures), tokens, lengths=lengths, maps_of=0)
+        _, maps = matcher.judge(matcher.image(images), tokens, lengths=lengths, maps_of=0)
         assert maps is not None
         for row, place in named.any(-1).nonzero().tolist():
             word = made.decode([tokens[2 * row, place]])
             assert word not in ("a", "the", "on", "over", "sky", "left")  # nor anything that names no thing
             on_it = sum(maps[2 * row, head, place, 1:][named[row, place]].sum() for head in range(maps.shape[1]))
             expected.append(-torch.log(on_it / maps.shape[1]))
-        more = grounded.loss(pictures, tokens, lengths, named) - plain.loss(pictures, tokens, lengths, named)
+        more = grounded.loss(images, tokens, lengths, named) - plain.loss(images, tokens, lengths, named)
     assert len(expected) >= 16
     assert float(more) == pytest.approx(0.5 * float(torch.stack(expected).mean()), rel=1e-4)
     # Things of the first scene, and the patches under its boxes.

@@ -19,7 +19,7 @@ from transformers.models.clip.modeling_clip import image_text_contrastive_loss
 
 from genarium.checkpoints.layouts import clip as layout
 from genarium.checkpoints.store.find import find
-from genarium.data.pictures import read_picture
+from genarium.data.images import read_image
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
 from genarium.training.commands.clip import train_clip
@@ -57,11 +57,11 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("squares")
     lines = []
     for (colour, rgb), place, shade in itertools.product(COLOURS.items(), range(4), range(4)):
-        picture = Image.new("RGB", (16, 16), (100 + 10 * shade,) * 3)
+        image = Image.new("RGB", (16, 16), (100 + 10 * shade,) * 3)
         left, top = PLACES[place]
-        picture.paste(rgb, (left, top, left + 8, top + 8))
+        image.paste(rgb, (left, top, left + 8, top + 8))
         name = f"{colour}-{place}-{shade}.png"
-        picture.save(path / name)
+        image.save(path / name)
         lines.append(json.dumps({"file_name": name, "text": f"a {colour} square"}) + "\n")
     (path / "metadata.jsonl").write_text("".join(lines))
     return path
@@ -112,7 +112,7 @@ def test_a_network_that_is_right_is_not_moved_by_equal_captions() -> None:
     assert float(seen.grad.abs().max()) < 1e-6
 
 
-def test_it_learns_which_caption_is_which_pictures(trained: tuple[Path, dict[str, Any]]) -> None:
+def test_it_learns_which_caption_is_which_images(trained: tuple[Path, dict[str, Any]]) -> None:
     folder, figures = trained
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < log[0]["loss"]
@@ -132,14 +132,14 @@ def test_transformers_gives_the_same_from_what_is_written(trained: tuple[Path, d
     model = layout.load(folder)
     words = layout.load_tokenizer(folder, config=model.config.text_config)
     files = [squares / f"{name}-0-3.png" for name in ("red", "blue", "white")]
-    pictures = [read_picture(file) for file in files]
+    images = [read_image(file) for file in files]
     texts = ["A red square", "a blue square", "something white, and many words " * 12]
-    entered = processor(text=texts, images=pictures, padding=True, truncation=True, return_tensors="pt")
+    entered = processor(text=texts, images=images, padding=True, truncation=True, return_tensors="pt")
     with torch.inference_mode():
         expected = theirs.eval()(**entered)
         close = {"atol": 1e-5, "rtol": 1e-5}
-        found = layout.load_preprocessing(folder, model.config.vision_config.image_size).tensor(pictures)
-        torch.testing.assert_close(model.encode_pictures(found), expected.image_embeds, **close)
+        found = layout.load_preprocessing(folder, model.config.vision_config.image_size).tensor(images)
+        torch.testing.assert_close(model.encode_images(found), expected.image_embeds, **close)
         torch.testing.assert_close(model.encode_texts(layout.read_tokens(words, texts)), expected.text_embeds, **close)
     assert float(expected.logits_per_image[0].argmax()) == 0
     assert float(expected.logits_per_image[1].argmax()) == 1
@@ -192,8 +192,8 @@ def test_held_out_captions_are_each_there_once(squares: Path) -> None:
     assert reference is not None
     _, words = layout.reading_with(reference, context=32)
     source = source_of(str(squares), 16, seed=0, captioned=True)
-    pictures, captions = distinct(source, words, 100)
-    assert len(pictures) == len(captions) == len(set(captions)) == len(set(source.heldout(0, 1000)[1]))
+    images, captions = distinct(source, words, 100)
+    assert len(images) == len(captions) == len(set(captions)) == len(set(source.heldout(0, 1000)[1]))
     assert len(distinct(source, words, 3)[1]) == 3
 
 

@@ -75,13 +75,13 @@ def test_the_captioner_opens_in_transformers_and_its_card_gives_the_figures_meas
     theirs = transformers.BlipForConditionalGeneration.from_pretrained(starter.path, dtype=torch.float32).eval()
     world = World(64, snap=8)
     scenes = [world.scene(78, index, "heldout") for index in range(8)]
-    pictures = [Image.fromarray(world.picture(scene)) for scene in scenes]
+    images = [Image.fromarray(world.image(scene)) for scene in scenes]
     processor = transformers.AutoProcessor.from_pretrained(starter.path)
     request = CaptionRequest()
-    described = open_caption("starter/caption").describe(pictures, request)
-    for picture, captions in zip(pictures, described, strict=True):
+    described = open_caption("starter/caption").describe(images, request)
+    for image, captions in zip(images, described, strict=True):
         with torch.inference_mode():
-            made = theirs.generate(**processor(images=picture, return_tensors="pt"), num_beams=3, max_new_tokens=39)
+            made = theirs.generate(**processor(images=image, return_tensors="pt"), num_beams=3, max_new_tokens=39)
         assert processor.decode(made[0], skip_special_tokens=True) == captions[0].text
     right = [not wrong(captions[0].text, told(scene, 64)) for scene, captions in zip(scenes, described, strict=True)]
     assert sum(right) >= 4

@@ -119,7 +119,7 @@ class Line(Objective):
         return ""
 
 
-class Pictures(Line):
+class Images(Line):
     """Convolutions whose weights lie channels last in memory, as what they see does."""
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ def weights(objective: Objective) -> dict[str, Tensor]:
     return {f"{name}.{key}": w for name, model in objective.models.items() for key, w in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", [Numbers, Rolls, Line, Pictures])
+@pytest.mark.parametrize("kind", [Numbers, Rolls, Line, Images])
 def test_stopped_at_any_step_it_ends_in_the_same_bits(kind: Callable[[], Objective], tmp_path: Path) -> None:
     whole = kind()
     log = fit(whole, SETTINGS, tmp_path / "whole")

@@ -344,7 +344,7 @@ def test_a_loss_without_a_gradient_ends_before_it_is_kept(tmp_path: Path) -> Non
         fit(Steep(), Settings(steps=5, warmup_steps=0, evaluate_every=5), tmp_path / "other")
 
 
-def test_a_picture_held_out_is_learned_under_no_other_name(tmp_path: Path) -> None:
+def test_an_image_held_out_is_learned_under_no_other_name(tmp_path: Path) -> None:
     from PIL import Image
 
     for number in range(30):

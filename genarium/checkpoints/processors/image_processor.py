@@ -44,27 +44,27 @@ class Pixels:
     resized: int | tuple[int, int] | None = None
     rescale: float = 1 / 255
 
-    def fit(self, picture: Image) -> Image:
+    def fit(self, image: Image) -> Image:
         """The picture as RGB, `size` pixels high and wide."""
         from PIL.Image import Resampling
 
         how = Resampling(self.resample)
-        picture = picture.convert("RGB")
+        image = image.convert("RGB")
         if not self.crop:
-            return picture if picture.size == (self.size, self.size) else picture.resize((self.size, self.size), how)
+            return image if image.size == (self.size, self.size) else image.resize((self.size, self.size), how)
         if isinstance(self.resized, tuple):
             height, width = self.resized
         else:
-            short = min(picture.size)
-            picture = middle(picture, LONGEST * short)
-            width, height = (int((self.resized or self.size) * side / short) for side in picture.size)
-        return middle(picture.resize((width, height), how), self.size)
+            short = min(image.size)
+            image = middle(image, LONGEST * short)
+            width, height = (int((self.resized or self.size) * side / short) for side in image.size)
+        return middle(image.resize((width, height), how), self.size)
 
-    def box(self, picture: Image) -> tuple[float, float, float, float]:
+    def box(self, image: Image) -> tuple[float, float, float, float]:
         """What is left of the picture, as shares of its width and height: left, top, right, bottom."""
         if not self.crop:
             return 0.0, 0.0, 1.0, 1.0
-        width, height = picture.size
+        width, height = image.size
         if isinstance(self.resized, tuple):
             kept = self.size / self.resized[1], self.size / self.resized[0]
         else:
@@ -73,11 +73,11 @@ class Pixels:
         across, down = (1 - part for part in kept)
         return across / 2, down / 2, 1 - across / 2, 1 - down / 2
 
-    def tensor(self, pictures: Sequence[Image]) -> Tensor:
+    def tensor(self, images: Sequence[Image]) -> Tensor:
         """(n, 3, size, size) float32 as the network was trained on."""
         import numpy as np
 
-        return self.scaled(np.stack([np.asarray(self.fit(picture)) for picture in pictures]))
+        return self.scaled(np.stack([np.asarray(self.fit(image)) for image in images]))
 
     def scaled(self, pixels: np.ndarray) -> Tensor:
         """(n, H, W, 3) uint8 to (n, 3, H, W) float32 as the network was trained on."""
@@ -104,11 +104,11 @@ class Pixels:
         }
 
 
-def middle(picture: Image, most: int) -> Image:
+def middle(image: Image, most: int) -> Image:
     """The middle of a picture, at most `most` pixels wide and high."""
-    width, height = (min(side, most) for side in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
+    width, height = (min(side, most) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 class Fields(BaseModel):

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from genarium.engines.image.protocol import ImageEngine, ImageRequest, Picture
+from genarium.engines.image.protocol import GeneratedImage, ImageEngine, ImageRequest
 from genarium.engines.vision.match import Matcher
 from genarium.progress import Event, forwarding
 
 
-def best_of(engine: ImageEngine, request: ImageRequest, candidates: int, matcher: Matcher) -> Iterator[Picture]:
+def best_of(engine: ImageEngine, request: ImageRequest, candidates: int, matcher: Matcher) -> Iterator[GeneratedImage]:
     """Of every `candidates` seeds of a settled request the best picture; it alone has the same pixels with its seed.
 
     Its `stats` are the seconds of all of them, and `match`, what the matcher says of it.
@@ -26,12 +26,12 @@ def best_of(engine: ImageEngine, request: ImageRequest, candidates: int, matcher
 
     drawn = engine.generate(request)
     for row in range(len(request.seeds) // candidates):
-        found: list[tuple[float, Picture]] = []
+        found: list[tuple[float, GeneratedImage]] = []
         with forwarding(as_one):
-            for picture in islice(drawn, candidates):
-                (score,) = matcher.scores(Pillow.fromarray(picture.pixels), [request.prompt])
+            for image in islice(drawn, candidates):
+                (score,) = matcher.scores(Pillow.fromarray(image.pixels), [request.prompt])
                 said = score.cosine if score.probability is None else score.probability
-                found.append((said or 0.0, picture))
+                found.append((said or 0.0, image))
         match, best = max(found, key=lambda one: one[0])
-        seconds = sum(picture.stats.get("seconds", 0.0) for _, picture in found)
+        seconds = sum(image.stats.get("seconds", 0.0) for _, image in found)
         yield replace(best, row=row, stats=best.stats | {"seconds": seconds, "match": match})

@@ -23,9 +23,9 @@ from genarium.devices import available_memory, compute_dtype, cpu_bfloat16, pick
 from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.image.protocol import (
+    GeneratedImage,
     ImageRequest,
     Limits,
-    Picture,
     is_out_of_memory,
     tell,
     tell_what_is_cut,
@@ -80,7 +80,7 @@ class DalleImage:
     def memory(self, request: ImageRequest) -> int:
         return self._plan(request).bytes
 
-    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+    def generate(self, request: ImageRequest) -> Iterator[GeneratedImage]:
         """As the protocol says. Where memory runs out, what was loaded is let go. Raises BadInput, BadCheckpoint."""
         try:
             states, real = self._read(request)
@@ -128,12 +128,12 @@ class DalleImage:
     def _on_gpu(self) -> bool:
         return self.device.startswith("cuda")
 
-    def _bytes(self, dtype: torch.dtype, pictures: int, *, encoder_stays: bool) -> int:
+    def _bytes(self, dtype: torch.dtype, images: int, *, encoder_stays: bool) -> int:
         """What is still to take for so many pictures."""
         sizes = [n * size for n, size in zip(self._counts, (dtype.itemsize, dtype.itemsize, 4), strict=True)]
         parts = (self._encoder, self._decoder, self._vqgan)
         encoder, decoder, vqgan = (0 if part is not None else size for part, size in zip(parts, sizes, strict=True))
-        config, rows = self.config, 2 * min(pictures, TOGETHER)
+        config, rows = self.config, 2 * min(images, TOGETHER)
         cache = 2 * rows * config.n_layers * config.image_length * config.d_model * dtype.itemsize
         painting = PAINTING * 4 * self.vqgan_config.channels * self.limits.size[0] * self.limits.size[1]
         drawing = decoder + vqgan + max(cache, painting)
@@ -185,7 +185,7 @@ class DalleImage:
 
     def _paint(
         self, request: ImageRequest, first: int, seeds: Sequence[int], states: Tensor, real: Tensor
-    ) -> Iterator[Picture]:
+    ) -> Iterator[GeneratedImage]:
         assert self._decoder is not None
         began = time.perf_counter()
         sampling = Sampling(
@@ -207,7 +207,7 @@ class DalleImage:
         for row, seed in enumerate(seeds):
             began = time.perf_counter()
             pixels = self._pixels(codes[row])
-            yield Picture(first + row, seed, pixels, {"seconds": drawing + time.perf_counter() - began})
+            yield GeneratedImage(first + row, seed, pixels, {"seconds": drawing + time.perf_counter() - began})
 
     @torch.inference_mode()
     def _pixels(self, codes: np.ndarray) -> np.ndarray:
@@ -215,5 +215,5 @@ class DalleImage:
         assert self._vqgan is not None
         height = len(codes) // self._side
         squares = torch.from_numpy(codes[: height * self._side]).to(self.device)
-        picture = self._vqgan(squares.view(1, height, self._side))[0]
-        return (picture.clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
+        image = self._vqgan(squares.view(1, height, self._side))[0]
+        return (image.clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()

@@ -24,7 +24,7 @@ from genarium.checkpoints.layouts.pipeline import INDEX
 from genarium.checkpoints.store.find import find
 from genarium.checkpoints.store.folder import read_json
 from genarium.conditioning.prompts import PromptEncoder
-from genarium.data.pictures import cover, to_pictures, to_tensor
+from genarium.data.images import cover, to_images, to_tensor
 from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
@@ -32,9 +32,9 @@ from genarium.diffusion.schedules import draw_noise
 from genarium.engines.image.protocol import (
     ELSEWHERE,
     STRENGTH,
+    GeneratedImage,
     ImageRequest,
     Limits,
-    Picture,
     Size,
     tell,
     tell_what_is_cut,
@@ -87,7 +87,7 @@ class LatentImage:
         weights = sum(file.stat().st_size * 2 for file in self.path.glob("*/*.safetensors"))
         return weights + self.config.working_memory(width, height, int(self.index["context"]))
 
-    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+    def generate(self, request: ImageRequest) -> Iterator[GeneratedImage]:
         """As the protocol says."""
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
@@ -118,7 +118,7 @@ class LatentImage:
             if whole is not request:
                 pixels = _enlarged(pixels, whole)
             explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
-            yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
+            yield GeneratedImage(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
     def _drawn_at(self, request: ImageRequest) -> Size:
         """The size that is drawn at: thumbnails know their own, and where a picture is begun from about its area."""
@@ -134,7 +134,7 @@ class LatentImage:
             return request
         asked = "x".join(map(str, request.size or ()))
         note(f"{self.name} draws {own} pixels; {asked} is that enlarged, without more detail")
-        init, mask = (None if picture is None else cover(picture, size) for picture in (request.init, request.mask))
+        init, mask = (None if image is None else cover(image, size) for image in (request.init, request.mask))
         return replace(request, size=size, init=init, mask=mask)
 
     def _paint(
@@ -166,13 +166,13 @@ class LatentImage:
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
             seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
-            shown = to_pictures(model.from_latents(x0, asked))[0] if seen else None
+            shown = to_images(model.from_latents(x0, asked))[0] if seen else None
             emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(
             denoise, x, levels, sampler=sampler, generators=source, on_step=on_step, at_level=at_level
         )
-        pixels = to_pictures(model.from_latents(latents, asked))[0]
+        pixels = to_images(model.from_latents(latents, asked))[0]
         return np.asarray(with_unmasked(Pillow.fromarray(pixels), request))
 
     @cached_property

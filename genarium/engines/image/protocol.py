@@ -58,7 +58,7 @@ class ImageRequest:
 
 
 @dataclass(frozen=True)
-class Picture:
+class GeneratedImage:
     """One finished picture: `row` is its place among the seeds, `pixels` (height, width, 3) uint8. `stats`: `seconds`.
 
     The pixels depend on the request and this seed alone, not on the other seeds. `explained` is where the denoiser
@@ -111,7 +111,7 @@ class ImageEngine(Protocol):
     def memory(self, request: ImageRequest) -> int:
         """The least bytes that a settled request takes beside what is loaded already, by estimate."""
 
-    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+    def generate(self, request: ImageRequest) -> Iterator[GeneratedImage]:
         """A picture for every seed of a settled request, as each is finished. Raises BadInput, BadCheckpoint."""
 
 
@@ -295,10 +295,10 @@ def _require_enlargement(size: Size, limits: Limits, name: str) -> None:
         )
 
 
-def _covering(picture: Image | None, size: Size) -> Image | None:
-    from genarium.data.pictures import cover
+def _covering(image: Image | None, size: Size) -> Image | None:
+    from genarium.data.images import cover
 
-    return None if picture is None else cover(picture, size)
+    return None if image is None else cover(image, size)
 
 
 def _written(size: Size) -> str:

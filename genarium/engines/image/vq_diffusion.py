@@ -149,5 +149,5 @@ class VQDiffusionImage(FolderImage):
         side = pipe.transformer.height, pipe.transformer.width
         drawn = torch.where(codes < pipe.transformer.num_vector_embeds - 1, codes, 0)
         found = pipe.vqvae.quantize.get_codebook_entry(drawn, shape=(1, *side, pipe.vqvae.config.vq_embed_dim))
-        picture = pipe.vqvae.decode(found, force_not_quantize=True).sample[0]
-        return ((picture + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        image = pipe.vqvae.decode(found, force_not_quantize=True).sample[0]
+        return ((image + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()

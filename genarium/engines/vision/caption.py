@@ -61,7 +61,7 @@ class CaptionEngine(Protocol):
 
     name: str
 
-    def describe(self, pictures: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
+    def describe(self, images: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
         """Captions of each picture, best first; fewer than `n` where some would be alike.
 
         `first` is the number of the first picture in the run, which names its random streams. Raises BadInput.
@@ -100,7 +100,7 @@ class NativeCaption:
         self.pixels = image_processor.read(path, self.model.config.image.image_size)
 
     @torch.inference_mode()
-    def describe(self, pictures: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
+    def describe(self, images: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
         prompt = self.tokenizer.encode(request.prompt, add_special_tokens=False).ids
         room = self.model.config.text.context_length - 1 - len(prompt)
         if room < 1:
@@ -108,21 +108,21 @@ class NativeCaption:
                 f"the prompt is {len(prompt)} tokens, and {self.name} writes at most {room + len(prompt)}; shorten it"
             )
         new, n = min(room, request.max_new_tokens), request.n
-        per_picture = n if request.sample else max(n, request.n_beams)
+        per_image = n if request.sample else max(n, request.n_beams)
         config = self.model.config
         decoder = TorchDecoder(self.model, config=config.text)
-        pixels = self.pixels.tensor(pictures).to(self.device, self.dtype)
-        state = self.model.start(pixels, per_picture, len(prompt) + new)
-        prefix = np.tile(np.array([config.start_token, *prompt]), (len(pictures) * per_picture, 1))
+        pixels = self.pixels.tensor(images).to(self.device, self.dtype)
+        state = self.model.start(pixels, per_image, len(prompt) + new)
+        prefix = np.tile(np.array([config.start_token, *prompt]), (len(images) * per_image, 1))
         logits = decoder.step(state, prefix)
         if request.sample:
             sampling = Sampling(new, request.temperature, top_p=request.top_p, seed=request.seed)
             cpu = TorchRanking("cpu")  # scores are kept to four digits, which shows where they were summed
-            samples = range(first * n, (first + len(pictures)) * n)
+            samples = range(first * n, (first + len(images)) * n)
             drawn = draw(decoder, state, logits, sampling, samples=samples, end=config.end_token, ranking=cpu)
             made = [drawn[row : row + n] for row in range(0, len(drawn), n)]
         else:
-            made = beam_search(decoder, state, logits, n_beams=per_picture, end=config.end_token, max_new_tokens=new)
+            made = beam_search(decoder, state, logits, n_beams=per_image, end=config.end_token, max_new_tokens=new)
         return [distinct([self._caption(prompt, written) for written in one], n) for one in made]
 
     def _caption(self, prompt: list[int], written: Written) -> Caption:

@@ -47,15 +47,15 @@ class ImageTextCaption:
         self.chats = bool(getattr(self.processor, "chat_template", None))
 
     @torch.inference_mode()
-    def describe(self, pictures: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
+    def describe(self, images: Sequence[Image], request: CaptionRequest, *, first: int = 0) -> list[list[Caption]]:
         """One picture at a time: what models make of several of different sizes in a batch is their own matter."""
-        return [self._one(picture, request, first + row) for row, picture in enumerate(pictures)]
+        return [self._one(image, request, first + row) for row, image in enumerate(images)]
 
-    def _one(self, picture: Image, request: CaptionRequest, number: int) -> list[Caption]:
+    def _one(self, image: Image, request: CaptionRequest, number: int) -> list[Caption]:
         try:
-            inputs = self._inputs(picture, request.prompt)
+            inputs = self._inputs(image, request.prompt)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # the processor's own limits of shape
-            size = f"{picture.width}x{picture.height}"
+            size = f"{image.width}x{image.height}"
             raise BadInput(f"{self.name} can't take a picture of {size} pixels: {first_line(error)}") from None
         settings: dict[str, Any] = {"max_new_tokens": request.max_new_tokens, "num_return_sequences": request.n}
         if request.sample:
@@ -97,17 +97,17 @@ class ImageTextCaption:
             found.append(Caption(text, score, ended))
         return distinct(found, request.n)
 
-    def _inputs(self, picture: Image, prompt: str) -> dict[str, Tensor]:
+    def _inputs(self, image: Image, prompt: str) -> dict[str, Tensor]:
         if self.chats:
             content = [{"type": "image"}, {"type": "text", "text": prompt or ASKED}]
             text = self.processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
             )
-            made = self.processor(images=[picture], text=[text], return_tensors="pt")
+            made = self.processor(images=[image], text=[text], return_tensors="pt")
         elif prompt:
-            made = self.processor(images=picture, text=prompt, return_tensors="pt")
+            made = self.processor(images=image, text=prompt, return_tensors="pt")
         else:
-            made = self.processor(images=picture, return_tensors="pt")
+            made = self.processor(images=image, return_tensors="pt")
         return {
             name: value.to(self.device, self.dtype) if value.is_floating_point() else value.to(self.device)
             for name, value in made.items()

@@ -50,10 +50,10 @@ class Score:
 class Matcher(Protocol):
     name: str
 
-    def scores(self, picture: Image, texts: Sequence[str]) -> list[Score]:
+    def scores(self, image: Image, texts: Sequence[str]) -> list[Score]:
         """For each text. What is too long to be read is told."""
 
-    def explain(self, picture: Image, text: str, layer: int | None = None) -> WordMaps:
+    def explain(self, image: Image, text: str, layer: int | None = None) -> WordMaps:
         """A map for every word that is read. Raises BadInput for a layer it hasn't, and where there is no word."""
 
     def method(self, layer: int | None = None) -> str:
@@ -72,27 +72,27 @@ class BlipMatcher:
         self._seen: tuple[Image, Tensor] | None = None
 
     @torch.no_grad()
-    def scores(self, picture: Image, texts: Sequence[str]) -> list[Score]:
-        states = self._states(picture)
+    def scores(self, image: Image, texts: Sequence[str]) -> list[Score]:
+        states = self._states(image)
         found = []
         for text in texts:
             judged, _ = self.model.judge(states, self._tokens(_read(self.tokenizer, text, self.name)))
             found.append(Score(text, probability=float(judged[0].softmax(-1)[1])))
         return found
 
-    def explain(self, picture: Image, text: str, layer: int | None = None) -> WordMaps:
+    def explain(self, image: Image, text: str, layer: int | None = None) -> WordMaps:
         """Grad-CAM on the cross-attention of block `layer` (`text_encoder.encoder.layer.N` in the file)."""
         spans_of(text)
         layer = self._layer(layer)
         encoding = self.tokenizer.encode(text)
         with torch.enable_grad():
-            judged, maps = self.model.judge(self._states(picture), self._tokens(encoding), maps_of=layer)
+            judged, maps = self.model.judge(self._states(image), self._tokens(encoding), maps_of=layer)
             assert maps is not None
             (gradients,) = torch.autograd.grad(judged[0, 1], maps)
         grid = self.model.config.image.grid
         cam = grad_cam(maps[0], gradients[0])[:, 1:]  # the first state is the class token's
         grids = cam.unflatten(1, (grid, grid)).detach().cpu().numpy()
-        return WordMaps(text, *join(text, encoding.offsets, grids), self.pixels.box(picture))
+        return WordMaps(text, *join(text, encoding.offsets, grids), self.pixels.box(image))
 
     def method(self, layer: int | None = None) -> str:
         named = self._layer(layer)
@@ -108,10 +108,10 @@ class BlipMatcher:
         return _in_range(usual if asked is None else asked, max(0, n_layers - 2), self.name)
 
     @torch.no_grad()
-    def _states(self, picture: Image) -> Tensor:
+    def _states(self, image: Image) -> Tensor:
         """What the vision Transformer makes of the picture; kept for the one seen last, as it is most of the work."""
-        if self._seen is None or self._seen[0] is not picture:
-            self._seen = picture, self.model.image(self.pixels.tensor([picture]).to(self.device))
+        if self._seen is None or self._seen[0] is not image:
+            self._seen = image, self.model.image(self.pixels.tensor([image]).to(self.device))
         return self._seen[1]
 
     def _tokens(self, encoding: Encoding) -> Tensor:
@@ -128,16 +128,16 @@ class ClipMatcher:
         self.tokenizer = clip_layout.load_tokenizer(path, config=self.model.config.text_config)
 
     @torch.inference_mode()
-    def scores(self, picture: Image, texts: Sequence[str]) -> list[Score]:
+    def scores(self, image: Image, texts: Sequence[str]) -> list[Score]:
         """Cosines; of several texts also the softmax over them, at the model's own temperature."""
         for text in texts:
             _read(self.tokenizer, text, self.name)
-        seen = self.model.encode_pictures(self._tensor(picture))
+        seen = self.model.encode_images(self._tensor(image))
         cosines = (seen @ self.model.encode_texts(self._tokens(texts)).T)[0]
         shares = (self.model.logit_scale.exp() * cosines).softmax(-1).tolist() if len(texts) > 1 else [None]
         return [Score(text, share, cosine) for text, share, cosine in zip(texts, shares, cosines.tolist(), strict=True)]
 
-    def explain(self, picture: Image, text: str, layer: int | None = None) -> WordMaps:
+    def explain(self, image: Image, text: str, layer: int | None = None) -> WordMaps:
         """What the cosine with each word, taken by itself, stands on: relevance through the vision layers from `layer`
         (`vision_model.encoder.layers.N` in the file) up, by default the last, as in the authors' own notebook.
         """
@@ -148,7 +148,7 @@ class ClipMatcher:
         weights: dict[int, Tensor] = {}
         with torch.enable_grad(), watching(layers, weights.__setitem__):
             # Nothing else asks for gradients: the weights are frozen.
-            seen = self.model.encode_pictures(self._tensor(picture).requires_grad_())
+            seen = self.model.encode_images(self._tensor(image).requires_grad_())
         with torch.no_grad():
             spans = read_spans(text, encoding.offsets)
             words = list(dict.fromkeys(text[start:end] for start, end in spans))
@@ -162,7 +162,7 @@ class ClipMatcher:
             maps[word] = stands_on[0, 1:].unflatten(0, (side, side)).cpu().numpy()
             emit("explaining", number, len(words), preview=word)
         joined = np.stack([maps[text[start:end]] for start, end in spans]).astype(np.float32)
-        return WordMaps(text, spans, joined, self.pixels.box(picture))
+        return WordMaps(text, spans, joined, self.pixels.box(image))
 
     def method(self, layer: int | None = None) -> str:
         return f"relevance of each word by itself, vision layers from {self._layer(layer)} up (Chefer et al. 2021)"
@@ -171,8 +171,8 @@ class ClipMatcher:
         last = self.model.config.vision_config.num_hidden_layers - 1
         return _in_range(last if asked is None else asked, last, self.name)
 
-    def _tensor(self, picture: Image) -> Tensor:
-        return self.pixels.tensor([picture]).to(self.device)
+    def _tensor(self, image: Image) -> Tensor:
+        return self.pixels.tensor([image]).to(self.device)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         return clip_layout.read_tokens(self.tokenizer, texts).to(self.device)

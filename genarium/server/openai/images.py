@@ -97,10 +97,10 @@ async def _made(request: Request, arguments: dict[str, Any], form: str | None) -
     desk = desk_of(request)
     recipe = await desk.prepare("image", arguments)
     [result] = await desk.results(request, [recipe])
-    return Json(await run_in_threadpool(_pictures, recipe, result, form or "b64_json"))
+    return Json(await run_in_threadpool(_images, recipe, result, form or "b64_json"))
 
 
-def _pictures(recipe: Recipe, result: Result, form: str) -> dict[str, Any]:
+def _images(recipe: Recipe, result: Result, form: str) -> dict[str, Any]:
     """The single pictures; the contact sheet beside them is in the ledger."""
     made = [artefact for artefact in result if not artefact.overview]
     data = []

@@ -135,31 +135,31 @@ def _objective(
     from genarium.training.sources.images import channels_last, source_of
 
     prompts, reads = start.prompts(text_encoder, device=settings.device)
-    pictures: Autoencoder | None = None
+    images: Autoencoder | None = None
     if network.autoencoder is not None:
         where = Path(network.autoencoder)
-        pictures = channels_last(latent_diffusion.load_autoencoder(where, device=settings.device))
+        images = channels_last(latent_diffusion.load_autoencoder(where, device=settings.device))
     torch.manual_seed(settings.seed)
-    model: Any = _begin(network, pictures, words=prompts.model.config.d_model)
+    model: Any = _begin(network, images, words=prompts.model.config.d_model)
     plans = planners.load(plans_from, device=settings.device) if plans_from else None
     if plans is not None:
         model = by_plans(model, plans.config.words)
     model = channels_last(model.to(settings.device))
-    size = (pictures or model).config.sample_size
+    size = (images or model).config.sample_size
     source = source_of(data, size, seed=settings.seed, captioned=True)
     more |= {"folder": folder, "seed": settings.seed, "shown": source.sheet_prompts()}
     objective: Denoise
-    if pictures is not None:
-        objective = Denoise(LatentDiffusion(model, pictures), prompts, source, **more)
+    if images is not None:
+        objective = Denoise(LatentDiffusion(model, images), prompts, source, **more)
     elif plans is None:
         objective = DrawThumbnails(ThumbnailDiffusion(model), prompts, source, **more)
     else:
         objective = DrawPlans(ThumbnailDiffusion(model, plans), prompts, source, **more)
     begun = find(network.init_from, default="image").digest if network.init_from is not None else None
     objective.identity |= {"text_encoder": reads, "init_from": begun}
-    if pictures is not None:
+    if images is not None:
         weights = files.sha256(where / latent_diffusion.WEIGHTS)
-        objective.identity["autoencoder"] = asdict(pictures.config) | {"sha256": weights}
+        objective.identity["autoencoder"] = asdict(images.config) | {"sha256": weights}
     if plans_from is not None:
         objective.identity["planner"] = files.sha256(plans_from / WEIGHTS)
     return objective
@@ -189,32 +189,32 @@ def drawn(
     )
 
 
-def _begin(network: NetworkOptions, pictures: Autoencoder | None, *, words: int) -> nn.Module:
+def _begin(network: NetworkOptions, images: Autoencoder | None, *, words: int) -> nn.Module:
     """The network that is continued from, or one of random weights. Raises BadInput."""
     from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.models.thumbnails import ThumbnailDiffusion
 
     if network.init_from is None:
-        return _thumbnails(network, words=words) if pictures is None else _unet(pictures.config, network, words=words)
+        return _thumbnails(network, words=words) if images is None else _unet(images.config, network, words=words)
     begun = layout.load(Path(network.init_from))
     thumbnails = begun.kind == ThumbnailDiffusion.kind
-    if thumbnails and pictures is not None:
+    if thumbnails and images is not None:
         raise BadInput(f"{network.init_from} is of thumbnails; leave out --autoencoder")
-    if not thumbnails and pictures is None:
+    if not thumbnails and images is None:
         raise BadInput(f"{network.init_from} is of latents; name its --autoencoder")
     return begun.denoiser.requires_grad_(True)
 
 
-def _unet(pictures: AutoencoderConfig, network: NetworkOptions, *, words: int) -> UNet:
+def _unet(images: AutoencoderConfig, network: NetworkOptions, *, words: int) -> UNet:
     """A network without training for an autoencoder's latents. Raises BadInput."""
     from genarium.models.unet import UNet, UNetConfig
 
-    places = pictures.sample_size // pictures.factor
+    places = images.sample_size // images.factor
     levels = _levels(network.widths or "64,160", places=places)
     return UNet(
         UNetConfig(
-            in_channels=pictures.latent_channels,
-            out_channels=pictures.latent_channels,
+            in_channels=images.latent_channels,
+            out_channels=images.latent_channels,
             sample_size=places,
             block_out_channels=levels,
             attention=(*[False] * (len(levels) - 1), True),

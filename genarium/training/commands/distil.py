@@ -51,12 +51,12 @@ def train_distil(
     settings = options.settings(Settings(warmup_steps=50, weight_decay=0.0, ema=ema, compile="off"), falls=50)
     index, networks = _teacher(teacher, device=settings.device)
     path, reads = _reader(teacher, index)
-    frozen, pictures = channels_last(networks.denoiser), channels_last(networks.autoencoder)
+    frozen, images = channels_last(networks.denoiser), channels_last(networks.autoencoder)
     model = deepcopy(frozen).requires_grad_(True)
-    source = source_of(data, pictures.config.sample_size, seed=settings.seed, captioned=True)
+    source = source_of(data, images.config.sample_size, seed=settings.seed, captioned=True)
     torch.manual_seed(settings.seed)
     objective = FewerSteps(
-        LatentDiffusion(model, pictures),
+        LatentDiffusion(model, images),
         frozen,
         steps=draw_steps,
         substeps=substeps,

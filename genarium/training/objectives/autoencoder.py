@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.images import to_images, to_tensor
 from genarium.models.vae import VAE, Autoencoder
 from genarium.training.objective import Objective
 from genarium.training.sources.images import Source, write_sheet
@@ -42,13 +42,13 @@ class Reconstruct(Objective):
         self.watched = to_tensor(source.heldout(0, N_WATCHED)[0])
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        pictures, _ = self.source.train(index * self.batch_size, self.batch_size)
-        return (to_tensor(pictures),)
+        images, _ = self.source.train(index * self.batch_size, self.batch_size)
+        return (to_tensor(images),)
 
-    def loss(self, pictures: Tensor) -> Tensor:
-        found = self.model.encode(pictures)
+    def loss(self, images: Tensor) -> Tensor:
+        found = self.model.encode(images)
         again = self.model.decode(found.sample()).float()
-        distance = F.l1_loss(again, pictures) + 4 * F.mse_loss(again, pictures)
+        distance = F.l1_loss(again, images) + 4 * F.mse_loss(again, images)
         divergence = found.divergence().mean() / found.mean[0].numel()
         return distance + self.beta * divergence
 
@@ -56,11 +56,11 @@ class Reconstruct(Objective):
         """`loss` on held-out pictures, and `psnr` of what comes back from the means of the latents, in dB."""
         device = next(self.model.parameters()).device
         losses, squares = [], []
-        for pictures in self.watched.split(self.batch_size):
-            there = pictures.to(device)
-            losses.append(float(self.loss(there)) * len(pictures))
+        for images in self.watched.split(self.batch_size):
+            there = images.to(device)
+            losses.append(float(self.loss(there)) * len(images))
             again = self.model.decode(self.model.encode(there).mean).clamp(-1, 1)
-            squares.append(float(F.mse_loss(again, there)) * len(pictures))
+            squares.append(float(F.mse_loss(again, there)) * len(images))
         mean_square = sum(squares) / len(self.watched)
         return {
             "loss": sum(losses) / len(self.watched),
@@ -71,10 +71,10 @@ class Reconstruct(Objective):
         """Pictures above what comes back, and above what noise gives."""
         shown = self.watched[:N_SHOWN].to(next(self.model.parameters()).device)
         found = self.model.encode(shown)
-        rows = [to_pictures(shown), to_pictures(self.model.decode(found.mean))]
+        rows = [to_images(shown), to_images(self.model.decode(found.mean))]
         if self.model.draws_noise:
             noise = torch.randn(found.mean.shape, generator=torch.Generator().manual_seed(self.seed))
-            rows.append(to_pictures(self.model.decode(noise.to(shown.device))))
+            rows.append(to_images(self.model.decode(noise.to(shown.device))))
         return write_sheet(self.folder, step, rows)
 
 

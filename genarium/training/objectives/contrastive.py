@@ -57,7 +57,7 @@ class Contrast(Objective):
             "network": asdict(model.config),
             "objective": {"batch_size": batch_size, "preprocessing": _identity(preprocessing)},
         }
-        self.pictures, self.captions = distinct(source, tokenizer, N_CANDIDATES * N_GROUPS)
+        self.images, self.captions = distinct(source, tokenizer, N_CANDIDATES * N_GROUPS)
         if len(self.captions) < 2:
             raise BadInput(
                 "held-out pictures have fewer than two different captions, so nothing can be told apart; "
@@ -66,49 +66,49 @@ class Contrast(Objective):
         # Groups are of one size, or figures of one could not be compared with another's.
         self.group = min(N_CANDIDATES, len(self.captions))
         whole = len(self.captions) // self.group * self.group
-        self.pictures, self.captions = self.pictures[:whole], self.captions[:whole]
+        self.images, self.captions = self.images[:whole], self.captions[:whole]
         self.watched = read_tokens(tokenizer, self.captions)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        pictures, captions = self.source.train(index * self.batch_size, self.batch_size)
-        return self.preprocessing.scaled(pictures), read_tokens(self.tokenizer, captions)
+        images, captions = self.source.train(index * self.batch_size, self.batch_size)
+        return self.preprocessing.scaled(images), read_tokens(self.tokenizer, captions)
 
-    def loss(self, pictures: Tensor, tokens: Tensor) -> Tensor:
+    def loss(self, images: Tensor, tokens: Tensor) -> Tensor:
         with torch.no_grad():
             self.model.logit_scale.clamp_(max=LARGEST_SCALE)
-        seen, read = self.model.encode_pictures(pictures), self.model.encode_texts(tokens)
+        seen, read = self.model.encode_images(images), self.model.encode_texts(tokens)
         return contrast(seen, read, self.model.logit_scale, same_texts(tokens))
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures in groups of distinct captions, and recall at 1: how often the text that fits a
         picture best, and the picture that fits a text best, is its own."""
-        losses, texts_found, pictures_found = [], [], []
+        losses, texts_found, images_found = [], [], []
         for seen, read in self._groups():
             itself = torch.arange(len(seen), device=seen.device)
             losses.append(float(contrast(seen, read, self.model.logit_scale, itself[:, None] == itself)))
             alike = seen @ read.T
             texts_found.append(float((alike.argmax(dim=1) == itself).float().mean()))
-            pictures_found.append(float((alike.argmax(dim=0) == itself).float().mean()))
+            images_found.append(float((alike.argmax(dim=0) == itself).float().mean()))
         return {
             "loss": float(np.mean(losses)),
             "image_to_text": float(np.mean(texts_found)),
-            "text_to_image": float(np.mean(pictures_found)),
+            "text_to_image": float(np.mean(images_found)),
         }
 
     def preview(self, step: int) -> str:
         """A row of pictures for each of some held-out captions, those that fit best first."""
         seen, read = next(self._groups())
         best = (read[:N_ROWS] @ seen.T).topk(min(N_FOUND, len(seen)), dim=1).indices.cpu().numpy()
-        sheet = write_sheet(self.folder, step, [self.pictures[row] for row in best])
+        sheet = write_sheet(self.folder, step, [self.images[row] for row in best])
         return f"{sheet}: {' | '.join(self.captions[: len(best)])}"
 
     def _groups(self) -> Iterator[tuple[Tensor, Tensor]]:
         device = self.model.logit_scale.device
         for first in range(0, len(self.captions), self.group):
             part = slice(first, first + self.group)
-            pictures = self.preprocessing.scaled(self.pictures[part]).to(device)
+            images = self.preprocessing.scaled(self.images[part]).to(device)
             yield (
-                torch.cat([self.model.encode_pictures(some) for some in pictures.split(64)]),
+                torch.cat([self.model.encode_images(some) for some in images.split(64)]),
                 self.model.encode_texts(self.watched[part].to(device)),
             )
 
@@ -134,17 +134,17 @@ def same_texts(tokens: Tensor) -> Tensor:
 
 def distinct(source: Source, tokenizer: Tokenizer, most: int) -> tuple[np.ndarray, list[str]]:
     """Held-out pictures (n, H, W, 3) and n captions that are all different to the network; n is at most `most`."""
-    pictures, captions, known = list[np.ndarray](), list[str](), set[tuple[int, ...]]()
+    images, captions, known = list[np.ndarray](), list[str](), set[tuple[int, ...]]()
     first = 0
     while len(captions) < most:
         drawn, said = source.heldout(first, most)
-        for picture, caption in zip(drawn, said, strict=True):
+        for image, caption in zip(drawn, said, strict=True):
             tokens = tuple(tokenizer.encode(caption).ids)
             if tokens not in known and len(captions) < most:
                 known.add(tokens)
                 captions.append(caption)
-                pictures.append(picture)
+                images.append(image)
         if len(said) < most:
             break
         first += most
-    return np.array(pictures), captions
+    return np.array(images), captions

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genarium.conditioning.prompts import PromptEncoder
-from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.images import to_images, to_tensor
 from genarium.devices import cpu_bfloat16
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.process import Process
@@ -20,7 +20,7 @@ from genarium.diffusion.schedules import FlowSchedule, add_noise, draw_noise, ge
 from genarium.diffusion.targets import draw_timesteps, target
 from genarium.models.text_to_image import Conditioning, TextToImage
 from genarium.training.objective import Objective
-from genarium.training.sources.images import Pictures, Scenes, Source, detail, write_sheet
+from genarium.training.sources.images import Images, Scenes, Source, detail, write_sheet
 
 N_WATCHED = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
@@ -36,7 +36,7 @@ PROCESS = Process(FlowSchedule(), prediction="flow", sampler="euler")
 class Denoise(Objective):
     """Squared error of the flow, mean over the latents (Lipman et al. 2022, eq. 9; Rombach et al. 2022, eq. 2).
 
-    Places with detail count up to three times as much (`training.pictures.detail`). Autoencoder and text encoder are
+    Places with detail count up to three times as much (`sources.images.detail`). Autoencoder and text encoder are
     frozen. Timesteps are drawn logit-normal (Esser et al. 2024, 3.1).
     """
 
@@ -75,9 +75,9 @@ class Denoise(Objective):
                 "prediction": PROCESS.prediction,
             },
         }
-        pictures, self.captions = source.heldout(0, N_WATCHED)
-        self.watched_pictures = to_tensor(pictures)
-        self.watched = self._latents(self.watched_pictures)
+        images, self.captions = source.heldout(0, N_WATCHED)
+        self.watched_images = to_tensor(images)
+        self.watched = self._latents(self.watched_images)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""
@@ -88,26 +88,26 @@ class Denoise(Objective):
             parts += self._noised(self.source.closeups(index * self.n_closeups, self.n_closeups), random)
         return parts
 
-    def _noised(self, shown: Pictures, random: np.random.Generator) -> tuple[Tensor, ...]:
-        pictures, captions = shown
+    def _noised(self, shown: Images, random: np.random.Generator) -> tuple[Tensor, ...]:
+        images, captions = shown
         told = ["" if random.random() < DROPPED else caption for caption in captions]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
         t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", std=self.spread, generator=generator)
         t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
         channels, *_ = self.shape
-        side = pictures.shape[1] // self.factor
+        side = images.shape[1] // self.factor
         noise = torch.randn(len(t), channels, side, side, generator=generator)
-        return (to_tensor(pictures), *self.prompts.tokens(told), t, noise)
+        return (to_tensor(images), *self.prompts.tokens(told), t, noise)
 
     def loss(self, *parts: Tensor) -> Tensor:
         """Mean over the pictures of a batch, and over its close-ups; of both, their mean."""
         errors = [self._error_of(*parts[first : first + 5]) for first in range(0, len(parts), 5)]
         return torch.stack(errors).mean()
 
-    def _error_of(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def _error_of(self, images: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         asked = self.prompts.conditioning(tokens, lengths).repeated(DRAWS)
-        weight = detail(pictures, self.factor)
-        known = (self._latents(pictures), weight / weight.mean())
+        weight = detail(images, self.factor)
+        known = (self._latents(images), weight / weight.mean())
         latents, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
         return (weight * self._errors(latents, asked, t, noise)).mean()
 
@@ -117,9 +117,9 @@ class Denoise(Objective):
         return (self.model(x, t, **asked).float() - wanted).square()
 
     @torch.no_grad()
-    def _latents(self, pictures: Tensor) -> Tensor:
+    def _latents(self, images: Tensor) -> Tensor:
         device = next(self.model.parameters()).device
-        return torch.cat([self.networks.to_latents(part) for part in pictures.to(device).split(64)])
+        return torch.cat([self.networks.to_latents(part) for part in images.to(device).split(64)])
 
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
@@ -153,7 +153,7 @@ class Denoise(Objective):
                 seeds = range(row * 100, row * 100 + len(self.shown))
                 asked, not_asked = self._conditions(self.shown, seeds)
                 latents = self._draw(asked, not_asked, seeds)
-                rows.append(to_pictures(self.networks.from_latents(latents, asked)))
+                rows.append(to_images(self.networks.from_latents(latents, asked)))
         return write_sheet(self.folder, step, rows)
 
     def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Conditioning, Conditioning]:

@@ -71,7 +71,7 @@ class Tell(Objective):
         }
         self.colours = torch.tensor([tokenizer.token_to_id(colour) for colour in COLOURS])
         self.watched = source.scenes(0, N_WATCHED, "heldout")
-        self.pictures = source.pictures(self.watched)
+        self.images = source.images(self.watched)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures (b, 3, 64, 64), tokens read and wanted (b, T), what patches show (b, 4, N), backgrounds (b,)."""
@@ -81,14 +81,14 @@ class Tell(Objective):
         read, wanted = self._tokens(texts)
         hidden = torch.from_numpy(random.random(read.shape) < HIDDEN)
         hidden[:, 0] = False
-        pictures = self.source.pictures(scenes)
+        images = self.source.images(scenes)
         patches = captions.shown_by_patch(scenes, self.model.captioner.config.image.patch_size)
         other = torch.from_numpy(random.random(len(scenes)) < RECOLOURED)
-        pictures[other] = captions.recoloured(pictures[other], random)
+        images[other] = captions.recoloured(images[other], random)
         patches[other, captions.SHADE] = -100
         hidden |= other[:, None] & torch.isin(read, self.colours)
         wanted = wanted.masked_fill(other[:, None] & torch.isin(wanted, self.colours), -100)
-        return pictures, read.masked_fill(hidden, MASK), wanted, patches, captions.backgrounds(scenes)
+        return images, read.masked_fill(hidden, MASK), wanted, patches, captions.backgrounds(scenes)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """What the decoder reads, from the start token on, and what it should say: -100 after the end."""
@@ -97,9 +97,9 @@ class Tell(Objective):
         wanted, _ = block([[*row, END] for row in rows])
         return read, wanted.masked_fill(torch.arange(wanted.shape[1]) >= lengths[:, None], -100)
 
-    def loss(self, pictures: Tensor, read: Tensor, wanted: Tensor, patches: Tensor, backgrounds: Tensor) -> Tensor:
+    def loss(self, images: Tensor, read: Tensor, wanted: Tensor, patches: Tensor, backgrounds: Tensor) -> Tensor:
         captioner = self.model.captioner
-        states = captioner.image(pictures)
+        states = captioner.image(images)
         hidden, _ = captioner.text(read, captioner.text.read(states), causal=True)
         total = F.cross_entropy(captioner.logits(hidden).float().flatten(0, 1), wanted.flatten())
         seen = F.cross_entropy(self.model.background_head(states[:, 0]).float(), backgrounds)
@@ -113,18 +113,18 @@ class Tell(Objective):
         device = next(self.model.parameters()).device
         losses, faults = [], 0
         for first in range(0, N_WATCHED, 64):
-            pictures = self.pictures[first : first + 64].to(device)
+            images = self.images[first : first + 64].to(device)
             read, wanted = (part.to(device) for part in self._tokens(texts[first : first + 64]))
-            logits = self.model.captioner(pictures, read)
+            logits = self.model.captioner(images, read)
             losses.append(float(F.cross_entropy(logits.flatten(0, 1), wanted.flatten())))
-            for scene, said in zip(self.watched[first : first + 64], self._greedy(pictures), strict=True):
+            for scene, said in zip(self.watched[first : first + 64], self._greedy(images), strict=True):
                 faults += bool(wrong(said, told(scene, SIZE)))
         return {"loss": sum(losses) / len(losses), "right": 1 - faults / N_WATCHED}
 
-    def _greedy(self, pictures: Tensor) -> list[str]:
+    def _greedy(self, images: Tensor) -> list[str]:
         captioner = self.model.captioner
-        rows = captioner.start(pictures, 1, captions.CONTEXT)
-        tokens = torch.full((len(pictures), 1), START, device=pictures.device)
+        rows = captioner.start(images, 1, captions.CONTEXT)
+        tokens = torch.full((len(images), 1), START, device=images.device)
         said = []
         for _ in range(captions.CONTEXT - 1):
             tokens = captioner.step(rows, tokens).argmax(dim=-1, keepdim=True)
@@ -133,7 +133,7 @@ class Tell(Objective):
         return [self.tokenizer.decode(text[: text.index(END)] if END in text else text) for text in texts]
 
     def preview(self, step: int) -> str:
-        return "; ".join(self._greedy(self.pictures[:3].to(next(self.model.parameters()).device)))
+        return "; ".join(self._greedy(self.images[:3].to(next(self.model.parameters()).device)))
 
 
 class Match(Objective):
@@ -193,10 +193,10 @@ class Match(Objective):
                 for place, (first, last) in enumerate(read[2 * row].offsets):
                     if first < last and start <= first and last <= end:
                         named[row, place] = torch.from_numpy(patches)
-        return self.source.pictures(scenes), tokens, lengths, named
+        return self.source.images(scenes), tokens, lengths, named
 
-    def loss(self, pictures: Tensor, tokens: Tensor, lengths: Tensor, named: Tensor) -> Tensor:
-        scores, maps = self._scores(pictures, tokens, lengths, maps_of=0 if self.grounding else None)
+    def loss(self, images: Tensor, tokens: Tensor, lengths: Tensor, named: Tensor) -> Tensor:
+        scores, maps = self._scores(images, tokens, lengths, maps_of=0 if self.grounding else None)
         loss = F.cross_entropy(scores, _truth(len(tokens), tokens.device))
         if maps is None or not named.any():
             return loss
@@ -205,19 +205,19 @@ class Match(Objective):
         return loss - self.grounding * on_it.clamp(min=1e-6).log().mean()
 
     def _scores(
-        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, *, maps_of: int | None = None
+        self, images: Tensor, tokens: Tensor, lengths: Tensor, *, maps_of: int | None = None
     ) -> tuple[Tensor, Tensor | None]:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            states = self.model.image(pictures)
+            states = self.model.image(images)
         scores, maps = self.model.judge(states, tokens, lengths=lengths, maps_of=maps_of)
         return scores.float(), maps
 
     def evaluate(self) -> dict[str, float]:
         """On held-out scenes: `loss`, and `right`, the share of captions judged as they should be at one half."""
         device = next(self.model.parameters()).device
-        pictures, tokens, lengths, _ = (part.to(device) for part in self.watched)
+        images, tokens, lengths, _ = (part.to(device) for part in self.watched)
         parts = [
-            self._scores(pictures[i : i + 64], tokens[4 * i : 4 * i + 256], lengths[4 * i : 4 * i + 256])[0]
+            self._scores(images[i : i + 64], tokens[4 * i : 4 * i + 256], lengths[4 * i : 4 * i + 256])[0]
             for i in range(0, N_WATCHED, 64)
         ]
         scores, truth = torch.cat(parts), _truth(4 * N_WATCHED, device)

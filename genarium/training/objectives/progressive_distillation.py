@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genarium.data.pictures import to_tensor
+from genarium.data.images import to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import expand
 from genarium.models.latent_diffusion import LatentDiffusion
@@ -44,17 +44,17 @@ class FewerSteps(Denoise):
         self.identity["objective"] = {"batch_size": self.batch_size, "draws": DRAWS, **told}
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
-        pictures, captions = self.source.train(index * self.batch_size, self.batch_size)
+        images, captions = self.source.train(index * self.batch_size, self.batch_size)
         random = np.random.default_rng([self.seed, index])
         rows = self.batch_size * DRAWS
         level = torch.from_numpy(random.permutation(np.arange(rows) % self.steps))
         noise = torch.randn(rows, *self.shape, generator=torch.Generator().manual_seed(int(random.integers(2**63))))
-        return (to_tensor(pictures), *self.prompts.tokens([*captions, ""]), level, noise)
+        return (to_tensor(images), *self.prompts.tokens([*captions, ""]), level, noise)
 
     def loss(self, *parts: Tensor) -> Tensor:
-        pictures, tokens, lengths, level, noise = parts
+        images, tokens, lengths, level, noise = parts
         words, none = self._split(tokens, lengths)
-        latents = self._latents(pictures).repeat_interleave(DRAWS, 0)
+        latents = self._latents(images).repeat_interleave(DRAWS, 0)
         return self._distance(latents, words.repeated(DRAWS), none, level, noise)
 
     def _split(self, tokens: Tensor, lengths: Tensor) -> tuple[Conditioning, Conditioning]:

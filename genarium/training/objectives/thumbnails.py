@@ -46,16 +46,16 @@ class DrawThumbnails(Denoise):
         self.identity["objective"] |= {"distance": DISTANCE, "spread": SPREAD}
 
     def _error_of(
-        self, pictures: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor, plan: Tensor | None = None
+        self, images: Tensor, tokens: Tensor, lengths: Tensor, t: Tensor, noise: Tensor, plan: Tensor | None = None
     ) -> Tensor:
         asked = self.prompts.conditioning(tokens, lengths)
         asked = (asked if plan is None else asked.also(plan=plan)).repeated(DRAWS)
-        known = (pictures, self.drawing.to_latents(pictures), detail(pictures, self.factor))
-        pictures, latents, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
+        known = (images, self.drawing.to_latents(images), detail(images, self.factor))
+        images, latents, weight = (part.repeat_interleave(DRAWS, 0) for part in known)
         x = add_noise(PROCESS.schedule, latents, noise, t)
         said, thumbnail = (part.float() for part in self.drawing.say(x, t, **asked))
         share = (t / PROCESS.schedule.n_timesteps)[:, None, None, None]
-        error = said - pictures
+        error = said - images
         each = error.square() + DISTANCE * (1 - share).square() * error.abs()
         cells = F.avg_pool2d(each, self.factor).mean(dim=1, keepdim=True)
         of_detail = (thumbnail[:, -1:] - latents[:, -1:]).square()
@@ -66,8 +66,8 @@ class DrawThumbnails(Denoise):
         squares = []
         for latents, rows, _ in self._watched_parts():
             said = self.networks.from_latents(latents, self._watched_conditioning(rows)).float().clamp(-1, 1)
-            pictures = self.watched_pictures[rows].to(said.device)
-            squares.append((said - pictures).square().flatten(1).mean(dim=1))
+            images = self.watched_images[rows].to(said.device)
+            squares.append((said - images).square().flatten(1).mean(dim=1))
         found: dict[str, Any] = super().evaluate()
         return found | {"psnr": float(10 * torch.log10(4.0 / torch.cat(squares).mean()))}
 

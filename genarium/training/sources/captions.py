@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genarium.checkpoints.layouts import blip as layout
 from genarium.checkpoints.processors.image_processor import Pixels
-from genarium.data.pictures import to_tensor
+from genarium.data.images import to_tensor
 from genarium.files import write_atomically
 from genarium.models.blip import Captioner, Matcher
 from genarium.scenes import Ask, Scene, World, is_held_out
@@ -87,21 +87,21 @@ class Scenes:
     def scenes(self, first: int, n: int, split: Split) -> list[Scene]:
         return [self.worlds[i % len(SNAPS)].scene(self.seed, i, split) for i in range(first, first + n)]
 
-    def pictures(self, scenes: Sequence[Scene]) -> Tensor:
+    def images(self, scenes: Sequence[Scene]) -> Tensor:
         """(n, 3, 64, 64) in [-1, 1]."""
-        return to_tensor(np.stack([self.worlds[0].picture(scene) for scene in scenes]))  # any world paints any scene
+        return to_tensor(np.stack([self.worlds[0].image(scene) for scene in scenes]))  # any world paints any scene
 
 
-def recoloured(pictures: Tensor, random: np.random.Generator) -> Tensor:
+def recoloured(images: Tensor, random: np.random.Generator) -> Tensor:
     """Pictures (n, 3, H, W) in [-1, 1], each with its hues turned by any angle, its saturation times 0 to 1.5 and its
     brightness times 0.4 to 1."""
     low, high = (0, 0, 0.4), (2 * np.pi, 1.5, 1)
-    angle, saturation, brightness = random.uniform(low, high, (len(pictures), 3)).T[..., None, None]
+    angle, saturation, brightness = random.uniform(low, high, (len(images), 3)).T[..., None, None]
     grey = np.full((3, 3), 1 / 3)
     across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
     turn = grey + np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across  # about the axis of greys
-    mix = torch.from_numpy(brightness * (saturation * turn + (1 - saturation) * grey)).to(pictures.dtype)
-    return (torch.einsum("nij,njhw->nihw", mix, (pictures + 1) / 2) * 2 - 1).clamp(-1, 1)
+    mix = torch.from_numpy(brightness * (saturation * turn + (1 - saturation) * grey)).to(images.dtype)
+    return (torch.einsum("nij,njhw->nihw", mix, (images + 1) / 2) * 2 - 1).clamp(-1, 1)
 
 
 def full_caption(scene: Scene, dice: Dice) -> str:

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from genarium.data.picture_folder import Listed, list_pictures
-from genarium.data.pictures import cover, read_picture
+from genarium.data.image_folder import Listed, list_images
+from genarium.data.images import cover, read_image
 from genarium.errors import BadInput
 from genarium.files import named, sha256, write_atomically
 from genarium.models.thumbnails import spread
@@ -25,7 +25,7 @@ from genarium.scenes.world import Scene, Split, World
 from genarium.scenes.worlds import SCENES
 
 M = TypeVar("M", bound=nn.Module)
-Pictures = tuple[np.ndarray, list[str]]
+Images = tuple[np.ndarray, list[str]]
 SNAP_CELLS = 8
 """Cells of the grid that composed things stand on, along a side."""
 
@@ -52,9 +52,9 @@ class Source(Protocol):
     identity: dict[str, Any]
     world_name: str | None
 
-    def train(self, first: int, n: int) -> Pictures: ...
+    def train(self, first: int, n: int) -> Images: ...
 
-    def heldout(self, first: int, n: int) -> Pictures:
+    def heldout(self, first: int, n: int) -> Images:
         """Never what training shows; fewer than n where there are no more."""
 
     def sheet_prompts(self) -> Sequence[str]:
@@ -74,10 +74,10 @@ class Scenes:
         self.world = World(size, snap=snap, flip=False)
         self.identity: dict[str, Any] = {"scenes": {"size": size, "snap": snap, "flip": False, "seed": seed}}
 
-    def train(self, first: int, n: int) -> Pictures:
+    def train(self, first: int, n: int) -> Images:
         return self.world.arrays(self.seed, first, n)
 
-    def heldout(self, first: int, n: int) -> Pictures:
+    def heldout(self, first: int, n: int) -> Images:
         return self.world.arrays(self.seed, first, n, "heldout")
 
     def sheet_prompts(self) -> Sequence[str]:
@@ -87,7 +87,7 @@ class Scenes:
         """What the pictures of these numbers show."""
         return [self.world.scene(self.seed, number, split) for number in range(first, first + n)]
 
-    def closeups(self, first: int, n: int) -> Pictures:
+    def closeups(self, first: int, n: int) -> Images:
         """Windows around single things, half as wide and high."""
         return closeups(self.world, self.seed, first, n)
 
@@ -111,25 +111,25 @@ class Folder:
 
     def __init__(self, folder: Path, size: int, *, seed: int, captioned: bool):
         self.size, self.seed = size, seed
-        listed = list_pictures(folder)
-        kept = [picture for picture in listed if picture.caption or not captioned]
+        listed = list_images(folder)
+        kept = [image for image in listed if image.caption or not captioned]
         if not kept:
             raise BadInput(
                 f"none of the {len(listed)} pictures in {folder} has a caption; put a .txt of the same name beside "
                 "each, or a metadata.jsonl with file_name and text"
             )
-        silent = [picture.name for picture in listed if captioned and not picture.caption]
+        silent = [image.name for image in listed if captioned and not image.caption]
         _say_left_out(silent, len(listed), "have no caption")
         arrays, unreadable = self._read_all(kept)
         _say_left_out(unreadable, len(kept), "can't be read")
         gone = set(unreadable)
-        kept = [picture for picture in kept if picture.name not in gone]
+        kept = [image for image in kept if image.name not in gone]
         if len(kept) < FEWEST:
             raise BadInput(f"{folder} has {len(kept)} pictures to train on; it takes {FEWEST} at least")
         self.listed, self.arrays = kept, arrays
         by_hash = sorted(range(len(kept)), key=lambda place: _share(kept[place].name))
-        n_held_out = max(1, sum(_share(picture.name) < HELD_OUT for picture in kept))
-        contents = [sha256(picture.file) for picture in kept]
+        n_held_out = max(1, sum(_share(image.name) < HELD_OUT for image in kept))
+        contents = [sha256(image.file) for image in kept]
         self.held_out = by_hash[:n_held_out]
         known = {contents[place] for place in self.held_out}
         self.shown = sorted(place for place in by_hash[n_held_out:] if contents[place] not in known)
@@ -139,8 +139,8 @@ class Folder:
             raise BadInput(f"{folder} has no picture to learn from beside those held out; add other pictures")
         self.epoch, self.order = -1, np.arange(0)
         content = hashlib.sha256()
-        for picture, digest in zip(kept, contents, strict=True):
-            content.update(json.dumps([picture.name, picture.caption, digest]).encode())
+        for image, digest in zip(kept, contents, strict=True):
+            content.update(json.dumps([image.name, image.caption, digest]).encode())
         self.identity: dict[str, Any] = {
             "folder": {
                 "size": size,
@@ -152,10 +152,10 @@ class Folder:
             }
         }
 
-    def train(self, first: int, n: int) -> Pictures:
+    def train(self, first: int, n: int) -> Images:
         return self._take([self._drawn(number) for number in range(first, first + n)])
 
-    def heldout(self, first: int, n: int) -> Pictures:
+    def heldout(self, first: int, n: int) -> Images:
         return self._take(self.held_out[first : first + n])
 
     def sheet_prompts(self) -> Sequence[str]:
@@ -169,15 +169,15 @@ class Folder:
             self.epoch, self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.shown))
         return self.shown[self.order[place]]
 
-    def _take(self, places: Sequence[int]) -> Pictures:
-        pictures = np.empty((len(places), self.size, self.size, 3), dtype=np.uint8)
+    def _take(self, places: Sequence[int]) -> Images:
+        images = np.empty((len(places), self.size, self.size, 3), dtype=np.uint8)
         for row, place in enumerate(places):
             listed = self.listed[place]
-            pictures[row] = self.arrays[listed.name] if self.arrays else self._read(listed)
-        return pictures, [self.listed[place].caption for place in places]
+            images[row] = self.arrays[listed.name] if self.arrays else self._read(listed)
+        return images, [self.listed[place].caption for place in places]
 
     def _read(self, listed: Listed) -> np.ndarray:
-        return np.asarray(cover(read_picture(listed.file), (self.size, self.size)))
+        return np.asarray(cover(read_image(listed.file), (self.size, self.size)))
 
     def _read_all(self, listed: Sequence[Listed]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Pictures by name, none where they would not fit, and the names of those that can't be read."""
@@ -185,14 +185,14 @@ class Folder:
 
         fits = len(listed) * self.size**2 * 3 < psutil.virtual_memory().available / 4
         arrays, unreadable = dict[str, np.ndarray](), list[str]()
-        for done, picture in enumerate(listed, 1):
+        for done, image in enumerate(listed, 1):
             try:
-                pixels = self._read(picture)
+                pixels = self._read(image)
             except BadInput:
-                unreadable.append(picture.name)
+                unreadable.append(image.name)
             else:
                 if fits:
-                    arrays[picture.name] = pixels
+                    arrays[image.name] = pixels
             emit("reading pictures", done, len(listed))
         return arrays, unreadable
 
@@ -218,13 +218,13 @@ PLAIN, BUSY = 1.0, 3.0
 """How much a cell without detail counts in a loss, and one with much."""
 
 
-def detail(pictures: Tensor, factor: int) -> Tensor:
+def detail(images: Tensor, factor: int) -> Tensor:
     """How much each cell of `factor` pixels counts: (B, 3, H, W) in [-1, 1] to (B, 1, H / factor, W / factor).
 
     From `PLAIN` to `BUSY` as the standard deviation of its colours goes from 0 to 0.2: most of a picture is background,
     and what it shows is in few of its cells.
     """
-    return PLAIN + (BUSY - PLAIN) * (spread(pictures, factor) / 0.2).clamp(max=1)
+    return PLAIN + (BUSY - PLAIN) * (spread(images, factor) / 0.2).clamp(max=1)
 
 
 def write_sheet(folder: Path, step: int, rows: Sequence[np.ndarray], *, scale: int = 2) -> str:

@@ -17,7 +17,7 @@ import torch
 from genarium.checkpoints.layouts.pipeline import read_pipeline
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.image.diffusers.memory import Plan
-from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, ImageRequest, Limits, Picture, is_out_of_memory
+from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, GeneratedImage, ImageRequest, Limits, is_out_of_memory
 from genarium.engines.vision.word_maps import Attribution, WordMaps, spans_of
 from genarium.errors import BadInput
 from genarium.progress import emit, note
@@ -56,7 +56,7 @@ class FolderImage(ABC):
     def memory(self, request: ImageRequest) -> int:
         return self._plan(request).bytes
 
-    def generate(self, request: ImageRequest) -> Iterator[Picture]:
+    def generate(self, request: ImageRequest) -> Iterator[GeneratedImage]:
         """As the protocol says. Where memory runs out, what was loaded is let go. Raises BadInput, BadCheckpoint."""
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
@@ -69,7 +69,7 @@ class FolderImage(ABC):
                 with self._watching(request) as looked:
                     pixels = self._paint(request, row, seed)
                 explained = self._word_maps(request.prompt, looked) if looked is not None else None
-                yield Picture(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
+                yield GeneratedImage(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

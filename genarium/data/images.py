@@ -27,7 +27,7 @@ BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
 """TIFF's tags."""
 
 
-def read_picture(file: Path, *, name: str | None = None) -> Image:
+def read_image(file: Path, *, name: str | None = None) -> Image:
     """The picture as upright RGB; what is transparent lies on white.
 
     Raises BadInput in one sentence, which names it `name` where it was given by another name than its file's.
@@ -57,26 +57,26 @@ def read_mask(file: Path) -> Image:
     return _converted(opened, "L", str(file))
 
 
-def cover(picture: Image, size: tuple[int, int]) -> Image:
+def cover(image: Image, size: tuple[int, int]) -> Image:
     """Scaled and cropped around its middle so that it fills `size` (width, height)."""
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    return picture if picture.size == size else ImageOps.fit(picture, size, Resampling.LANCZOS)
+    return image if image.size == size else ImageOps.fit(image, size, Resampling.LANCZOS)
 
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
+def to_tensor(images: np.ndarray) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) float32 in [-1, 1], channels last in memory, as convolutions like it."""
     import torch
 
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def to_pictures(tensor: Tensor) -> np.ndarray:
+def to_images(tensor: Tensor) -> np.ndarray:
     """(n, 3, H, W) in [-1, 1], clipped, to (n, H, W, 3) uint8."""
     whole = tensor.float().clamp(-1, 1).add(1).mul(127.5).round().byte()
-    pictures: np.ndarray = whole.permute(0, 2, 3, 1).cpu().numpy()
-    return pictures
+    images: np.ndarray = whole.permute(0, 2, 3, 1).cpu().numpy()
+    return images
 
 
 def _upright(file: Path, name: str) -> Image:

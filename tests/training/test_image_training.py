@@ -15,7 +15,7 @@ from torch import nn
 
 from genarium.checkpoints.store.find import find
 from genarium.conditioning.prompts import PromptEncoder
-from genarium.data.pictures import to_pictures, to_tensor
+from genarium.data.images import to_images, to_tensor
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.schedules import Levels
 from genarium.engines.image.latent import LatentImage
@@ -36,7 +36,7 @@ from genarium.training.objectives.plans import WritePlans, judge_plan, plan_of
 from genarium.training.objectives.progressive_distillation import FewerSteps
 from genarium.training.objectives.thumbnails import DrawPlans, DrawThumbnails
 from genarium.training.settings import Settings
-from genarium.training.sources.images import Pictures, Scenes
+from genarium.training.sources.images import Images, Scenes
 from tests.latent_models import planner, thumbnails
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
@@ -65,18 +65,18 @@ class Squares:
     size = 16
     identity: dict[str, Any] = {"squares": 1}  # noqa: RUF012
 
-    def train(self, first: int, n: int) -> Pictures:
-        pictures = np.full((n, self.size, self.size, 3), 128, dtype=np.uint8)
+    def train(self, first: int, n: int) -> Images:
+        images = np.full((n, self.size, self.size, 3), 128, dtype=np.uint8)
         captions = []
         for place in range(n):
             random = np.random.default_rng(first + place)
             name = list(COLOURS)[random.integers(3)]
             y, x = random.integers(0, 9, 2)
-            pictures[place, y : y + 8, x : x + 8] = COLOURS[name]
+            images[place, y : y + 8, x : x + 8] = COLOURS[name]
             captions.append(f"a {name} square")
-        return pictures, captions
+        return images, captions
 
-    def heldout(self, first: int, n: int) -> Pictures:
+    def heldout(self, first: int, n: int) -> Images:
         return self.train(10**6 + first, n)
 
 
@@ -145,15 +145,15 @@ def draw_plans(folder: Path) -> DrawPlans:
 
 
 @torch.no_grad()
-def test_pictures_are_learned_by_their_own_plans_some_and_all_without_caption_left_out(tmp_path: Path) -> None:
+def test_images_are_learned_by_their_own_plans_some_and_all_without_caption_left_out(tmp_path: Path) -> None:
     objective = draw_plans(tmp_path)
     words, world = objective.planner.config.words, World(32, snap=4, flip=False)
     silent = kept = left_out = 0
     for index in range(12):
-        pictures, _, lengths, _, _, plans = objective.batch(index)
+        images, _, lengths, _, _, plans = objective.batch(index)
         for row in range(8):
             scene = world.scene(0, index * 8 + row)
-            assert torch.equal(pictures[row : row + 1], to_tensor(world.picture(scene)[None]))
+            assert torch.equal(images[row : row + 1], to_tensor(world.image(scene)[None]))
             if lengths[row] == 2:
                 silent += 1
                 assert not plans[row].any()
@@ -192,7 +192,7 @@ def test_planners_learn_what_captions_ask_for(tmp_path: Path) -> None:
     assert ": " in log[-1]["sample"]
 
 
-def test_planner_and_pictures_are_trained_by_command_and_gone_on_with(tmp_path: Path) -> None:
+def test_planner_and_images_are_trained_by_command_and_gone_on_with(tmp_path: Path) -> None:
     plans, out = str(tmp_path / "plans"), str(tmp_path / "out")
     assert train_planner(out=plans, width=64, layers=1, steps=2, batch_size=4, evaluate_every=2)["loss"] > 0
     small: dict[str, Any] = {"steps": 2, "batch_size": 4, "evaluate_every": 2}
@@ -203,7 +203,7 @@ def test_planner_and_pictures_are_trained_by_command_and_gone_on_with(tmp_path: 
     assert both[0] == both[1]
 
 
-def test_a_plan_is_judged_as_the_picture_it_is_of() -> None:
+def test_a_plan_is_judged_as_the_image_it_is_of() -> None:
     world = World(64, snap=8, flip=False)
     scenes = [world.scene(1, number, "heldout") for number in range(60)]
     assert all(judge_plan(scene.ask, plan_of(scene, 8), 8).right for scene in scenes)
@@ -212,7 +212,7 @@ def test_a_plan_is_judged_as_the_picture_it_is_of() -> None:
         assert len(scene.things) > 2 or not judge_plan(scene.ask, less, 8).right
 
 
-def test_thumbnails_learn_pictures_and_draw_them(tmp_path: Path) -> None:
+def test_thumbnails_learn_images_and_draw_them(tmp_path: Path) -> None:
     objective = draw_thumbnails(tmp_path)
     log = fit(objective, replace(SETTINGS, steps=120, evaluate_every=20), tmp_path)
     assert log[-1]["loss"] < 0.8 * log[0]["loss"]
@@ -221,37 +221,37 @@ def test_thumbnails_learn_pictures_and_draw_them(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_the_loss_of_thumbnails_is_the_weighed_error_of_the_picture_and_of_its_detail(tmp_path: Path) -> None:
+def test_the_loss_of_thumbnails_is_the_weighed_error_of_the_image_and_of_its_detail(tmp_path: Path) -> None:
     objective = draw_thumbnails(tmp_path)
-    pictures, tokens, lengths, t, noise = objective.batch(5)
+    images, tokens, lengths, t, noise = objective.batch(5)
     model, expected = objective.drawing, []
     states, real = objective.prompts.conditioning(tokens, lengths).values()
     for row in range(len(t)):
         which, share = row // 2, float(t[row]) / 1000
-        picture = pictures[which : which + 1]
-        latents = model.to_latents(picture)
+        image = images[which : which + 1]
+        latents = model.to_latents(image)
         x = (1 - share) * latents + share * noise[row : row + 1]
         said, thumbnail = model.say(x, t[row : row + 1], states[which : which + 1], real[which : which + 1])
-        error, total = said - picture, 0.0
+        error, total = said - image, 0.0
         for y in range(0, 16, 4):
             for x_ in range(0, 16, 4):
-                cell = picture[0, :, y : y + 4, x_ : x_ + 4].flatten(1)
+                cell = image[0, :, y : y + 4, x_ : x_ + 4].flatten(1)
                 weight = 1 + 2 * min(1.0, float(cell.std(dim=1, correction=0).mean()) / 0.2)
                 of = error[0, :, y : y + 4, x_ : x_ + 4]
                 total += weight * float((of**2 + 0.25 * (1 - share) ** 2 * of.abs()).mean())
                 total += 0.1 * float(thumbnail[0, 3, y // 4, x_ // 4] - latents[0, 3, y // 4, x_ // 4]) ** 2
         expected.append(0.3 / (0.1 + share**2) * total / 16)
-    assert float(objective.loss(pictures, tokens, lengths, t, noise)) == pytest.approx(
+    assert float(objective.loss(images, tokens, lengths, t, noise)) == pytest.approx(
         sum(expected) / len(expected), rel=1e-4
     )
 
 
-def test_close_ups_count_as_much_as_the_pictures_beside_them(tmp_path: Path) -> None:
+def test_close_ups_count_as_much_as_the_images_beside_them(tmp_path: Path) -> None:
     plain, beside = denoise(tmp_path), denoise(tmp_path)
     beside.source, beside.n_closeups = Scenes(64, snap=8, seed=0), 12
     beside.batch_size = 4
-    pictures, _, _, t, noise, *closeups = beside.batch(3)
-    assert pictures.shape == (4, 3, 64, 64)
+    images, _, _, t, noise, *closeups = beside.batch(3)
+    assert images.shape == (4, 3, 64, 64)
     assert closeups[0].shape == (12, 3, 32, 32)
     assert noise.shape[1:] == (4, 32, 32)
     assert (len(t), closeups[4].shape) == (8, (24, 4, 16, 16))
@@ -259,19 +259,19 @@ def test_close_ups_count_as_much_as_the_pictures_beside_them(tmp_path: Path) -> 
     assert float(beside.loss(*beside.batch(3))) == pytest.approx(float(sum(apart)) / 2, rel=1e-5)
 
 
-def test_pictures_go_to_tensors_and_back() -> None:
-    pictures = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
-    tensor = to_tensor(pictures)
+def test_images_go_to_tensors_and_back() -> None:
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    tensor = to_tensor(images)
     assert tensor.shape == (2, 3, 4, 4)
-    assert (float(to_tensor(np.zeros_like(pictures)).min()), float(tensor.max())) == (
+    assert (float(to_tensor(np.zeros_like(images)).min()), float(tensor.max())) == (
         -1.0,
         pytest.approx(95 / 127.5 - 1),
     )
-    assert np.array_equal(to_pictures(tensor), pictures)
+    assert np.array_equal(to_images(tensor), images)
 
 
 @pytest.mark.parametrize("kind", ["map", "vector"])
-def test_pictures_come_back_the_better_the_longer_it_learned(kind: str, tmp_path: Path) -> None:
+def test_images_come_back_the_better_the_longer_it_learned(kind: str, tmp_path: Path) -> None:
     model = None if kind == "map" else VAE(VAEConfig(size=16, widths=(8, 16), latent=8))
     log = fit(reconstruct(tmp_path, model), replace(SETTINGS, steps=100, evaluate_every=25), tmp_path)
     assert log[-1]["psnr"] > log[0]["psnr"] + 0.5
@@ -286,9 +286,9 @@ def test_a_decoder_learns_on_latents_that_stay_as_they_are(tmp_path: Path) -> No
     before = deepcopy(model)
     log = fit(reconstruct(tmp_path, model), replace(SETTINGS, steps=100, evaluate_every=10), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"]
-    pictures = to_tensor(Squares().heldout(0, 4)[0])
+    images = to_tensor(Squares().heldout(0, 4)[0])
     with torch.inference_mode():
-        assert torch.equal(model.encode(pictures).mean, before.encode(pictures).mean)
+        assert torch.equal(model.encode(images).mean, before.encode(images).mean)
 
 
 def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_path: Path) -> None:

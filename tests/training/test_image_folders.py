@@ -13,7 +13,7 @@ from PIL import Image
 
 import genarium
 from genarium.checkpoints.store.find import find
-from genarium.data.picture_folder import list_pictures
+from genarium.data.image_folder import list_images
 from genarium.errors import BadInput
 from genarium.progress import Event, listening
 from genarium.training.commands.diffusion import train_diffusion
@@ -24,7 +24,7 @@ from genarium.training.sources.images import Folder, source_of
 from tests.latent_models import latent_folder
 
 
-def picture(number: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
+def image(number: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
     """A colour of its own for each number."""
     return Image.new("RGB", size, (number % 256, 7 * number % 256, 200))
 
@@ -32,7 +32,7 @@ def picture(number: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
 def colours(folder: Path, n: int, *, captions: bool = True) -> Path:
     folder.mkdir(parents=True)
     for number in range(n):
-        picture(number).save(folder / f"{number:03}.png")
+        image(number).save(folder / f"{number:03}.png")
         if captions:
             (folder / f"{number:03}.txt").write_text(f"colour\n{number} ")
     return folder
@@ -56,7 +56,7 @@ def heard(path: Path, *, captioned: bool = True) -> tuple[Folder, list[str]]:
 
 
 @pytest.mark.parametrize("layout", ["txt", "jsonl", "csv", "below"])
-def test_captions_are_those_beside_the_pictures(layout: str, tmp_path: Path) -> None:
+def test_captions_are_those_beside_the_images(layout: str, tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 30, captions=layout == "txt")
     rows = [(f"{number:03}.png", f"colour {number}") for number in range(30)]
     place = path
@@ -71,8 +71,8 @@ def test_captions_are_those_beside_the_pictures(layout: str, tmp_path: Path) -> 
         lines = [json.dumps({"file_name": a, "text": b, "width": 16}) + "\n" for a, b in rows]
         (place / "metadata.jsonl").write_text("".join(lines))
     source = folder_of(path)
-    for pictures, captions in (source.train(0, 50), source.heldout(0, 50)):
-        assert [f"colour {number_of(pixels)}" for pixels in pictures] == captions
+    for images, captions in (source.train(0, 50), source.heldout(0, 50)):
+        assert [f"colour {number_of(pixels)}" for pixels in images] == captions
 
 
 def test_an_epoch_shows_each_once_and_what_is_held_out_never(tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_an_epoch_shows_each_once_and_what_is_held_out_never(tmp_path: Path) -> 
     assert folder_of(path).train(2 * n + 5, 7)[1] == source.train(2 * n + 5, 7)[1] == epochs[2][5:12]
 
 
-def test_more_pictures_leave_the_others_on_their_side(tmp_path: Path) -> None:
+def test_more_images_leave_the_others_on_their_side(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 60)
     before = {folder.name for folder in (folder_of(path).listed[place] for place in folder_of(path).held_out)}
     for number in range(60, 90):
-        picture(number).save(path / f"{number:03}.png")
+        image(number).save(path / f"{number:03}.png")
     after = folder_of(path, captioned=False)
     assert {after.listed[place].name for place in after.held_out if after.listed[place].name < "060"} == before
 
@@ -107,7 +107,7 @@ def test_a_changed_folder_is_another_one_and_a_moved_one_is_not(tmp_path: Path) 
     (moved / "003.txt").write_text("another colour")
     told = folder_of(moved).identity
     assert told != before
-    picture(200).save(moved / "004.png")
+    image(200).save(moved / "004.png")
     assert folder_of(moved).identity not in (before, told)
 
 
@@ -123,14 +123,14 @@ def test_what_can_not_be_read_is_left_out_listed_and_counted(tmp_path: Path) -> 
     assert not {"colour 3", "colour 7"} & set(captions)
 
 
-def test_a_picture_that_metadata_names_and_is_not_there_is_left_out(tmp_path: Path) -> None:
+def test_an_image_that_metadata_names_and_is_not_there_is_left_out(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 12)
     (path / "metadata.jsonl").write_text('{"file_name": "gone.png", "text": "gone"}\n')
     _, said = heard(path)
     assert said == ["1 of 13 pictures can't be read and are left out: gone.png"]
 
 
-def test_pictures_without_captions_are_left_out_where_captions_are_learned(tmp_path: Path) -> None:
+def test_images_without_captions_are_left_out_where_captions_are_learned(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 20)
     for number in range(6):
         (path / f"{number:03}.txt").unlink()
@@ -143,7 +143,7 @@ def test_pictures_without_captions_are_left_out_where_captions_are_learned(tmp_p
     assert "" in bare.train(0, 18)[1]
 
 
-def test_pictures_fill_the_square_whatever_their_shape_and_mode(tmp_path: Path) -> None:
+def test_images_fill_the_square_whatever_their_shape_and_mode(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 10)
     wide = Image.new("CMYK", (64, 16), (0, 255, 255, 0))
     wide.save(path / "wide.jpg", quality=95)
@@ -184,16 +184,16 @@ def test_what_can_not_be_trained_on_is_one_sentence(n: int, captions: bool, said
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_no_folder_a_file_and_metadata_that_is_not_meant_for_pictures_are_said(tmp_path: Path) -> None:
+def test_no_folder_a_file_and_metadata_that_is_not_meant_for_images_are_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="name a folder, or `scenes`"):
         source_of(str(tmp_path / "none"), 16, seed=0)
-    picture(1).save(tmp_path / "one.png")
+    image(1).save(tmp_path / "one.png")
     with pytest.raises(BadInput, match="is a file"):
         source_of(str(tmp_path / "one.png"), 16, seed=0)
     for content, said in (('{"file": "a.png"}', "no column 'file_name'"), ('{"file_name": "../a.png"}', "leads out")):
         (tmp_path / "metadata.jsonl").write_text(content)
         with pytest.raises(BadInput, match=said):
-            list_pictures(tmp_path)
+            list_images(tmp_path)
 
 
 @pytest.mark.parametrize("pattern", ["{}.png", "photos/IMG_{:05}.JPG", "été {} .webp"])
@@ -202,7 +202,7 @@ def test_about_a_tenth_is_held_out_however_files_are_named(pattern: str) -> None
     assert 160 < held_out < 240  # three standard deviations around 200
 
 
-def test_an_autoencoder_learns_from_bare_pictures_and_diffusion_asks_for_captions(tmp_path: Path) -> None:
+def test_an_autoencoder_learns_from_bare_images_and_diffusion_asks_for_captions(tmp_path: Path) -> None:
     path = colours(tmp_path / "pictures", 24, captions=False)
     figures = train_vae(
         data=str(path), out=str(tmp_path / "vae"), latents="vector", size=16, channels=4, steps=3, batch_size=4

@@ -30,7 +30,7 @@ class Listed:
     caption: str
 
 
-def list_pictures(folder: Path) -> list[Listed]:
+def list_images(folder: Path) -> list[Listed]:
     """All pictures below the folder and all that its metadata names, in the order of their names. None is opened.
 
     Raises BadInput where there are none, or metadata can't be read.
