@@ -27,7 +27,7 @@ from transformers import DistilBertConfig, DistilBertForQuestionAnswering, PreTr
 
 from genarium.checkpoints.store import catalogue
 from genarium.checkpoints.store.folder import copy_tokenizer
-from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.answer.question_answering import AnswerRequest, NativeQuestionAnswering
 
 LENGTHS = (32, 128, 384)
 MAX_ANSWER_LEN = 15
@@ -66,7 +66,7 @@ class Peer:
         return found
 
 
-def questions(reader: NativeReader, length: int, count: int, draw: random.Random) -> list[Pair]:
+def questions(reader: NativeQuestionAnswering, length: int, count: int, draw: random.Random) -> list[Pair]:
     """Words of the vocabulary, as many as make `length` tokens with a question of six."""
     words = [word for word in reader.tokenizer.get_vocab() if word.isalpha() and word.isascii() and len(word) > 2]
     words.sort()
@@ -83,10 +83,10 @@ def timed(read: Callable[[], Any], clock: str) -> tuple[float, Any]:
     return 1000 * (CLOCKS[clock]() - began), found
 
 
-def compare(peer: Peer, reader: NativeReader, rounds: list[list[Pair]], clock: str) -> dict[str, Any]:
+def compare(peer: Peer, reader: NativeQuestionAnswering, rounds: list[list[Pair]], clock: str) -> dict[str, Any]:
     times: dict[str, list[float]] = {"transformers": [], "genarium": []}
     same = again = asked = 0
-    how = Reading(max_answer_len=MAX_ANSWER_LEN)
+    how = AnswerRequest(max_answer_len=MAX_ANSWER_LEN)
     for pairs in rounds:
         theirs_took, theirs = timed(lambda pairs=pairs: peer.read(pairs), clock)
         ours_took, ours = timed(lambda pairs=pairs: reader.read(pairs, how), clock)
@@ -119,7 +119,9 @@ def main() -> None:
         make(options.folder)
     peer, draw = Peer(options.folder), random.Random(0)
     for dtype in ("float32", "bfloat16"):
-        opening, reader = timed(lambda dtype=dtype: NativeReader(options.folder, dtype=dtype, device="cpu"), clock)
+        opening, reader = timed(
+            lambda dtype=dtype: NativeQuestionAnswering(options.folder, dtype=dtype, device="cpu"), clock
+        )
         for length in LENGTHS:
             rounds = [[pair] for pair in questions(reader, length, options.repeats + 1, draw)]
             compare(peer, reader, rounds[:1], clock)

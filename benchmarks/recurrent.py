@@ -29,7 +29,7 @@ from genarium.training.objective import Batch, Compute
 from genarium.training.objectives.next_token import NextToken, likelihood
 from genarium.training.presets import llama
 from genarium.training.settings import Settings
-from genarium.training.sources.text import Text, TextOptions
+from genarium.training.sources.text import TextOptions, TextSource
 
 TOKENS = 2048
 """Of one update."""
@@ -72,7 +72,7 @@ def updates_in(seconds: float, objective: NextToken, settings: Settings) -> int:
     return round(seconds / statistics.median(took[4:]))
 
 
-def train(name: str, text: Text, seconds: float, out: Path) -> dict[str, Any]:
+def train(name: str, text: TextSource, seconds: float, out: Path) -> dict[str, Any]:
     vocab_size, context = text.tokenizer.get_vocab_size(), CONTEXT[name]
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["lstm", "gru", "gpt"])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    text = Text.read(TextOptions(data=given.data, tokenizer="char", prompt="ROMEO:"))
+    text = TextSource.read(TextOptions(data=given.data, tokenizer="char", prompt="ROMEO:"))
     file = given.out / "recurrent.json"
     results = json.loads(file.read_text()) if file.exists() else {"cpu": cpu_name()}
     for name in given.only:

@@ -35,7 +35,7 @@ from genarium.retrieval.asking import embedder
 from genarium.retrieval.build import build
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import Vectors, by_words, fuse
+from genarium.retrieval.retrieve import PassageVectors, by_words, fuse
 from genarium.retrieval.store import Hit, Index, Kept, create, names, writing
 from genarium.run import prepare, run
 
@@ -104,7 +104,7 @@ def quality(questions: Iterable[Question], rankers: Sequence[str], depth: int) -
     scores: dict[tuple[str, str], list[tuple[float, bool]]] = {}
     for body, asked in by_body(questions):
         with Index(body) as index:
-            known = Vectors(index)
+            known = PassageVectors(index)
             everything = index.hits([int(number) for number in known.numbers])
             vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
             for question, vector in zip(asked, vectors, strict=True):
@@ -136,7 +136,7 @@ def tuning(questions: Sequence[Question]) -> None:
     for answered in (True, False):
         for body, asked in by_body(questions, answered=answered):
             with Index(body) as index:
-                known = Vectors(index)
+                known = PassageVectors(index)
             vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
             closest[answered] += [known.nearest(vector, 1)[0][1] for vector in vectors]
     for threshold in np.arange(0.20, 0.61, 0.04):
@@ -175,7 +175,7 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
     asked = [json.loads(line) for line in (HERE / "questions.jsonl").read_text("utf-8").splitlines()]
     chosen = [row["question"] for row in asked if row["body"] == body][:50]
     with Index(body) as index:
-        known = Vectors(index)
+        known = PassageVectors(index)
         texts = index.hits([int(number) for number in random.choice(known.numbers, 5000, replace=False)])
     for size in sizes:
         name = f"speed-{size}"
@@ -183,7 +183,7 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
             filled(name, texts, known, size, random)
         with Index(name) as index:
             began = clock()
-            vectors = Vectors(index)
+            vectors = PassageVectors(index)
             loading = clock() - began
             times: dict[str, list[float]] = {"embed": [], "dense": [], "keyword": [], "all": []}
             for question in chosen:
@@ -208,7 +208,7 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
             )
 
 
-def filled(name: str, texts: Sequence[Hit], known: Vectors, size: int, random: np.random.Generator) -> None:
+def filled(name: str, texts: Sequence[Hit], known: PassageVectors, size: int, random: np.random.Generator) -> None:
     """An index of `size` passages: real texts again and again, each with a real vector and noise."""
     with writing(name):
         create(name, {"folder": "", "encoder": "", "encoder_digest": ""})

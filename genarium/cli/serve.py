@@ -59,10 +59,10 @@ def serve(api_key: tuple[str, ...], model: tuple[str, ...], harmless: tuple[str,
     Point any OpenAI client at http://127.0.0.1:8000/v1.
     """
     from genarium.server.serve import serve as serve_until_told
-    from genarium.server.settings import HARMLESS, Settings
+    from genarium.server.settings import HARMLESS, ServerSettings
 
     named = {name: reference or name for name, _, reference in (one.partition("=") for one in model)}
-    settings = Settings(
+    settings = ServerSettings(
         keys=api_key,
         models=named,
         harmless=harmless or HARMLESS,

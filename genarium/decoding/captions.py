@@ -16,7 +16,7 @@ from genarium.decoding.sampling import RandomStreams, Sampling, choose
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenCaption:
     """`tokens` without prefix and end; `score` is the mean log-probability of those and of the end, in nats."""
 
     tokens: tuple[int, ...]
@@ -32,7 +32,7 @@ def beam_search(
     n_beams: int,
     end: int,
     max_new_tokens: int,
-) -> list[list[Written]]:
+) -> list[list[WrittenCaption]]:
     """The `n_beams` best texts found for each of P images, best first, by mean log-probability.
 
     `state` has P * n_beams rows, those of one image alike; `logits` (P * n_beams, V) are of what follows them.
@@ -43,7 +43,7 @@ def beam_search(
     sums = np.full((P, K), -np.inf, dtype=np.float32)
     sums[:, 0] = 0.0  # all beams are alike yet: one of them is continued
     rows: list[tuple[int, ...]] = [()] * (P * K)
-    finished: list[list[Written]] = [[] for _ in range(P)]
+    finished: list[list[WrittenCaption]] = [[] for _ in range(P)]
     for length in range(1, max_new_tokens + 1):
         continued = (sums[:, :, None] + decoder.ranking.log_softmax(logits).reshape(P, K, V)).reshape(P, K * V)
         places = decoder.ranking.likeliest(continued, 2 * K)
@@ -52,7 +52,7 @@ def beam_search(
         following: list[int] = []
         for image in range(P):
             going, ended = _sort_out(totals[image], places[image], V, end, K)
-            finished[image] += [Written(rows[image * K + beam], total / length, True) for beam, total in ended]
+            finished[image] += [WrittenCaption(rows[image * K + beam], total / length, True) for beam, total in ended]
             finished[image] = _best(finished[image], K)
             order += [image * K + beam for beam, _, _ in going]
             following += [token for _, token, _ in going]
@@ -68,7 +68,7 @@ def beam_search(
             logits = decoder.step(state, np.array(following)[:, None])
     for image in range(P):
         scores = sums[image].tolist()
-        cut = [Written(rows[image * K + beam], scores[beam] / max_new_tokens, False) for beam in range(K)]
+        cut = [WrittenCaption(rows[image * K + beam], scores[beam] / max_new_tokens, False) for beam in range(K)]
         finished[image] = _best(finished[image] + cut, K)
     return finished
 
@@ -97,7 +97,7 @@ def draw(
     samples: Sequence[int],
     end: int,
     ranking: Ranking | None = None,
-) -> list[Written]:
+) -> list[WrittenCaption]:
     """A text for each row, drawn from the stream of its own that `samples` names.
 
     Scores are under the model's own distribution, whatever temperature and top-p made of it; `ranking` sums them, the
@@ -120,9 +120,9 @@ def draw(
     for row, total in zip(rows, sums.tolist(), strict=True):
         ended = end in row
         kept = row[: row.index(end)] if ended else row
-        made.append(Written(tuple(kept), total / (len(kept) + ended), ended))
+        made.append(WrittenCaption(tuple(kept), total / (len(kept) + ended), ended))
     return made
 
 
-def _best(found: list[Written], n: int) -> list[Written]:
+def _best(found: list[WrittenCaption], n: int) -> list[WrittenCaption]:
     return sorted(found, key=lambda written: -written.score)[:n]

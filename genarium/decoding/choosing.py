@@ -32,7 +32,7 @@ class Chosen:
     top: tuple[tuple[int, float], ...] = ()
 
 
-class Row:
+class SampledRow:
     """One text that is being written: settings, random stream (`sample` is its index within its prompt), grammar."""
 
     def __init__(
@@ -57,17 +57,17 @@ def rows_of(
     samples: Sequence[int] | None,
     constraints: Sequence[Constraint | None] | None,
     vocab_size: int,
-) -> list[Row]:
+) -> list[SampledRow]:
     """A row for each prompt; without `samples` each is the first of its prompt, without `constraints` free."""
     indices = samples if samples is not None else [0] * len(prompts)
     grammars = constraints if constraints is not None else [None] * len(prompts)
     return [
-        Row(prompt, sampling, index, vocab_size, grammar)
+        SampledRow(prompt, sampling, index, vocab_size, grammar)
         for prompt, index, grammar in zip(prompts, indices, grammars, strict=True)
     ]
 
 
-def choose_next(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> list[Chosen]:
+def choose_next(logits: np.ndarray, rows: Sequence[SampledRow], ranking: Ranking) -> list[Chosen]:
     """A token for each row, from logits (len(rows), V) float32. A row's is the same whatever the others are."""
     alike = defaultdict(list)
     for place, row in enumerate(rows):
@@ -83,7 +83,7 @@ def choose_next(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> li
     return [told.get(place, Chosen(token)) for place, token in enumerate(chosen)]
 
 
-def _choose_alike(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> list[int]:
+def _choose_alike(logits: np.ndarray, rows: Sequence[SampledRow], ranking: Ranking) -> list[int]:
     """Tokens for rows of one setting."""
     sampling = rows[0].sampling
     if rows[0].seen is not None:
@@ -106,7 +106,7 @@ def _choose_alike(logits: np.ndarray, rows: Sequence[Row], ranking: Ranking) -> 
 
 
 def _log_probabilities(
-    logits: np.ndarray, rows: Sequence[Row], chosen: Sequence[int], ranking: Ranking
+    logits: np.ndarray, rows: Sequence[SampledRow], chosen: Sequence[int], ranking: Ranking
 ) -> dict[int, Chosen]:
     """The rows that asked for log-probabilities, by place."""
     found = {}

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from genarium.decoding.choosing import Chosen, Constraint, Row, choose_next, rows_of
+from genarium.decoding.choosing import Chosen, Constraint, SampledRow, choose_next, rows_of
 from genarium.decoding.generate import NewToken, check_length
 from genarium.decoding.protocol import Decoder, State
 from genarium.decoding.sampling import Sampling
@@ -53,7 +53,7 @@ class _Text:
 
     number: int
     prompt: Sequence[int]
-    row: Row
+    row: SampledRow
     left: int
     end_tokens: AbstractSet[int]
     finished: AbstractSet[int]

@@ -52,7 +52,7 @@ class WindowSpans:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SpanAnswer:
     """`context[start:end]` is `text`; no answer is the empty text at 0."""
 
     text: str
@@ -92,12 +92,12 @@ def spans_wanted(top_k: int) -> int:
     return 2 * top_k + 10
 
 
-def merge(windows: Iterable[WindowSpans], context: str, *, no_answer: bool) -> list[Answer]:
+def merge(windows: Iterable[WindowSpans], context: str, *, no_answer: bool) -> list[SpanAnswer]:
     """Every answer found in the windows of `context`, best first; the empty one among them with `no_answer`.
 
     "No answer" scores what it does in the window that doubts it most: the text has an answer if any window does.
     """
-    found: dict[str, Answer] = {}
+    found: dict[str, SpanAnswer] = {}
     null = np.inf
     for window in windows:
         null = min(null, window.null_log_score)
@@ -105,15 +105,15 @@ def merge(windows: Iterable[WindowSpans], context: str, *, no_answer: bool) -> l
             text, score = context[span.start : span.end], float(np.exp(span.log_score))
             known = found.get(text.lower())
             found[text.lower()] = (
-                replace(known, score=known.score + score) if known else Answer(text, score, span.start, span.end)
+                replace(known, score=known.score + score) if known else SpanAnswer(text, score, span.start, span.end)
             )
     if no_answer:
-        found[""] = Answer("", float(np.exp(null)), 0, 0)
+        found[""] = SpanAnswer("", float(np.exp(null)), 0, 0)
     return sorted(found.values(), key=lambda answer: -answer.score)
 
 
 def contenders(
-    windows: Sequence[WindowSpans], answers: Sequence[Answer], context: str, *, top_k: int, margin: float
+    windows: Sequence[WindowSpans], answers: Sequence[SpanAnswer], context: str, *, top_k: int, margin: float
 ) -> list[int]:
     """Which windows to read again, more exactly, if log scores may be off by up to `margin` against each other.
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 
-class Rows(Protocol):
+class RowCache(Protocol):
     """What a network remembers of rows of text."""
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order."""
 
-    def take(self, rows: Sequence[int]) -> Rows:
+    def take(self, rows: Sequence[int]) -> RowCache:
         """A copy of these rows, in this order."""
 
     def join(self, other: Any, rows: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from genarium.plugins import Plugin
 
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
-    from genarium.engines.answer.reader import NativeReader
+    from genarium.engines.answer.question_answering import NativeQuestionAnswering
     from genarium.engines.classify.protocol import Classifier
     from genarium.engines.embed.encoder import NativeEncoder
     from genarium.engines.embed.rank import Ranker
@@ -62,9 +62,9 @@ def open_classifier(
 
     Raises BadInput as well, where what is asked for is not what the model's way can do.
     """
-    from genarium.engines.classify.asked import Asked
+    from genarium.engines.classify.asked import ClassifyRequest
 
-    asked = Asked(labels, examples, template, calibrate)
+    asked = ClassifyRequest(labels, examples, template, calibrate)
     engine: Classifier = open("classify", reference, default="encoder", keep=False, asked=asked)
     return engine
 
@@ -75,9 +75,9 @@ def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
     return engine
 
 
-def open_reader(reference: str, *, default: str = "answer", dtype: str = "auto") -> NativeReader:
+def open_question_answering(reference: str, *, default: str = "answer", dtype: str = "auto") -> NativeQuestionAnswering:
     """The engine that finds answers in texts with this model."""
-    engine: NativeReader = open("answer", reference, default=default, dtype=dtype)
+    engine: NativeQuestionAnswering = open("answer", reference, default=default, dtype=dtype)
     return engine
 
 

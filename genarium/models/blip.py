@@ -213,7 +213,7 @@ class Captioner(nn.Module):
         return self.logits(hidden[:, -1])
 
 
-class Matcher(nn.Module):
+class BlipForMatching(nn.Module):
     """Says whether a text tells of a picture (transformers' `BlipForImageTextRetrieval`)."""
 
     def __init__(self, config: BlipConfig):

@@ -201,7 +201,7 @@ class TextClassifier(nn.Module):
         return self.out(self.dropout(pooled))
 
 
-class SpanReader(nn.Module):
+class QuestionAnsweringModel(nn.Module):
     """An encoder and one layer over every token: how well an answer begins and ends there (BERT, section 4.2)."""
 
     def __init__(self, config: EncoderConfig):

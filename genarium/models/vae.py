@@ -164,7 +164,7 @@ class Level(nn.Module):
         return self.upsamplers[0](x) if self.change == "up" else x
 
 
-class Encoder(nn.Module):
+class VAEEncoder(nn.Module):
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         widths = config.block_out_channels
@@ -184,7 +184,7 @@ class Encoder(nn.Module):
         return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x))))
 
 
-class Decoder(nn.Module):
+class VAEDecoder(nn.Module):
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         widths = config.block_out_channels[::-1]
@@ -212,8 +212,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        self.encoder = VAEEncoder(config)
+        self.decoder = VAEDecoder(config)
         if config.quant_conv:
             self.quant_conv = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
             self.post_quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)

@@ -84,7 +84,7 @@ class Level(nn.Module):
         return self.upsample(x)
 
 
-class Decoder(nn.Module):
+class LatentDecoder(nn.Module):
     """(B, d_code, h, w) to (B, 3, height, width), the coarsest level first."""
 
     def __init__(self, config: VQGANConfig):
@@ -114,7 +114,7 @@ class VQGANDecoder(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.n_codes, config.d_code)
         self.post_quant_conv = nn.Conv2d(config.d_code, config.d_code, 1)
-        self.decoder = Decoder(config)
+        self.decoder = LatentDecoder(config)
 
     def forward(self, codes: Tensor) -> Tensor:
         return self.decoder(self.post_quant_conv(self.embedding(codes).permute(0, 3, 1, 2)))

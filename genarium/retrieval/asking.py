@@ -15,7 +15,7 @@ from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.retrieval import generate
-from genarium.retrieval.generate import Read, Sentence, Span
+from genarium.retrieval.generate import Read, Sentence, TextSpan
 from genarium.retrieval.rank import Score
 from genarium.retrieval.store import Hit, Index
 
@@ -94,12 +94,12 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
 
     Raises ModelNotFound, BadCheckpoint.
     """
-    from genarium.checkpoints.layouts.encoder import has_reader
+    from genarium.checkpoints.layouts.encoder import has_span_head
     from genarium.engines.text.protocol import TextRequest
 
     found = find(model, default="encoder")
     if found.path is not None and registry.can_open(found, "embed"):
-        if has_reader(found.path):
+        if has_span_head(found.path):
             return lambda question, hits: generate.read(question, hits, spans_of(model))
         return lambda question, hits: generate.extract(question, hits, _paired(encoder))
     engine = registry.open_text(model)
@@ -126,17 +126,17 @@ def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
 
 def spans_of(reference: str) -> Read:
     """The best span of each text; its score is how much likelier it is than that the text has no answer."""
-    from genarium.engines.answer.reader import Reading
+    from genarium.engines.answer.question_answering import AnswerRequest
 
-    reader = registry.open_reader(reference)
+    reader = registry.open_question_answering(reference)
 
-    def read(question: str, texts: Sequence[str]) -> list[Span]:
+    def read(question: str, texts: Sequence[str]) -> list[TextSpan]:
         spans = []
         # Two: the likeliest span, and no answer, whichever of them comes first.
-        for answered in reader.read([(question, text) for text in texts], Reading(top_k=2, no_answer=True)):
+        for answered in reader.read([(question, text) for text in texts], AnswerRequest(top_k=2, no_answer=True)):
             best = next((one for one in answered.answers if one.text), None)
             nothing = next((one.score for one in answered.answers if not one.text), 0.0)
-            spans.append(Span(best.start, best.end, best.score - nothing) if best else Span(0, 0, -1.0))
+            spans.append(TextSpan(best.start, best.end, best.score - nothing) if best else TextSpan(0, 0, -1.0))
         return spans
 
     return read

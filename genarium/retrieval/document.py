@@ -26,7 +26,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """`text[start:end]` is a row of a table; `reading` is what it says with the headings of its columns."""
 
     start: int
@@ -43,7 +43,7 @@ class Document:
     text: str
     sections: list[Section] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def page(self, place: int) -> int | None:

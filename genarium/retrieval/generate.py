@@ -19,7 +19,7 @@ from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
 Embed = Callable[[Sequence[str]], np.ndarray]
-Read = Callable[[str, Sequence[str]], "list[Span]"]
+Read = Callable[[str, Sequence[str]], "list[TextSpan]"]
 Complete = Callable[[str], str]
 
 SAME = 0.50
@@ -34,7 +34,7 @@ NO_ANSWER = "The documents do not say."
 
 
 @dataclass(frozen=True)
-class Span:
+class TextSpan:
     """The words `text[start:end]` that answer best; a higher score is a better answer, below 0 rather none."""
 
     start: int

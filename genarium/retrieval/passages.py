@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from genarium.retrieval.document import Document, Row
+from genarium.retrieval.document import Document, TableRow
 from genarium.retrieval.normalize import normalized
 
 SIZE, OVERLAP, LEAST = 800, 120, 200
@@ -30,7 +30,7 @@ class Passage:
     text: str
     heading: str = ""
     page: int | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
 
     @property
     def searched(self) -> str:
@@ -38,7 +38,7 @@ class Passage:
         return searched(self.text, self.rows)
 
 
-def searched(text: str, rows: Sequence[Row]) -> str:
+def searched(text: str, rows: Sequence[TableRow]) -> str:
     """A passage's text with its rows as they read, normalized."""
     pieces, place = [], 0
     for row in rows:
@@ -70,12 +70,12 @@ def passages(document: Document, *, size: int = SIZE, overlap: int = OVERLAP, le
             heading, page = document.heading(first), document.page(first)
             last = first + len(shown)
             inside = rows[bisect.bisect_left(ends, first) : bisect.bisect_right(ends, last)]
-            here = [Row(r.start - first, r.end - first, r.reading) for r in inside if r.start >= first]
+            here = [TableRow(r.start - first, r.end - first, r.reading) for r in inside if r.start >= first]
             yield Passage(first, last, shown, heading, page, here)
         start = next_start
 
 
-def _without_ends(text: str, rows: Sequence[Row]) -> str:
+def _without_ends(text: str, rows: Sequence[TableRow]) -> str:
     """The text with each row as one long word, so that a passage ends between rows."""
     pieces, place = [], 0
     for row in rows:

@@ -34,7 +34,7 @@ def by_words(index: Index, question: str, limit: int = DEPTH) -> list[int]:
     return index.search_words(words, limit) if words else []
 
 
-class Vectors:
+class PassageVectors:
     """Every passage's vector in memory: `numbers` (N,) and `matrix` (N, C)."""
 
     def __init__(self, index: Index):
@@ -52,13 +52,13 @@ class Vectors:
 
 
 @lru_cache(maxsize=2)
-def vectors(name: str, digest: str) -> Vectors:
+def vectors(name: str, digest: str) -> PassageVectors:
     """The vectors of an index with this digest, read once."""
     with Index(name) as index:
-        return Vectors(index)
+        return PassageVectors(index)
 
 
-def retrieve(index: Index, known: Vectors, question: str, vector: np.ndarray, limit: int = DEPTH) -> list[int]:
+def retrieve(index: Index, known: PassageVectors, question: str, vector: np.ndarray, limit: int = DEPTH) -> list[int]:
     """Passages for the question, best first, by both searches."""
     dense = [number for number, _ in known.nearest(vector, limit)]
     return fuse([dense, by_words(index, question, limit)])[:limit]

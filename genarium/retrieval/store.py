@@ -24,7 +24,7 @@ import numpy as np
 
 from genarium import files
 from genarium.errors import BadInput, StorageError
-from genarium.retrieval.document import Row
+from genarium.retrieval.document import TableRow
 from genarium.retrieval.passages import Passage, searched
 
 FORMAT = 2
@@ -95,7 +95,7 @@ class Hit:
     page: int | None
     context: str
     text: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
 
     @property
     def searched(self) -> str:
@@ -375,7 +375,8 @@ def _packed(passage: Passage) -> str | None:
 def _hit(row: Sequence[Any]) -> Hit:
     number, path, start, end, page, context, text, packed = row
     rows = [
-        Row(one[0], one[1], one[2] if len(one) > 2 else text[one[0] : one[1]]) for one in json.loads(packed or "[]")
+        TableRow(one[0], one[1], one[2] if len(one) > 2 else text[one[0] : one[1]])
+        for one in json.loads(packed or "[]")
     ]
     return Hit(number, path, start, end, page, context, text, rows)
 

@@ -19,7 +19,7 @@ from genarium import studio
 from genarium.server import decisions, errors, history, indexes
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 from genarium.server.guard import Guard, tried
 from genarium.server.keys import COOKIE, SESSION_SECONDS, Guesses, Keys
 from genarium.server.logs import Watch
@@ -27,7 +27,7 @@ from genarium.server.openai import images as openai_images
 from genarium.server.openai import responses as openai_responses
 from genarium.server.openai import text as openai_text
 from genarium.server.openai import vectors as openai_vectors
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 router = APIRouter()
 
@@ -36,7 +36,7 @@ class Session(BaseModel):
     key: Annotated[str, Field(max_length=1000)]
 
 
-def application(settings: Settings) -> FastAPI:
+def application(settings: ServerSettings) -> FastAPI:
     """The server as an ASGI application. Made inside a running event loop, or by uvicorn's."""
 
     @asynccontextmanager
@@ -129,7 +129,7 @@ def model(request: Request, model: str) -> Response:
     for listed in desk_of(request).models.listed():
         if listed["id"] == model:
             return Json(listed)
-    raise Refused(404, f"no model {model[:100]!r}; GET /v1/models lists them", code="model_not_found")
+    raise RequestRefused(404, f"no model {model[:100]!r}; GET /v1/models lists them", code="model_not_found")
 
 
 @router.post("/session", tags=["server"])
@@ -138,7 +138,7 @@ async def session(request: Request, given: Session) -> Response:
     keys: Keys = request.app.state.keys
     address = request.client.host if request.client is not None else "unknown"
     if tried(keys, request.app.state.guesses, address, given.key) is None:
-        raise Refused(401, "this is no key that the server was started with")
+        raise RequestRefused(401, "this is no key that the server was started with")
     answered = Json({"status": "ok"})
     secure = request.url.scheme == "https"
     answered.set_cookie(

@@ -24,7 +24,7 @@ YES, NO = "yes", "no"
 MOST_STEPS = 21
 
 
-class Question(BaseModel):
+class DecisionQuestion(BaseModel):
     """`predicate` asks yes or no, `choice` for one of `options`, `score` for a whole number from `min` to `max`."""
 
     type: Literal["predicate", "choice", "score"]
@@ -71,7 +71,7 @@ class Question(BaseModel):
 class DecisionRequest(BaseModel):
     model: str = "starter/text"
     input: Annotated[str, Field(min_length=1)]
-    questions: Annotated[list[Question], Len(1, 64)]
+    questions: Annotated[list[DecisionQuestion], Len(1, 64)]
     calibrate: bool = Field(default=False, description="leave out of the count what the model would say of any text")
 
 

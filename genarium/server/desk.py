@@ -19,12 +19,12 @@ from genarium.errors import GenariumError
 from genarium.recipe import Recipe
 from genarium.run import Result, prepare
 from genarium.server import limits, uploads
-from genarium.server.errors import Refused
+from genarium.server.errors import RequestRefused
 from genarium.server.jobs import DONE, PARKED, Job
 from genarium.server.metrics import Metrics
 from genarium.server.models import Models
 from genarium.server.queue import Queue
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 log = logging.getLogger("genarium.server")
 
@@ -35,7 +35,7 @@ BEGINS_WITHIN = 10.0
 
 
 class Desk:
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: ServerSettings):
         self.settings = settings
         self.models = Models(settings)
         self.queue = Queue(waiting=settings.waiting, together=settings.together, done=self._ended)
@@ -94,7 +94,7 @@ class Desk:
 
     def job(self, identifier: str) -> Job:
         if identifier not in self.jobs:
-            raise Refused(404, f"no job {identifier[:80]!r} here; what it made is in GET /v1/history")
+            raise RequestRefused(404, f"no job {identifier[:80]!r} here; what it made is in GET /v1/history")
         return self.jobs[identifier]
 
     async def results(self, request: Request, recipes: Sequence[Recipe]) -> list[Result]:
@@ -149,7 +149,7 @@ class Desk:
                 await waiting
                 return True
             if gone.done():
-                raise Refused(499, "the client is gone")
+                raise RequestRefused(499, "the client is gone")
             return False
         finally:
             for task in (waiting, gone):
@@ -171,7 +171,7 @@ class Desk:
                 self.submit(recipe, str(kept["client"]), detached=True, identifier=str(kept["id"]))
             except FileNotFoundError:
                 continue
-            except Refused:  # full already: it stays for the next start
+            except RequestRefused:  # full already: it stays for the next start
                 mine.rename(file)
                 return
             except (OSError, ValueError, KeyError, TypeError, GenariumError) as error:
@@ -193,7 +193,9 @@ def result_of(job: Job) -> Result:
     if job.error is not None:
         raise job.error
     if job.status != DONE or job.result is None:
-        raise Refused(503, "the work was stopped before it was done; send it again", headers={"Retry-After": "5"})
+        raise RequestRefused(
+            503, "the work was stopped before it was done; send it again", headers={"Retry-After": "5"}
+        )
     return job.result
 
 

@@ -39,7 +39,7 @@ class Json(JSONResponse):
         )
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is refused by the server itself, before or beside any task."""
 
     def __init__(self, status: int, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None):
@@ -57,7 +57,7 @@ def of(error: BaseException) -> tuple[int, dict[str, Any]]:
     """Status and body for what a task raised. What is nobody's mistake but ours is 500, and its cause is logged."""
     from genarium.engines.image.protocol import is_out_of_memory
 
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         return error.status, body(error.status, str(error), code=error.code)
     for kind, status, code in STATUS:
         if isinstance(error, kind):
@@ -95,7 +95,7 @@ def install(app: FastAPI) -> None:
         where = f"{place}: " if place else ""
         return Json(body(400, f"{where}{first['msg']}", param=place or None), 400)
 
-    for kind in (GenariumError, Refused):
+    for kind in (GenariumError, RequestRefused):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(HTTPException, plain)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -21,9 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genarium.errors import StorageError
 from genarium.server import limits
-from genarium.server.errors import Refused, response
+from genarium.server.errors import RequestRefused, response
 from genarium.server.keys import Guesses, Keys, bearer
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]]+))(?::\d{1,5})?")
 ENDS = {"Connection": "close"}
@@ -35,7 +35,7 @@ OPEN = ("/health", "/", "/favicon.ico", "/session")
 class Guard:
     """Refuses before the application sees anything; counts and times the body while it is read."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys, guesses: Guesses):
+    def __init__(self, app: ASGIApp, settings: ServerSettings, keys: Keys, guesses: Guesses):
         self.app, self.settings, self.keys, self.guesses = app, settings, keys, guesses
         known = {"localhost", socket.gethostname().lower(), *(name.lower() for name in settings.allowed_hosts)}
         self.hosts = known | {settings.host.strip("[]").lower()}
@@ -51,7 +51,7 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             self._admit(scope, headers)
-        except (Refused, StorageError) as refusal:
+        except (RequestRefused, StorageError) as refusal:
             await response(refusal)(scope, receive, send)
             return
         await self.app(
@@ -62,17 +62,17 @@ class Guard:
         """Say whose request it is. Raises Refused where it may not come in."""
         host = headers.get("host", "")
         if not self._is_known(host):
-            raise Refused(
+            raise RequestRefused(
                 421, f"this server does not answer for the host {host[:100]!r}; use its address, or give --allow-host"
             )
         if (why := self._foreign(scope, headers, host)) is not None:
-            raise Refused(
+            raise RequestRefused(
                 403, f"{why}; a page of another site may not use this server, unless it is started with --allow-origin"
             )
         address = (scope.get("client") or ("unknown",))[0]
         client = self._client(address, headers)
         if client is None and scope["method"] != "OPTIONS" and not _is_open(scope["path"]):
-            raise Refused(
+            raise RequestRefused(
                 401,
                 "a key is needed: send Authorization: Bearer KEY with one the server was started with",
                 headers={"WWW-Authenticate": "Bearer"},
@@ -80,7 +80,7 @@ class Guard:
         scope.setdefault("state", {})["client"] = client or address
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > self.settings.max_body):
-            raise Refused(413, self._too_large(), headers=ENDS)
+            raise RequestRefused(413, self._too_large(), headers=ENDS)
 
     def _client(self, address: str, headers: Headers) -> str | None:
         """Whose key it is, where one is given. Raises Refused where wrong ones came from there too often."""
@@ -149,7 +149,7 @@ def tried(keys: Keys, guesses: Guesses, address: str, given: str) -> str | None:
     client = keys.owner(given)
     if (wait := guesses.wait(address)) and not (client and guesses.was_right_lately(address, client)):
         seconds = math.ceil(wait)
-        raise Refused(
+        raise RequestRefused(
             429,
             f"too many wrong keys came from this address; try again in {seconds} seconds",
             headers={"Retry-After": str(seconds)},

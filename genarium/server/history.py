@@ -15,7 +15,7 @@ from genarium.ledger import Entry, Ledger
 from genarium.run import arguments_of
 from genarium.server import uploads
 from genarium.server.desk import desk_of
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 from genarium.server.tasks import Prefer, Wait, carry_out
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ async def artefact_content(artefact: str, download: bool = False) -> Response:
     """The artefact's file."""
     entry = await _found(artefact)
     if not entry.path.is_file():
-        raise Refused(404, f"the file of {entry.id} is gone; POST /v1/artefacts/{entry.id}/again makes it again")
+        raise RequestRefused(404, f"the file of {entry.id} is gone; POST /v1/artefacts/{entry.id}/again makes it again")
     name = f"{entry.kind}-{entry.id}{entry.path.suffix}"
     return FileResponse(
         entry.path,
@@ -101,7 +101,7 @@ async def artefact_page(artefact: str) -> Response:
     """The artefact's page, where its kind has one: heat maps word by word."""
     entry = await _found(artefact)
     if entry.page is None:
-        raise Refused(404, f"{entry.id} has no page of its own; its file is at /v1/artefacts/{entry.id}/content")
+        raise RequestRefused(404, f"{entry.id} has no page of its own; its file is at /v1/artefacts/{entry.id}/content")
     return FileResponse(entry.page, media_type=MEDIA_TYPES[".html"], headers=SAFE)
 
 
@@ -155,7 +155,7 @@ async def show_file(file: str) -> Response:
     try:
         found = await run_in_threadpool(uploads.find, file)
     except BadInput as error:
-        raise Refused(404, str(error)) from None
+        raise RequestRefused(404, str(error)) from None
     return Json({"id": file, "object": "file", "bytes": found.stat().st_size, "filename": file, "created_at": 0})
 
 
@@ -163,7 +163,7 @@ async def _found(identifier: str) -> Entry:
     try:
         return await _with_ledger(lambda ledger: ledger.find(identifier))
     except BadInput as error:
-        raise Refused(404, str(error)) from None
+        raise RequestRefused(404, str(error)) from None
 
 
 async def _with_ledger(what: Callable[[Ledger], T]) -> T:

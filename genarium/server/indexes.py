@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from genarium.errors import BadInput
 from genarium.retrieval import store
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 
 router = APIRouter()
 NEIGHBOURS = 1
@@ -39,9 +39,9 @@ def passages(
             hits = opened.around(file, start, end, NEIGHBOURS)
             digest = opened.digest()
     except BadInput as error:
-        raise Refused(404, str(error)) from None
+        raise RequestRefused(404, str(error)) from None
     if not hits:
-        raise Refused(404, f"the index {index[:100]} has no text there any more; its documents changed")
+        raise RequestRefused(404, f"the index {index[:100]} has no text there any more; its documents changed")
     shown = [
         {"text": hit.text, "start": hit.start, "end": hit.end, "page": hit.page, "heading": hit.context} for hit in hits
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genarium.errors import BadInput
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 from genarium.server.uploads import is_file
 from genarium.tasks.task import Task
 
@@ -17,7 +17,7 @@ MOST_VALUES = 300_000
 """Values in a body of JSON. An empty list takes two bytes there and sixty in memory."""
 
 
-def require_modest(settings: Settings, task: Task, calls: Sequence[Mapping[str, Any]]) -> None:
+def require_modest(settings: ServerSettings, task: Task, calls: Sequence[Mapping[str, Any]]) -> None:
     """Raises BadInput where the calls that one request makes of a task are more than it may ask for."""
     characters = sum(_characters(task, arguments) for arguments in calls)
     if characters > settings.max_text:

@@ -13,11 +13,11 @@ from typing import Any
 from genarium import files
 from genarium.checkpoints.store import catalogue
 from genarium.errors import ModelNotFound
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 
 class Models:
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: ServerSettings):
         self.settings = settings
 
     def reference(self, name: str) -> str:

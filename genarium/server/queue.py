@@ -18,7 +18,7 @@ from collections.abc import Callable
 from genarium.errors import BadInput
 from genarium.progress import ended_by
 from genarium.run import run
-from genarium.server.errors import Refused
+from genarium.server.errors import RequestRefused
 from genarium.server.jobs import DONE, FAILED, PARKED, STOPPED, Job, Stopped
 
 log = logging.getLogger("genarium.server")
@@ -93,7 +93,7 @@ class Queue:
             raise BadInput(f"{count} at once are more than this server takes of one client; send {share} at a time")
         with self._lock:
             if self._closed:
-                raise Refused(
+                raise RequestRefused(
                     503, "the server is going down; send this again in a moment", headers={"Retry-After": "5"}
                 )
             start = 0 if lane.waiting else lane.workers - len(lane.running)
@@ -101,7 +101,7 @@ class Queue:
             own = self.texts.held_by(job.client) + self.alone.held_by(job.client)
             if wait_there and (len(self) + wait_there > self.waiting or own + wait_there > share):
                 wait = max(1, min(600, math.ceil(len(lane) * lane.seconds / lane.workers)))
-                raise Refused(
+                raise RequestRefused(
                     429,
                     f"the queue is full ({len(self)} wait); try again in about {wait} seconds",
                     code="queue_full",

@@ -22,7 +22,7 @@ from genarium.ledger import Ledger
 from genarium.server import logs
 from genarium.server.app import application
 from genarium.server.desk import Desk
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 HEADERS_WITHIN = 15.0
 """Seconds a connection may take to say what it wants; a thousand that say nothing are gone after that."""
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         await closing
 
 
-def serve(settings: Settings, *, ready: Callable[[str], None] = lambda address: None) -> None:
+def serve(settings: ServerSettings, *, ready: Callable[[str], None] = lambda address: None) -> None:
     """Serve until SIGTERM or Ctrl-C. `ready` is told the address. Raises BadInput, StorageError."""
     Ledger().close()  # what can't be kept is not worth serving
     listening = listen(settings)
@@ -103,7 +103,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] = lambda address: 
     _leave()
 
 
-def server_of(settings: Settings, ready: Callable[[], None]) -> Server:
+def server_of(settings: ServerSettings, ready: Callable[[], None]) -> Server:
     """The server, not yet started; made inside the event loop that it will run on."""
     app = application(settings)
     config = uvicorn.Config(
@@ -126,7 +126,7 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def listen(settings: Settings) -> socket.socket:
+def listen(settings: ServerSettings) -> socket.socket:
     """The socket; port 0 takes a free one. Raises BadInput."""
     host = settings.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

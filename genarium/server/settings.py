@@ -14,7 +14,7 @@ HARMLESS = ("ham", "harmless", "neutral", "no", "none", "normal", "not toxic", "
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """Times are seconds, sizes bytes.
 
     `keys`: who sends one of them as `Authorization: Bearer KEY` may use the server; without any, everybody on this

@@ -13,7 +13,7 @@ from genarium import tasks
 from genarium.recipe import Recipe
 from genarium.server import uploads
 from genarium.server.desk import client_of, desk_of, result_of
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 from genarium.server.jobs import Job, answer
 from genarium.server.streams import event, stream
 from genarium.tasks.task import Task
@@ -157,7 +157,7 @@ async def watch_job(
     found = desk_of(request).job(job)
     written = last_event_id if last_event_id is not None else str(after or 0)
     if not (written.isascii() and written.isdigit() and len(written) < 16):
-        raise Refused(400, f"Last-Event-ID is the number of an event, got {written[:40]!r}")
+        raise RequestRefused(400, f"Last-Event-ID is the number of an event, got {written[:40]!r}")
 
     return stream(_watched(found, int(written)))
 

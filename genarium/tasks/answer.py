@@ -20,10 +20,10 @@ from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
 
 if TYPE_CHECKING:
-    from genarium.engines.answer.reader import Answered
+    from genarium.engines.answer.question_answering import Answered
 
 
-class Asked(NamedTuple):
+class AskedRow(NamedTuple):
     """A question, the text to answer it from, and what the row it came from calls it."""
 
     question: str
@@ -69,14 +69,14 @@ def answer(
     Each comes with a score, the characters it is at, and the time it took. Answers are words of the text, never written
     anew: answer[start:end] of the text is the answer.
     """
-    from genarium.engines.answer.reader import Reading
+    from genarium.engines.answer.question_answering import AnswerRequest
 
     asked = _asked(question or [], context, context_file, questions, How(delimiter, encoding, header=not no_header))
     tell_of_other_languages(model, "answer", list(dict.fromkeys(text for one in asked for text in one[:2])))
     kept = rows()
     done = kept.begin(len(asked))
-    reader = registry.open_reader(model, dtype=dtype)
-    how = Reading(top_k, max_answer_len, no_answer, max_seq_len, doc_stride)
+    reader = registry.open_question_answering(model, dtype=dtype)
+    how = AnswerRequest(top_k, max_answer_len, no_answer, max_seq_len, doc_stride)
     timed: list[Answered] = []
     # A batch that was stopped half-way is read again whole: what a question is read with is always the same.
     for first in range(len(done) // batch_size * batch_size, len(asked), batch_size):
@@ -96,14 +96,14 @@ def answer(
 
 def _asked(
     question: Sequence[str], context: str | None, context_file: Path | None, file: Path | None, how: How
-) -> list[Asked]:
+) -> list[AskedRow]:
     """Everything that is asked, the words of the command first. Raises BadInput."""
     from genarium.data.text import read
 
     if context is not None and context_file is not None:
         raise BadInput("context and context_file both give the text to answer from; give one of them")
     shared = read(context_file) if context_file is not None else context
-    asked = [Asked(one, shared or "") for one in _whole_questions(question)]
+    asked = [AskedRow(one, shared or "") for one in _whole_questions(question)]
     if file is not None:
         table = require_rows(read_table(file, how))
         name = PLAIN if PLAIN in table.columns and "question" not in table.columns else "question"
@@ -111,7 +111,7 @@ def _asked(
         contexts = table.texts("context") if "context" in table.columns else [""] * len(table.rows)
         identifiers = table.cells("id") if "id" in table.columns else [None] * len(table.rows)
         asked += [
-            Asked(text, own or shared or "", identifier)
+            AskedRow(text, own or shared or "", identifier)
             for text, own, identifier in zip(table.texts(name), contexts, identifiers, strict=True)
         ]
     elif how.said:
@@ -136,7 +136,7 @@ def _whole_questions(words: Sequence[str]) -> list[str]:
     return [" ".join(words)] if unquoted else list(words)
 
 
-def _row(asked: Asked, result: Answered, top_k: int) -> dict[str, Any]:
+def _row(asked: AskedRow, result: Answered, top_k: int) -> dict[str, Any]:
     found = [
         {"answer": one.text, "score": round(one.score, 6), "start": one.start, "end": one.end} for one in result.answers
     ]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.store import adapters, digest
 from genarium.checkpoints.store.folder import weight_files
-from genarium.models.encoder import SpanReader, TextClassifier
+from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
 
 M = TypeVar("M", bound=nn.Module)
 Target = Literal["qkv", "out", "up", "down"]
@@ -99,13 +99,13 @@ def average(models: Sequence[M]) -> M:
     return whole
 
 
-def head_names(model: TextClassifier | SpanReader) -> tuple[str, ...]:
+def head_names(model: TextClassifier | QuestionAnsweringModel) -> tuple[str, ...]:
     """The modules that are new for the task, trained whole."""
     return layout.HEAD_MODULES[type(model)]
 
 
 def save_adapter(
-    model: TextClassifier | SpanReader,
+    model: TextClassifier | QuestionAnsweringModel,
     path: Path,
     *,
     base: str,

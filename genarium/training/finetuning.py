@@ -44,7 +44,9 @@ class Lesson:
         """The objective of a run whose batches are `seed`'s, and what measures the part held out."""
         torch.manual_seed(settings.seed)  # every run begins with the same weights; `fit` draws the rest from its own
         answers = self.task == "answer"
-        model: Any = start.reader(self.base) if answers else start.classifier(self.base, self.labels, pool=self.pool)
+        model: Any = (
+            start.question_answering(self.base) if answers else start.classifier(self.base, self.labels, pool=self.pool)
+        )
         start.choose_trained(model, self.way, **self.adapters)
         return examples.objective(
             self.task,

@@ -13,7 +13,7 @@ from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.store.find import Found, find
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.errors import BadInput
-from genarium.models.encoder import HeadConfig, SpanReader, TextClassifier, initialise
+from genarium.models.encoder import HeadConfig, QuestionAnsweringModel, TextClassifier, initialise
 from genarium.training.adapters import add_lora, head_names
 
 Way = Literal["lora", "head-only", "full"]
@@ -68,12 +68,12 @@ def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mea
     return model
 
 
-def reader(path: Path) -> SpanReader:
+def question_answering(path: Path) -> QuestionAnsweringModel:
     """A reader over the encoder in `path`, with its span layer where it has one."""
-    if layout.has_reader(path):
-        return layout.load_reader(path)
+    if layout.has_span_head(path):
+        return layout.load_question_answering(path)
     encoder = layout.load_encoder(path)
-    model = SpanReader(encoder.config)
+    model = QuestionAnsweringModel(encoder.config)
     _take_weights(model.encoder, encoder)
     return model
 
@@ -83,7 +83,7 @@ def _take_weights(target: nn.Module, source: nn.Module) -> None:
 
 
 def choose_trained(
-    model: TextClassifier | SpanReader, way: Way, *, rank: int, alpha: float, targets: Sequence[str]
+    model: TextClassifier | QuestionAnsweringModel, way: Way, *, rank: int, alpha: float, targets: Sequence[str]
 ) -> None:
     """Freeze what is not trained, and put adapters in where they are."""
     model.requires_grad_(way == "full")

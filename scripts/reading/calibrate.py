@@ -22,9 +22,9 @@ from genarium import files
 from genarium.checkpoints.store import catalogue
 from genarium.decoding.calibration import CONFIG
 from genarium.decoding.spans import merge
-from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.answer.question_answering import AnswerRequest, NativeQuestionAnswering
 
-HOW = Reading(no_answer=True)
+HOW = AnswerRequest(no_answer=True)
 
 
 def written(file: Path) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def composed(file: Path) -> list[dict[str, Any]]:
     return [row | {"answers": [row["text"]] if row["text"] else []} for row in rows]
 
 
-def scores(reader: NativeReader, rows: list[dict[str, Any]]) -> np.ndarray:
+def scores(reader: NativeQuestionAnswering, rows: list[dict[str, Any]]) -> np.ndarray:
     """(rows, 4): log score of the best answer and of none, whether that answer is right, and whether there is none."""
     reader.calibration = None
     found = []
@@ -70,7 +70,7 @@ def fitted(log_scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> li
 
 
 def main(file: Path, folder: Path) -> None:
-    reader = NativeReader(folder, dtype="float32")
+    reader = NativeQuestionAnswering(folder, dtype="float32")
     sets = [scores(reader, rows) for rows in (composed(file), written(Path(__file__).with_name("written.txt")))]
     weights = np.concatenate([np.full(len(one), 1 / len(one)) for one in sets])
     log_scores, nulls, right, none = np.concatenate(sets).T

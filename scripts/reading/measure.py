@@ -24,9 +24,9 @@ from sentences import sentences
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store.find import find
-from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.answer.question_answering import AnswerRequest, NativeQuestionAnswering
 from genarium.engines.cpu.batching import by_length, pad
-from genarium.engines.registry import open_encoder, open_reader
+from genarium.engines.registry import open_encoder, open_question_answering
 from genarium.training.objectives.span import normalised, overlap
 
 FILE = Path(__file__).parents[2] / "tests" / "data" / "questions.jsonl"
@@ -42,11 +42,11 @@ def exact(found: str, accepted: str) -> bool:
 
 
 def measure_answers(reference: str, rows: list[dict[str, Any]]) -> None:
-    reader = open_reader(reference, dtype="float32")
+    reader = open_question_answering(reference, dtype="float32")
     answerable = [row for row in rows if row["answers"]]
     for name, part, no_answer in (("answerable", answerable, False), ("all", rows, True)):
         found = [
-            reader.read([(row["question"], row["context"])], Reading(no_answer=no_answer))[0].answers[0].text
+            reader.read([(row["question"], row["context"])], AnswerRequest(no_answer=no_answer))[0].answers[0].text
             for row in part
         ]
         pairs = list(zip(found, (row["answers"] for row in part), strict=True))
@@ -62,17 +62,17 @@ def measure_answers(reference: str, rows: list[dict[str, Any]]) -> None:
     measure_scores(reader, rows)
     if "-v" in sys.argv:
         for row in rows:
-            answer = reader.read([(row["question"], row["context"])], Reading(no_answer=True))[0].answers[0]
+            answer = reader.read([(row["question"], row["context"])], AnswerRequest(no_answer=True))[0].answers[0]
             mark = " " if best(exact, answer.text, row["answers"]) else "x"
             print(f"{mark} {row['question']} -> {answer.text!r} ({answer.score:.2f}); {row['answers'][:1]}")
 
 
-def measure_scores(reader: NativeReader, rows: list[dict[str, Any]]) -> None:
+def measure_scores(reader: NativeQuestionAnswering, rows: list[dict[str, Any]]) -> None:
     """Whether scores are the chance to be right, over all questions: calibrated, and as the network gives them."""
     calibration = reader.calibration
     for name in ("calibrated", "as they come") if calibration is not None else ("as they come",):
         reader.calibration = calibration if name == "calibrated" else None
-        answers = [reader.read([(row["question"], row["context"])], Reading())[0].answers[0] for row in rows]
+        answers = [reader.read([(row["question"], row["context"])], AnswerRequest())[0].answers[0] for row in rows]
         score = np.array([min(answer.score, 1.0) for answer in answers])
         right = np.array([best(exact, a.text, row["answers"]) for a, row in zip(answers, rows, strict=True)])
         tenths = np.minimum((score * 10).astype(int), 9)

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from genarium.checkpoints.fields.adapter import Lora
+from genarium.checkpoints.fields.adapter import LoraFields
 from genarium.checkpoints.layouts import gpt
 from genarium.checkpoints.store import adapters
 from genarium.errors import BadCheckpoint
@@ -156,4 +156,4 @@ def test_plain_ones_are_merged_to_the_same_bytes_as_ever(plain: Path) -> None:
     up, down = (stored[f"base_model.model.{name}.lora_{part}.weight"] for part in "BA")
     merged = adapters.merged(plain, base, "")
     assert torch.equal(merged[f"{name}.weight"], base[f"{name}.weight"] + 2.0 * (up @ down))
-    assert adapters.read_config(plain) == Lora.read(json.loads((plain / "adapter_config.json").read_text()), "")
+    assert adapters.read_config(plain) == LoraFields.read(json.loads((plain / "adapter_config.json").read_text()), "")

@@ -13,7 +13,7 @@ import pytest
 import transformers
 
 from genarium.checkpoints.fields import PASSED_OVER, Declared, declared
-from genarium.checkpoints.fields.causal import GPT2, Llama, Qwen2
+from genarium.checkpoints.fields.causal import GPT2Fields, LlamaFields, Qwen2Fields
 from genarium.errors import BadCheckpoint
 from genarium.progress import listening
 
@@ -66,33 +66,33 @@ def test_every_field_that_the_published_network_reads_is_declared(name: str) -> 
 @pytest.mark.parametrize(
     ("fields", "field", "value", "said"),
     [
-        (Llama, "num_hidden_layers", "two", "num_hidden_layers 'two': input should be a valid integer"),
-        (Llama, "num_hidden_layers", 10**9, "num_hidden_layers 1000000000: input should be less than"),
-        (Llama, "hidden_size", -4, "hidden_size -4: input should be greater than"),
-        (Llama, "hidden_size", True, "hidden_size True: input should be a valid integer"),
-        (Llama, "rms_norm_eps", float("nan"), "rms_norm_eps nan: input should be a finite number"),
-        (Llama, "eos_token_id", [[2]], "eos_token_id"),
-        (Llama, "eos_token_id", {"a": 1}, "eos_token_id {'a': 1}"),
-        (Llama, "hidden_act", "mish", "has hidden_act 'mish', and only 'silu', 'gelu', "),
-        (Llama, "rope_scaling", {"type": "su"}, "has rope_scaling.rope_type 'su', and only 'default', 'linear'"),
-        (Llama, "rope_scaling", {"type": "linear"}, "linear needs factor"),
-        (Llama, "rope_scaling", {"rope_type": "yarn", "factor": 0}, "rope_scaling.factor 0"),
+        (LlamaFields, "num_hidden_layers", "two", "num_hidden_layers 'two': input should be a valid integer"),
+        (LlamaFields, "num_hidden_layers", 10**9, "num_hidden_layers 1000000000: input should be less than"),
+        (LlamaFields, "hidden_size", -4, "hidden_size -4: input should be greater than"),
+        (LlamaFields, "hidden_size", True, "hidden_size True: input should be a valid integer"),
+        (LlamaFields, "rms_norm_eps", float("nan"), "rms_norm_eps nan: input should be a finite number"),
+        (LlamaFields, "eos_token_id", [[2]], "eos_token_id"),
+        (LlamaFields, "eos_token_id", {"a": 1}, "eos_token_id {'a': 1}"),
+        (LlamaFields, "hidden_act", "mish", "has hidden_act 'mish', and only 'silu', 'gelu', "),
+        (LlamaFields, "rope_scaling", {"type": "su"}, "has rope_scaling.rope_type 'su', and only 'default', 'linear'"),
+        (LlamaFields, "rope_scaling", {"type": "linear"}, "linear needs factor"),
+        (LlamaFields, "rope_scaling", {"rope_type": "yarn", "factor": 0}, "rope_scaling.factor 0"),
         (
-            Llama,
+            LlamaFields,
             "rope_parameters",
             {"full_attention": {}},
             "rope_parameters.full_attention {}, which is not known here",
         ),
-        (Llama, "partial_rotary_factor", 0.5, "partial_rotary_factor 0.5, and only 1 is run here"),
-        (Llama, "quantization_config", {"quant_method": "fp8"}, "quantised (quantization_config: fp8)"),
-        (Llama, "quantization_config", {}, "quantised"),
-        (Llama, "per_layer_config", {"0": {"hidden_size": 8}}, "per_layer_config"),
-        (Llama, "logits_scaling", 8.0, "another network than transformers' LlamaConfig"),
-        (Llama, "architectures", "Llama", "architectures 'Llama'"),
-        (Llama, "is_encoder_decoder", True, "is_encoder_decoder True, and only False"),
-        (GPT2, "add_cross_attention", True, "add_cross_attention True"),
-        (GPT2, "n_inner", 0, "n_inner 0"),
-        (Qwen2, "layer_types", ["chunked_attention"], "layer_types.0 'chunked_attention'"),
+        (LlamaFields, "partial_rotary_factor", 0.5, "partial_rotary_factor 0.5, and only 1 is run here"),
+        (LlamaFields, "quantization_config", {"quant_method": "fp8"}, "quantised (quantization_config: fp8)"),
+        (LlamaFields, "quantization_config", {}, "quantised"),
+        (LlamaFields, "per_layer_config", {"0": {"hidden_size": 8}}, "per_layer_config"),
+        (LlamaFields, "logits_scaling", 8.0, "another network than transformers' LlamaConfig"),
+        (LlamaFields, "architectures", "Llama", "architectures 'Llama'"),
+        (LlamaFields, "is_encoder_decoder", True, "is_encoder_decoder True, and only False"),
+        (GPT2Fields, "add_cross_attention", True, "add_cross_attention True"),
+        (GPT2Fields, "n_inner", 0, "n_inner 0"),
+        (Qwen2Fields, "layer_types", ["chunked_attention"], "layer_types.0 'chunked_attention'"),
     ],
 )
 def test_a_value_that_can_not_be_run_is_refused_by_name(
@@ -106,16 +106,16 @@ def test_a_value_that_can_not_be_run_is_refused_by_name(
 
 
 def test_two_names_of_one_field_agree_or_are_refused() -> None:
-    assert GPT2.read({"hidden_size": 8}, "here").n_embd == 8
-    assert GPT2.read({"hidden_size": 8, "n_embd": 8}, "here").n_embd == 8
+    assert GPT2Fields.read({"hidden_size": 8}, "here").n_embd == 8
+    assert GPT2Fields.read({"hidden_size": 8, "n_embd": 8}, "here").n_embd == 8
     with pytest.raises(BadCheckpoint, match="n_embd 16 and hidden_size 8"):
-        GPT2.read({"hidden_size": 8, "n_embd": 16}, "here")
+        GPT2Fields.read({"hidden_size": 8, "n_embd": 16}, "here")
 
 
 def test_fields_that_nobody_reads_are_said_and_usual_ones_are_not() -> None:
     notes: list[str] = []
     with listening(lambda event: notes.append(event.preview)):
-        Llama.read({"model_type": "llama", "torch_dtype": "float16", "temperature": 2, "use_cache": "x"}, "here")
+        LlamaFields.read({"model_type": "llama", "torch_dtype": "float16", "temperature": 2, "use_cache": "x"}, "here")
         assert not notes
-        Llama.read({"wandb_run": 1, "logit_scale": 1.0, "\x1b[2J": 1}, "here")
+        LlamaFields.read({"wandb_run": 1, "logit_scale": 1.0, "\x1b[2J": 1}, "here")
     assert notes == [r"here: nothing reads these fields of config.json, here or in transformers: \x1b[2J, wandb_run"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
+from genarium.decoding.spans import SpanAnswer, WindowSpans, contenders, merge, spans_wanted, window_spans
 
 
 @dataclass
@@ -21,7 +21,9 @@ class Window:
     words: np.ndarray
 
 
-def reference(windows: list[Window], context: str, *, top_k: int, max_answer_len: int, no_answer: bool) -> list[Answer]:
+def reference(
+    windows: list[Window], context: str, *, top_k: int, max_answer_len: int, no_answer: bool
+) -> list[SpanAnswer]:
     """Softmax over [CLS] and the context, start x end products over the upper triangle, equal texts added up."""
     found: list[list[object]] = []
     null = 1e6
@@ -52,7 +54,7 @@ def reference(windows: list[Window], context: str, *, top_k: int, max_answer_len
     if no_answer:
         found.append(["", null, 0, 0])
     found.sort(key=lambda entry: -float(entry[1]))  # type: ignore[arg-type]
-    return [Answer(*entry) for entry in found[:top_k]]  # type: ignore[arg-type]
+    return [SpanAnswer(*entry) for entry in found[:top_k]]  # type: ignore[arg-type]
 
 
 WORDS = ["the", "cat", "The", "sat", "on", "a", "mat", "and", "dog", "near", "of", "that", "Cat"]

@@ -19,7 +19,7 @@ from genarium.engines.text.native import NativeText
 from genarium.engines.text.protocol import TextRequest
 from genarium.models.rnn import RNN, RNNConfig
 from genarium.progress import Event, listening
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 from tests.server.conftest import running
 from tests.server.test_openai_client import SCHEMA
 
@@ -104,7 +104,7 @@ def test_it_serves_completions_and_keeps_to_a_schema(folder: Path, home: Path) -
     schema = json.dumps(SCHEMA)
     for text in genarium.text("The fox", model=str(folder), json_schema=schema, n=3, max_new_tokens=60, seed=1):
         jsonschema.validate(json.loads(text.text), SCHEMA)
-    with running(Settings(port=0, grace=2.0, models={"recurrent": str(folder)})) as server:
+    with running(ServerSettings(port=0, grace=2.0, models={"recurrent": str(folder)})) as server:
         client = openai.OpenAI(base_url=f"{server.address}/v1", api_key="none", max_retries=0)
         asked = {"model": "recurrent", "prompt": PROMPTS[:2], "max_tokens": 20, "seed": 3, "logprobs": 2}
         whole = client.completions.create(**asked)  # type: ignore[call-overload]

@@ -90,7 +90,7 @@ def test_label_scores_equal_transformers(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", list(CONFIGS))
 def test_span_scores_equal_transformers(kind: str, tmp_path: Path) -> None:
     theirs = reference(kind, "ForQuestionAnswering", tmp_path)
-    ours = layout.load_reader(tmp_path)
+    ours = layout.load_question_answering(tmp_path)
     tokens, lengths, mask = padded_batch(kind)
     with torch.inference_mode():
         expected = theirs(input_ids=tokens, attention_mask=mask)
@@ -107,7 +107,7 @@ def test_what_is_saved_opens_in_transformers(kind: str, head: str, tmp_path: Pat
     load = {
         "Model": layout.load_encoder,
         "ForSequenceClassification": layout.load_classifier,
-        "ForQuestionAnswering": layout.load_reader,
+        "ForQuestionAnswering": layout.load_question_answering,
     }[head]
     layout.save(load(tmp_path / "theirs"), tmp_path / "ours", layout=kind)
     again = getattr(transformers, NAMES[kind] + head).from_pretrained(tmp_path / "ours")
@@ -135,4 +135,4 @@ def test_a_checkpoint_without_the_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match="no classification head"):
         layout.load_classifier(tmp_path)
     with pytest.raises(BadCheckpoint, match="no question-answering head"):
-        layout.load_reader(tmp_path)
+        layout.load_question_answering(tmp_path)

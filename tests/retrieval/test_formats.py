@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from genarium.retrieval import documents
 from genarium.retrieval.document import Document, Unreadable
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.formats.grid import Grid, GridCell
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/wordprocessingml/main"
@@ -408,7 +408,7 @@ TEXT = st.text(st.characters(categories=("L", "N"), max_codepoint=0x2FF), min_si
 )
 def test_nothing_of_a_table_is_lost(rows: list[list[str]], data: st.DataObject) -> None:
     spans = st.tuples(st.integers(1, 3), st.integers(1, 3), st.booleans())
-    grid = Grid([[Cell(text, *data.draw(spans)) for text in row] for row in rows])
+    grid = Grid([[GridCell(text, *data.draw(spans)) for text in row] for row in rows])
     grid.headings = data.draw(st.sampled_from([None, 0, 1, 2]))
     lines = "\n".join(grid.lines())
     for row in rows:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from genarium.retrieval import documents
 from genarium.retrieval.build import build
-from genarium.retrieval.document import Document, Row
-from genarium.retrieval.generate import Sentence, Span, extract, read, row_support
+from genarium.retrieval.document import Document, TableRow
+from genarium.retrieval.generate import Sentence, TextSpan, extract, read, row_support
 from genarium.retrieval.normalize import normalized
 from genarium.retrieval.passages import passages
 from genarium.retrieval.retrieve import by_words
@@ -89,11 +89,11 @@ def test_a_reader_is_given_rows_with_their_headings_and_the_row_is_quoted_whole(
     with Index("town") as index:
         hits = index.hits(by_words(index, "plot 9")[:3])
 
-    def spans(_question: str, texts: object) -> list[Span]:
+    def spans(_question: str, texts: object) -> list[TextSpan]:
         found = []
         for text in texts:  # type: ignore[attr-defined]
             place = text.find(f"Plot: 9; Holder: {ROWS[8][1]}")
-            found.append(Span(place + 17, place + 20, 1.0) if place >= 0 else Span(0, 0, -1.0))
+            found.append(TextSpan(place + 17, place + 20, 1.0) if place >= 0 else TextSpan(0, 0, -1.0))
         return found
 
     [said] = read("Who holds plot 9?", hits, spans)
@@ -137,9 +137,9 @@ def test_numbers_keep_their_worth_when_they_are_normalized() -> None:
     size=st.integers(40, 200),
 )
 def test_a_row_is_cut_only_where_it_is_longer_than_a_passage(lengths: list[tuple[int, int]], size: int) -> None:
-    text, rows = "", list[Row]()
+    text, rows = "", list[TableRow]()
     for length, gap in lengths:
-        rows.append(Row(len(text), len(text) + length, f"row {len(rows)}"))
+        rows.append(TableRow(len(text), len(text) + length, f"row {len(rows)}"))
         text += ("a: b. " * 20)[:length].replace(" ", "_") + "\n" + ("w. " * gap) + "\n"
     found = list(passages(Document(text, rows=rows), size=size, overlap=size // 5, least=size // 4))
     whole = [(one.start + row.start, one.start + row.end, row.reading) for one in found for row in one.rows]

@@ -13,7 +13,7 @@ from hypothesis import given
 
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import Vectors, by_words, fuse, retrieve
+from genarium.retrieval.retrieve import PassageVectors, by_words, fuse, retrieve
 from genarium.retrieval.store import Hit, Index, Kept, create, writing
 from genarium.retrieval.words import keywords
 
@@ -65,7 +65,7 @@ def test_words_are_found_in_every_form_and_operators_are_only_words(index: Index
 
 def test_the_nearest_vectors_come_first_and_all_are_compared(index: Index) -> None:
     random = np.random.default_rng(3)
-    known = Vectors(index)
+    known = PassageVectors(index)
     assert known.matrix.dtype == np.float32
     for _ in range(20):
         vector = random.standard_normal(4).astype(np.float32)

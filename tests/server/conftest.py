@@ -15,7 +15,7 @@ import pytest
 from genarium.ledger import Ledger
 from genarium.server.desk import Desk
 from genarium.server.serve import Server, address, listen, server_of
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 
 Serve = Callable[..., "Running"]
 
@@ -39,7 +39,7 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
+def running(settings: ServerSettings) -> Iterator[Running]:
     Ledger().close()
     listening = listen(settings)
     up = threading.Event()
@@ -67,7 +67,7 @@ def serve(home: Path, tiny: Path) -> Iterator[Serve]:
 
         def start(**settings: Any) -> Running:
             settings.setdefault("models", {"tiny": str(tiny)})
-            return stack.enter_context(running(Settings(**{"port": 0, "grace": 2.0} | settings)))
+            return stack.enter_context(running(ServerSettings(**{"port": 0, "grace": 2.0} | settings)))
 
         yield start
 

@@ -26,7 +26,7 @@ from genarium.errors import BadInput
 from genarium.ledger import Ledger
 from genarium.server import jobs, keys, uploads
 from genarium.server import serve as serving
-from genarium.server.settings import Settings
+from genarium.server.settings import ServerSettings
 from genarium.tasks import tasks
 from tests.latent_models import latent_folder
 from tests.server.conftest import Running, Serve
@@ -55,10 +55,10 @@ def connected(server: Running, *, receive_buffer: int | None = None) -> socket.s
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
 def test_it_listens_to_other_machines_only_with_a_key(host: str) -> None:
     with pytest.raises(BadInput, match="--api-key"):
-        Settings(host=host)
-    assert Settings(host=host, keys=(KEY,)).host == host
+        ServerSettings(host=host)
+    assert ServerSettings(host=host, keys=(KEY,)).host == host
     with pytest.raises(BadInput, match="8 letters"):
-        Settings(keys=("short",))
+        ServerSettings(keys=("short",))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from genarium import files
 from genarium.recipe import Recipe
 from genarium.server import queue as queues
-from genarium.server.errors import Refused
+from genarium.server.errors import RequestRefused
 from genarium.server.jobs import Job
 from genarium.server.queue import Lane, Queue
 from tests.server.conftest import Serve
@@ -57,7 +57,7 @@ def test_a_full_queue_says_when_to_come_again_and_one_client_can_t_fill_it(monke
             greedy = [job("greedy") for _ in range(8)]
             for one in greedy[:7]:  # one runs, six wait
                 queue.submit(one)
-            with pytest.raises(Refused) as caught:
+            with pytest.raises(RequestRefused) as caught:
                 queue.submit(greedy[7])
             assert caught.value.status == 429
             assert 1 <= int(caught.value.headers["Retry-After"]) <= 600
@@ -65,7 +65,7 @@ def test_a_full_queue_says_when_to_come_again_and_one_client_can_t_fill_it(monke
             for one in others[:2]:
                 queue.submit(one)
             assert queue.position(others[0]) == 1, "only one of the greedy client's comes before it"
-            with pytest.raises(Refused):
+            with pytest.raises(RequestRefused):
                 queue.submit(others[2])
             texts = [job("text", task="text") for _ in range(2)]
             for one in texts:  # the other lane has workers free

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from genarium.artefacts import Records
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.errors import BadCheckpoint, BadInput
-from genarium.models.encoder import Encoder, EncoderConfig, SpanReader
+from genarium.models.encoder import Encoder, EncoderConfig, QuestionAnsweringModel
 from genarium.run import call, prepare, run
 
 WORDS = [
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     size = {"n_layers": 1, "n_heads": 1, "d_model": 16, "d_ff": 16, "n_types": 0}
-    model = SpanReader(EncoderConfig(vocab_size=len(vocabulary), context_length=64, pooler=False, **size))
+    model = QuestionAnsweringModel(EncoderConfig(vocab_size=len(vocabulary), context_length=64, pooler=False, **size))
     for name, parameter in model.named_parameters():
         if "norm.weight" not in name:
             torch.nn.init.zeros_(parameter)

@@ -128,7 +128,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
     from genarium.checkpoints.layouts import encoder as layout
     from genarium.checkpoints.store.find import find
-    from genarium.models.encoder import EncoderConfig, HeadConfig, SpanReader, TextClassifier
+    from genarium.models.encoder import EncoderConfig, HeadConfig, QuestionAnsweringModel, TextClassifier
 
     torch.manual_seed(1)
     config = EncoderConfig(n_layers=1, n_heads=2, d_model=32, d_ff=64)
@@ -136,7 +136,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     assert starter is not None
     made = []
     for name, model in (
-        ("reader", SpanReader(config)),
+        ("reader", QuestionAnsweringModel(config)),
         ("ranker", TextClassifier(config, HeadConfig(n_outputs=1))),
     ):
         for parameter in model.parameters():
@@ -152,7 +152,7 @@ def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
     island: Path, heads: tuple[Path, Path]
 ) -> None:
     from genarium.engines import registry
-    from genarium.engines.answer.reader import Reading
+    from genarium.engines.answer.question_answering import AnswerRequest
     from genarium.retrieval.store import Index
 
     reader, ranker = heads
@@ -166,7 +166,9 @@ def test_a_ranker_decides_what_is_answered_from_and_a_reader_what_is_quoted(
     assert recipe.arguments["ranker"]["sha256"]
     [answer] = run(recipe, keep=False)
     assert isinstance(answer, Answer)
-    [read] = registry.open_reader(str(reader)).read([(question, first.text)], Reading(top_k=2, no_answer=True))
+    [read] = registry.open_question_answering(str(reader)).read(
+        [(question, first.text)], AnswerRequest(top_k=2, no_answer=True)
+    )
     if read.answers[0].text:
         [citation] = answer.citations
         assert citation.file == first.file

@@ -16,7 +16,7 @@ from torch import nn
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.store.find import find
 from genarium.errors import BadCheckpoint, ModelNotFound
-from genarium.models.encoder import SpanReader, TextClassifier
+from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
 from genarium.training.adapters import LoRALinear, add_lora, average, merge_lora, save_adapter
 
 BERT = {
@@ -56,13 +56,13 @@ def batch(kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return tokens, lengths, mask.long()
 
 
-def trained(kind: str, task: str, base: Path, *, rank: int, alpha: float) -> TextClassifier | SpanReader:
+def trained(kind: str, task: str, base: Path, *, rank: int, alpha: float) -> TextClassifier | QuestionAnsweringModel:
     """A network over `base` with random adapters and a random head, as if it had been trained."""
     torch.manual_seed(2)
     encoder = layout.load_encoder(base)
-    model: TextClassifier | SpanReader
+    model: TextClassifier | QuestionAnsweringModel
     if task == "answer":
-        model = SpanReader(encoder.config)
+        model = QuestionAnsweringModel(encoder.config)
     else:
         activation = "relu" if kind == "distilbert" else "tanh"
         model = TextClassifier(encoder.config, layout.HeadConfig(n_outputs=3, activation=activation))  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ def test_peft_opens_the_folder_over_the_base_with_equal_outputs(
     config = layout.folders.read_config(base) | labels
     save_adapter(model, tmp_path / "adapter", base=str(base), base_path=base, config=config)
 
-    load = layout.load_reader if task == "answer" else layout.load_classifier
+    load = layout.load_question_answering if task == "answer" else layout.load_classifier
     torch.testing.assert_close(load(tmp_path / "adapter")(tokens, lengths=lengths), ours, atol=1e-5, rtol=1e-5)
 
     described = transformers.AutoConfig.from_pretrained(tmp_path / "adapter")
@@ -193,7 +193,7 @@ def test_a_wrong_or_missing_base_is_named(tmp_path: Path) -> None:
     nn.init.normal_(other.embeddings.word_embeddings.weight)
     other.save_pretrained(base)
     with pytest.raises(BadCheckpoint, match=r"base, but model.safetensors there is another .*fine-tune again"):
-        layout.load_reader(folder)
+        layout.load_question_answering(folder)
     base.rename(tmp_path / "elsewhere")
     with pytest.raises(ModelNotFound, match=r"is an adapter over .*base, which is missing"):
         find(str(folder), default="encoder")
@@ -209,13 +209,13 @@ def test_an_adapter_of_another_shape_or_kind_is_refused(tmp_path: Path) -> None:
     wide.save_pretrained(tmp_path / "wide")
     config.write_text(plain.replace(str(base), str(tmp_path / "wide")))
     with pytest.raises(BadCheckpoint, match=r"does not fit its base .*wide"):
-        layout.load_reader(folder)
+        layout.load_question_answering(folder)
     config.write_text(plain.replace('"peft_type": "LORA"', '"peft_type": "LORA", "use_dora": true'))
     with pytest.raises(BadCheckpoint, match=r"has no lora_magnitude_vector"):
-        layout.load_reader(folder)
+        layout.load_question_answering(folder)
     config.write_text(plain.replace(str(base), str(folder)))
     with pytest.raises(BadCheckpoint, match="must be a whole checkpoint"):
-        layout.load_reader(folder)
+        layout.load_question_answering(folder)
 
 
 def test_the_average_of_runs_is_the_mean_of_their_weights(tmp_path: Path) -> None:

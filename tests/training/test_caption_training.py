@@ -174,9 +174,11 @@ def test_the_frozen_encoder_stays_and_the_rest_learns(tmp_path: Path) -> None:
 def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
     train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
     source, made = captions.Scenes(1), captions.tokenizer()
-    from genarium.models.blip import Matcher
+    from genarium.models.blip import BlipForMatching
 
-    objective = Match(Matcher(layout.load_captioner(tmp_path).config), made, source, batch_size=3, seed=0, frozen=False)
+    objective = Match(
+        BlipForMatching(layout.load_captioner(tmp_path).config), made, source, batch_size=3, seed=0, frozen=False
+    )
     _, tokens, lengths, _ = objective.batch(0)
     scenes = source.scenes(0, 3, "train")
     for row, scene in enumerate(scenes):
@@ -188,9 +190,9 @@ def test_true_and_false_captions_stand_in_turn(tmp_path: Path) -> None:
 def test_grounding_asks_the_first_block_to_look_at_what_nouns_and_colours_name(tmp_path: Path) -> None:
     train_caption(out=str(tmp_path), steps=1, **SMALL)  # type: ignore[arg-type]
     source, made = captions.Scenes(1), captions.tokenizer()
-    from genarium.models.blip import Matcher
+    from genarium.models.blip import BlipForMatching
 
-    matcher = Matcher(layout.load_captioner(tmp_path).config)
+    matcher = BlipForMatching(layout.load_captioner(tmp_path).config)
     plain, grounded = (
         Match(matcher, made, source, batch_size=8, seed=0, frozen=True, grounding=weight) for weight in (0.0, 0.5)
     )

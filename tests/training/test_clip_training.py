@@ -193,7 +193,7 @@ def test_held_out_captions_are_each_there_once(squares: Path) -> None:
     _, words = layout.reading_with(reference, context=32)
     source = source_of(str(squares), 16, seed=0, captioned=True)
     images, captions = distinct(source, words, 100)
-    assert len(images) == len(captions) == len(set(captions)) == len(set(source.heldout(0, 1000)[1]))
+    assert len(images) == len(captions) == len(set(captions)) == len(set(source.validation(0, 1000)[1]))
     assert len(distinct(source, words, 3)[1]) == 3
 
 

@@ -25,7 +25,7 @@ from genarium.models.encoder import HeadConfig, TextClassifier
 from genarium.training import start, state
 from genarium.training.commands.finetune import finetune
 from genarium.training.objectives.classify import divergence
-from genarium.training.objectives.span import Windows, best_span, normalised, overlap
+from genarium.training.objectives.span import SpanWindows, best_span, normalised, overlap
 from genarium.training.sources.examples import reader, split
 from genarium.training.sources.inputs import Batches
 from tests.killing import killed_after
@@ -111,10 +111,10 @@ def test_more_examples_are_learned_and_leave_what_is_watched_as_it_was(tmp_path:
     plain = split(read, data, also=None, **asked)
     more = tmp_path / "more.jsonl"
     new = [{"text": f"a film number {n}", "label": "good"} for n in range(5)]
-    known = [{"text": example.text, "label": example.label} for example in (plain.watched[0], plain.held[0])]
+    known = [{"text": example.text, "label": example.label} for example in (plain.validation[0], plain.held[0])]
     more.write_text("".join(json.dumps(row) + "\n" for row in new + known))
     both = split(read, data, also=more, **asked)
-    assert (both.watched, both.held) == (plain.watched, plain.held)
+    assert (both.validation, both.held) == (plain.validation, plain.held)
     assert both.train[: len(plain.train)] == plain.train
     assert [example.text for example in both.train[len(plain.train) :]] == [row["text"] for row in new]
 
@@ -122,11 +122,11 @@ def test_more_examples_are_learned_and_leave_what_is_watched_as_it_was(tmp_path:
 def test_pieces_are_cut_from_what_is_learned_and_never_are_what_is_watched(tmp_path: Path) -> None:
     rows = [{"text": f"call me number {n} soon, or write to my house, then we meet", "label": "ham"} for n in range(9)]
     rows += [{"text": f"win prize {n} now! reply to claim it. it costs {n} pounds.", "label": "spam"} for n in range(9)]
-    data, watched = tmp_path / "data.jsonl", tmp_path / "watched.jsonl"
+    data, validation = tmp_path / "data.jsonl", tmp_path / "watched.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    watched.write_text(json.dumps({"text": "reply to claim it.", "label": "spam"}) + "\n")
+    validation.write_text(json.dumps({"text": "reply to claim it.", "label": "spam"}) + "\n")
     read = reader("classify", text=None, label=None, how=AS_IT_LOOKS, names=())
-    asked: dict[str, Any] = {"also": None, "validation": 0.0, "validation_data": watched, "holdout": None, "seed": 0}
+    asked: dict[str, Any] = {"also": None, "validation": 0.0, "validation_data": validation, "holdout": None, "seed": 0}
     plain, more = (split(read, data, **asked, examples=12, pieces=most) for most in (0, 3))
     assert more.train[:12] == plain.train
     cut = more.train[12:]
@@ -197,7 +197,7 @@ def test_it_learns_to_answer_and_to_say_that_there_is_no_answer(base: Path, tmp_
     data = write_jsonl(tmp_path / "data.jsonl", rows)
     figures = finetune(**options(base, data, tmp_path / "out", task="answer", epochs=6, validation=0.2))
     assert figures["exact_match"] >= 0.9
-    layout.load_reader(tmp_path / "out")
+    layout.load_question_answering(tmp_path / "out")
 
 
 def test_it_learns_to_rank(base: Path, tmp_path: Path) -> None:
@@ -324,10 +324,10 @@ def test_questions_and_pairs_are_read_in_both_spellings(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=60), st.floats(0, 0.5), st.integers(0, 9))
 def test_equal_texts_are_never_on_both_sides(keys: list[str], share: float, seed: int) -> None:
-    learned, watched = hold_out(keys, share, seed)
-    assert sorted(learned + watched) == list(range(len(keys)))
-    assert not {keys[place] for place in learned} & {keys[place] for place in watched}
-    assert (learned, watched) == hold_out(keys, share, seed)
+    learned, validation = hold_out(keys, share, seed)
+    assert sorted(learned + validation) == list(range(len(keys)))
+    assert not {keys[place] for place in learned} & {keys[place] for place in validation}
+    assert (learned, validation) == hold_out(keys, share, seed)
 
 
 @settings(max_examples=40, deadline=None)
@@ -364,7 +364,7 @@ def test_windows_hold_the_answer_where_they_say_and_the_best_span_finds_it(
     begin = len(" ".join(words[:first])) + (first > 0)
     question = Question("where is it", context, begin, len(" ".join(words[: last + 1])))
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    windows = Windows(tokenizer, [question], 20, 6)
+    windows = SpanWindows(tokenizer, [question], 20, 6)
     assert any(span != (0, 0) for span in windows.spans)
     for encoding, (start_, end) in zip(windows.encodings, windows.spans, strict=True):
         scores = torch.zeros(len(encoding), 2)

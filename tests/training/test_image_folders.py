@@ -71,7 +71,7 @@ def test_captions_are_those_beside_the_images(layout: str, tmp_path: Path) -> No
         lines = [json.dumps({"file_name": a, "text": b, "width": 16}) + "\n" for a, b in rows]
         (place / "metadata.jsonl").write_text("".join(lines))
     source = folder_of(path)
-    for images, captions in (source.train(0, 50), source.heldout(0, 50)):
+    for images, captions in (source.train(0, 50), source.validation(0, 50)):
         assert [f"colour {number_of(pixels)}" for pixels in images] == captions
 
 
@@ -80,7 +80,7 @@ def test_an_epoch_shows_each_once_and_what_is_held_out_never(tmp_path: Path) -> 
     source = folder_of(path)
     n = len(source.shown)
     epochs = [source.train(epoch * n, n)[1] for epoch in range(3)]
-    held_out = source.heldout(0, 1000)[1]
+    held_out = source.validation(0, 1000)[1]
     assert [sorted(epoch) for epoch in epochs] == [sorted(epochs[0])] * 3
     assert len(set(epochs[0])) == n
     assert epochs[0] != epochs[1]
@@ -118,7 +118,7 @@ def test_what_can_not_be_read_is_left_out_listed_and_counted(tmp_path: Path) -> 
     source, said = heard(path)
     assert said == ["2 of 20 pictures can't be read and are left out: 003.png, 007.png"]
     assert source.identity["folder"]["unreadable"] == ["003.png", "007.png"]
-    captions = source.train(0, len(source.shown))[1] + source.heldout(0, 20)[1]
+    captions = source.train(0, len(source.shown))[1] + source.validation(0, 20)[1]
     assert len(captions) == 18
     assert not {"colour 3", "colour 7"} & set(captions)
 
@@ -150,7 +150,7 @@ def test_images_fill_the_square_whatever_their_shape_and_mode(tmp_path: Path) ->
     (path / "wide.txt").write_text("red")
     source = folder_of(path, size=32)
     found = {**dict(zip(*reversed(source.train(0, len(source.shown))), strict=True))}
-    found |= dict(zip(*reversed(source.heldout(0, 99)), strict=True))
+    found |= dict(zip(*reversed(source.validation(0, 99)), strict=True))
     assert found["red"].shape == (32, 32, 3)
     assert np.abs(found["red"].astype(int) - (255, 0, 0)).max() < 12
 

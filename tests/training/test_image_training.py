@@ -76,7 +76,7 @@ class Squares:
             captions.append(f"a {name} square")
         return images, captions
 
-    def heldout(self, first: int, n: int) -> Images:
+    def validation(self, first: int, n: int) -> Images:
         return self.train(10**6 + first, n)
 
 
@@ -176,7 +176,7 @@ def test_a_network_learns_to_draw_by_plans_from_one_that_drew_without(tmp_path: 
     reading = by_plans(free, objective.planner.config.words)
     x, t, words = torch.randn(2, 4, 8, 8), torch.tensor([100.0, 900.0]), torch.randn(2, 5, 384)
     with torch.no_grad():
-        torch.testing.assert_close(reading(x, t, words, None, objective.watched_plans[:2]), free(x, t, words))
+        torch.testing.assert_close(reading(x, t, words, None, objective.validation_plans[:2]), free(x, t, words))
     objective.model.load_state_dict(reading.state_dict())
     log = fit(objective, replace(SETTINGS, steps=60, evaluate_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"]
@@ -186,7 +186,7 @@ def test_a_network_learns_to_draw_by_plans_from_one_that_drew_without(tmp_path: 
 def test_planners_learn_what_captions_ask_for(tmp_path: Path) -> None:
     model = planner()
     objective = WritePlans(model, denoise(tmp_path).prompts, Scenes(64, snap=8, seed=0), batch_size=16)
-    objective.asked, objective.watched = objective.asked[:10], tuple(part[:64] for part in objective.watched)
+    objective.asked, objective.validation = objective.asked[:10], tuple(part[:64] for part in objective.validation)
     log = fit(objective, replace(SETTINGS, steps=40, evaluate_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"] - 1
     assert ": " in log[-1]["sample"]
@@ -286,7 +286,7 @@ def test_a_decoder_learns_on_latents_that_stay_as_they_are(tmp_path: Path) -> No
     before = deepcopy(model)
     log = fit(reconstruct(tmp_path, model), replace(SETTINGS, steps=100, evaluate_every=10), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"]
-    images = to_tensor(Squares().heldout(0, 4)[0])
+    images = to_tensor(Squares().validation(0, 4)[0])
     with torch.inference_mode():
         assert torch.equal(model.encode(images).mean, before.encode(images).mean)
 
@@ -295,7 +295,7 @@ def test_the_denoiser_learns_and_what_it_says_is_better_than_saying_nothing(tmp_
     objective = denoise(tmp_path)
     log = fit(objective, replace(SETTINGS, steps=60, evaluate_every=30), tmp_path)
     # Saying nothing costs the flow's own square: that of the noise, 1, and that of the latents.
-    nothing = 1 + float(objective.watched.square().mean())
+    nothing = 1 + float(objective.validation.square().mean())
     assert log[-1]["loss"] < log[0]["loss"] < 1.05 * nothing
     assert log[-1]["loss"] < 0.8 * nothing
     assert (tmp_path / log[-1]["sample"]).is_file()

@@ -25,7 +25,7 @@ from genarium.training.loop import fit
 from genarium.training.objective import Objective
 from genarium.training.objectives.classify import Rank
 from genarium.training.objectives.next_token import likelihood
-from genarium.training.objectives.span import Answer, Windows
+from genarium.training.objectives.span import AnswerSpans, SpanWindows
 from genarium.training.settings import Settings
 from genarium.training.sources.images import Folder
 from genarium.training.sources.inputs import Inputs
@@ -106,15 +106,15 @@ def test_a_run_is_another_one_where_its_targets_are(
         finetune(**options(base, data, out, task=task))
     assert json.loads((out / "training.json").read_text())["data"]["sha256"] == digest
     # What is only watched decides the figures, and belongs to the run as well.
-    watched = written(
+    validation = written(
         tmp_path / "watched.jsonl",
         [row | {"query": "song", "text": row["text"]} if task == "answer" else row for row in made(30)[24:]],
     )
     if task == "rank":
-        written(watched, [row | {"query": f"song {n}"} for n, row in enumerate(pairs(6))])
-    other = options(base, written(data, rows), tmp_path / "other", task=task, validation_data=watched)
+        written(validation, [row | {"query": f"song {n}"} for n, row in enumerate(pairs(6))])
+    other = options(base, written(data, rows), tmp_path / "other", task=task, validation_data=validation)
     finetune(**other)
-    written(watched, corrected([json.loads(line) for line in watched.read_text().splitlines()], task))
+    written(validation, corrected([json.loads(line) for line in validation.read_text().splitlines()], task))
     with pytest.raises(BadInput, match="watched targets differ"):
         finetune(**other)
 
@@ -151,7 +151,9 @@ def test_what_is_measured_is_not_learned(base: Path, tmp_path: Path) -> None:
     asked = options(base, data, tmp_path / "out", validation_data=measured, holdout=measured)
     _, notes = told(lambda: finetune(**asked))
     assert json.loads((tmp_path / "out" / "training.json").read_text())["data"]["rows"] == 40
-    assert any("20 of 60 examples to learn from in data.jsonl are watched or held out as well" in one for one in notes)
+    assert any(
+        "20 of 60 examples to learn from in data.jsonl are validation or held out as well" in one for one in notes
+    )
     with pytest.raises(BadInput, match=r"every row of .* is measured as well"):
         finetune(**options(base, data, tmp_path / "none", validation_data=data))
     _, notes = told(lambda: finetune(**options(base, data, tmp_path / "also", also=measured, validation_data=measured)))
@@ -172,7 +174,7 @@ def test_data_that_can_teach_little_is_said(base: Path, tmp_path: Path) -> None:
     _, notes = told(lambda: finetune(**options(base, data, tmp_path / "b", validation=0)))
     assert any("16 labels for 16 rows" in one for one in notes)
     _, notes = told(lambda: finetune(**options(base, written(data, reviews(4)), tmp_path / "c", validation=0.1)))
-    assert any("nothing is watched: 0.1 of 4 rows is less than one" in one for one in notes)
+    assert any("nothing is left for validation: 0.1 of 4 rows is less than one" in one for one in notes)
 
 
 def test_one_long_question_ends_no_run(base: Path, tmp_path: Path) -> None:
@@ -200,7 +202,9 @@ def test_one_long_question_ends_no_run(base: Path, tmp_path: Path) -> None:
     tight = Question(" ".join(["what"] * 32), "the film " * 20 + "red", 180, 183)
     from tokenizers import Tokenizer
 
-    windows = Windows(Tokenizer.from_file(str(base / "tokenizer.json")), [tight, Question("what", "red", 0, 3)], 48, 16)
+    windows = SpanWindows(
+        Tokenizer.from_file(str(base / "tokenizer.json")), [tight, Question("what", "red", 0, 3)], 48, 16
+    )
     assert len(windows.questions) == 2
     assert all(len(encoding) <= 48 for encoding in windows.encodings)
     assert {owner for owner, span in zip(windows.owners, windows.spans, strict=True) if span != (0, 0)} == {0, 1}
@@ -241,9 +245,9 @@ def test_every_right_answer_counts(base: Path) -> None:
 
     made = Tokenizer.from_file(str(base / "tokenizer.json"))
     asked = [Question("what", "the film was", 0, 3, others=("film",))]
-    windows = Windows(made, asked, 32, 8)
+    windows = SpanWindows(made, asked, 32, 8)
     finds: Any = Finds()
-    objective = Answer(finds, (asked, windows), (asked, windows), batch_size=1, seed=0, identity={})
+    objective = AnswerSpans(finds, (asked, windows), (asked, windows), batch_size=1, seed=0, identity={})
     assert objective.evaluate()["exact_match"] == objective.evaluate()["f1"] == 1
 
 

@@ -19,7 +19,7 @@ def _small(given: Any) -> Any:
     return given.lower() if isinstance(given, str) else given
 
 
-class Lora(Declared, published="peft:LoraConfig"):
+class LoraFields(Declared, published="peft:LoraConfig"):
     file: ClassVar = "adapter_config.json"
     way_out: ClassVar = WAY_OUT
     ignored: ClassVar = frozenset({"enable_lora", "merge_weights"})

@@ -10,7 +10,7 @@ from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Size, To
 from genarium.checkpoints.fields.rope import Base, Original, Rope, Whole
 
 
-class GPT2(Fields, published="GPT2Config"):
+class GPT2Fields(Fields, published="GPT2Config"):
     aliases: ClassVar = {
         "hidden_size": "n_embd",
         "max_position_embeddings": "n_positions",
@@ -47,7 +47,7 @@ class GPT2(Fields, published="GPT2Config"):
     use_cache: Unneeded = True
 
 
-class Rotary(Fields):
+class RotaryFields(Fields):
     """What Llama and those after it have in common."""
 
     # Earlier transformers kept these apart from rope_parameters; a checkpoint may still.
@@ -77,7 +77,7 @@ class Rotary(Fields):
     use_cache: Unneeded = True
 
 
-class Llama(Rotary, published="LlamaConfig"):
+class LlamaFields(RotaryFields, published="LlamaConfig"):
     attention_bias: Flag = False
     mlp_bias: Flag = False
     bos_token_id: TokenId | None = 1
@@ -85,7 +85,7 @@ class Llama(Rotary, published="LlamaConfig"):
     pretraining_tp: Unneeded = 1
 
 
-class Mistral(Rotary, published="MistralConfig"):
+class MistralFields(RotaryFields, published="MistralConfig"):
     max_position_embeddings: Size = 4096 * 32
     intermediate_size: Size = 14336
     num_key_value_heads: Size = 8
@@ -97,7 +97,7 @@ class Mistral(Rotary, published="MistralConfig"):
 Layer = Annotated[Literal["full_attention", "sliding_attention"], Field()]
 
 
-class Qwen2(Rotary, published="Qwen2Config"):
+class Qwen2Fields(RotaryFields, published="Qwen2Config"):
     vocab_size: Size = 151936
     max_position_embeddings: Size = 32768
     intermediate_size: Size = 22016
@@ -108,15 +108,15 @@ class Qwen2(Rotary, published="Qwen2Config"):
     layer_types: list[Layer] | None = None
 
 
-class Qwen3(Qwen2, published="Qwen3Config"):
+class Qwen3Fields(Qwen2Fields, published="Qwen3Config"):
     head_dim: Size = 128
     attention_bias: Flag = False
 
 
-BY_TYPE: dict[str, type[GPT2] | type[Rotary]] = {
-    "gpt2": GPT2,
-    "llama": Llama,
-    "mistral": Mistral,
-    "qwen2": Qwen2,
-    "qwen3": Qwen3,
+BY_TYPE: dict[str, type[GPT2Fields] | type[RotaryFields]] = {
+    "gpt2": GPT2Fields,
+    "llama": LlamaFields,
+    "mistral": MistralFields,
+    "qwen2": Qwen2Fields,
+    "qwen3": Qwen3Fields,
 }

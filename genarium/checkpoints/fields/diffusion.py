@@ -38,7 +38,7 @@ class Sizes(Declared):
         return []
 
 
-class UNet(Fields, published="diffusers:UNet2DConditionModel"):
+class UNetFields(Fields, published="diffusers:UNet2DConditionModel"):
     ignored: ClassVar[frozenset[str]] = BY_DIFFUSERS
 
     sample_size: Size | None = None
@@ -101,7 +101,7 @@ class UNet(Fields, published="diffusers:UNet2DConditionModel"):
     addition_embed_type_num_heads: Unneeded = 64
 
 
-class Autoencoder(Fields, published="diffusers:AutoencoderKL"):
+class AutoencoderFields(Fields, published="diffusers:AutoencoderKL"):
     ignored: ClassVar[frozenset[str]] = BY_DIFFUSERS
 
     in_channels: Size = 3

@@ -18,7 +18,7 @@ STRAY = frozenset(
 )
 
 
-class Headed(Fields):
+class HeadedFields(Fields):
     """What the heads over an encoder read."""
 
     ignored: ClassVar = STRAY
@@ -31,7 +31,7 @@ class Headed(Fields):
     eos_token_id: Unneeded = None
 
 
-class Bert(Headed, published="BertConfig"):
+class BertFields(HeadedFields, published="BertConfig"):
     vocab_size: Size = 30522
     hidden_size: Size = 768
     num_hidden_layers: Layers = 12
@@ -51,12 +51,12 @@ class Bert(Headed, published="BertConfig"):
     use_cache: Unneeded = True
 
 
-class Roberta(Bert, published="RobertaConfig"):
+class RobertaFields(BertFields, published="RobertaConfig"):
     vocab_size: Size = 50265
     pad_token_id: TokenId = 1
 
 
-class DistilBert(Headed, published="DistilBertConfig"):
+class DistilBertFields(HeadedFields, published="DistilBertConfig"):
     aliases: ClassVar = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 
     vocab_size: Size = 30522
@@ -74,4 +74,8 @@ class DistilBert(Headed, published="DistilBertConfig"):
     seq_classif_dropout: Unneeded = 0.2
 
 
-BY_TYPE: dict[str, type[Bert] | type[DistilBert]] = {"bert": Bert, "roberta": Roberta, "distilbert": DistilBert}
+BY_TYPE: dict[str, type[BertFields] | type[DistilBertFields]] = {
+    "bert": BertFields,
+    "roberta": RobertaFields,
+    "distilbert": DistilBertFields,
+}

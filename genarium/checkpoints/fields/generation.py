@@ -7,7 +7,7 @@ from typing import ClassVar
 from genarium.checkpoints.fields import Declared, Said, TokenId, TokenIds, Unneeded, Words
 
 
-class Generation(Declared, published="GenerationConfig"):
+class GenerationFields(Declared, published="GenerationConfig"):
     file: ClassVar = "generation_config.json"
     ignored: ClassVar = frozenset({"_commit_hash", "_from_model_config", "trust_remote_code", "chat_format"})
 

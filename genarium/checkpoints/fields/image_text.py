@@ -21,20 +21,20 @@ OTHERS = frozenset(
 )
 
 
-class Side(Fields):
+class SideFields(Fields):
     ignored: ClassVar = OTHERS
 
     initializer_range: Unneeded = 0.02
 
 
-class Pair(Side):
+class PairFields(SideFields):
     is_encoder_decoder: Unneeded = False  # type: ignore[assignment]
     text_config: dict[str, Any] | None = None
     vision_config: dict[str, Any] | None = None
     initializer_factor: Unneeded = 1.0
 
 
-class Vision(Side):
+class VisionFields(SideFields):
     hidden_size: Size = 768
     intermediate_size: Size = 3072
     projection_dim: Unneeded = 512
@@ -45,7 +45,7 @@ class Vision(Side):
     attention_dropout: Unneeded = 0.0
 
 
-class BlipText(Side, published="BlipTextConfig"):
+class BlipTextFields(SideFields, published="BlipTextConfig"):
     vocab_size: Size = 30524
     hidden_size: Size = 768
     encoder_hidden_size: Unneeded = 768  # the picture's width, whatever is written here
@@ -68,12 +68,12 @@ class BlipText(Side, published="BlipTextConfig"):
     label_smoothing: Unneeded = 0.0
 
 
-class BlipVision(Vision, published="BlipVisionConfig"):
+class BlipVisionFields(VisionFields, published="BlipVisionConfig"):
     image_size: Size = 384
     hidden_act: TextAct = "gelu"
 
 
-class Blip(Pair, published="BlipConfig"):
+class BlipFields(PairFields, published="BlipConfig"):
     projection_dim: Unneeded = 512
     logit_scale_init_value: Unneeded = 2.6592
     image_text_hidden_size: Size = 256
@@ -81,13 +81,13 @@ class Blip(Pair, published="BlipConfig"):
     tie_word_embeddings: Literal[True] = True
 
 
-class GitVision(Vision, published="GitVisionConfig"):
+class GitVisionFields(VisionFields, published="GitVisionConfig"):
     image_size: Size = 224
     num_channels: Literal[3] = 3
     hidden_act: TextAct = "quick_gelu"
 
 
-class Git(Side, published="GitConfig"):
+class GitFields(SideFields, published="GitConfig"):
     vision_config: dict[str, Any] | None = None
     vocab_size: Size = 30522
     hidden_size: Size = 768
@@ -107,7 +107,7 @@ class Git(Side, published="GitConfig"):
     num_image_with_embedding: Literal[None, 0] = None
 
 
-class ClipText(Side, published="CLIPTextConfig"):
+class ClipTextFields(SideFields, published="CLIPTextConfig"):
     vocab_size: Size = 49408
     hidden_size: Size = 512
     intermediate_size: Size = 2048
@@ -124,7 +124,7 @@ class ClipText(Side, published="CLIPTextConfig"):
     eos_token_id: TokenId | None = 49407
 
 
-class ClipVision(Vision, published="CLIPVisionConfig"):
+class ClipVisionFields(VisionFields, published="CLIPVisionConfig"):
     image_size: Size | None = 224
     patch_size: Size | None = 32  # type: ignore[assignment]
     num_channels: Literal[3] = 3
@@ -132,6 +132,6 @@ class ClipVision(Vision, published="CLIPVisionConfig"):
     initializer_factor: Unneeded = 1.0
 
 
-class Clip(Pair, published="CLIPConfig"):
+class ClipFields(PairFields, published="CLIPConfig"):
     projection_dim: Size | None = 512
     logit_scale_init_value: Unneeded = 2.6592

@@ -14,16 +14,16 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.fields.image_text import Blip, BlipText, BlipVision
+from genarium.checkpoints.fields.image_text import BlipFields, BlipTextFields, BlipVisionFields
 from genarium.checkpoints.layouts import vit
 from genarium.checkpoints.layouts.encoder import BERT_BLOCK, of_fields
 from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint
 from genarium.files import write_atomically
-from genarium.models.blip import BlipConfig, Captioner, Matcher
+from genarium.models.blip import BlipConfig, BlipForMatching, Captioner
 
-M = TypeVar("M", Captioner, Matcher)
+M = TypeVar("M", Captioner, BlipForMatching)
 TIED = {"out.weight": "text.embedding.weight"}
 
 OUTPUT = {
@@ -57,16 +57,16 @@ def load_captioner(path: Path, *, dtype: torch.dtype = torch.float32, device: st
     return _filled(model, path, dtype, device, TIED)
 
 
-def load_matcher(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Matcher:
+def load_matcher(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> BlipForMatching:
     """Frozen, in evaluation mode. Raises BadCheckpoint where a part is missing, damaged or of another shape."""
     if kind_of(path) != "matcher":
         raise BadCheckpoint(f"{path} is no BLIP matcher (BlipForImageTextRetrieval); name a folder that is")
     with torch.device("meta"):
-        model = Matcher(read_config(folders.read_config(path), str(path)))
+        model = BlipForMatching(read_config(folders.read_config(path), str(path)))
     return _filled(model, path, dtype, device, {})
 
 
-def save(model: Captioner | Matcher, path: Path, pixels: Pixels, *, dtype: torch.dtype | None = None) -> None:
+def save(model: Captioner | BlipForMatching, path: Path, pixels: Pixels, *, dtype: torch.dtype | None = None) -> None:
     """Write the config, the weights and how pictures are brought to them; the tokenizer is the caller's to add."""
     weights = next(model.parameters()).dtype if dtype is None else dtype
     tied = TIED if isinstance(model, Captioner) else {}
@@ -93,9 +93,9 @@ def save(model: Captioner | Matcher, path: Path, pixels: Pixels, *, dtype: torch
 
 def read_config(raw: Mapping[str, Any], where: str) -> BlipConfig:
     """The `BlipConfig` a published `config.json` describes. What it leaves out is as in transformers' classes."""
-    pair = Blip.read(raw, where)
-    text = BlipText.read(pair.text_config or {}, f"{where}: text_config")
-    image = BlipVision.read(pair.vision_config or {}, f"{where}: vision_config")
+    pair = BlipFields.read(raw, where)
+    text = BlipTextFields.read(pair.text_config or {}, f"{where}: text_config")
+    image = BlipVisionFields.read(pair.vision_config or {}, f"{where}: vision_config")
     return BlipConfig(
         image=vit.read_config(image),
         text=of_fields(
@@ -189,7 +189,7 @@ IMAGE = {
 }
 
 
-def published_names(name: str, model: Captioner | Matcher) -> list[str]:
+def published_names(name: str, model: Captioner | BlipForMatching) -> list[str]:
     """The published tensors that together, one under the other, are a native one."""
     if name in IMAGE:
         return [IMAGE[name]]

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from genarium.checkpoints.fields.image_text import Clip, ClipText, ClipVision
+from genarium.checkpoints.fields.image_text import ClipFields, ClipTextFields, ClipVisionFields
 from genarium.checkpoints.processors import image_processor
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.processors.image_processor import Pixels
@@ -136,11 +136,11 @@ def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
         raise BadCheckpoint(f"{where} holds a {raw['model_type']}, not a clip")
     # The first folders say it all a second time under another name, and that one counts.
     text, vision = (raw.get(f"{name}_dict") or raw.get(name) or {} for name in ("text_config", "vision_config"))
-    usual, pair = CLIPConfig(), Clip.read(raw, where)
+    usual, pair = CLIPConfig(), ClipFields.read(raw, where)
     scale = raw.get("logit_scale_init_value")  # what training begins with: the weights have what counts
     return CLIPConfig(
-        _tower(TextConfig, text, ClipText, f"{where}: text_config"),
-        _tower(VisionConfig, vision, ClipVision, f"{where}: vision_config"),
+        _tower(TextConfig, text, ClipTextFields, f"{where}: text_config"),
+        _tower(VisionConfig, vision, ClipVisionFields, f"{where}: vision_config"),
         projection_dim=pair.projection_dim or usual.projection_dim,
         logit_scale_init_value=scale if isinstance(scale, float) else usual.logit_scale_init_value,
     )
@@ -158,7 +158,9 @@ def write_config(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def _tower(kind: type[T], raw: Mapping[str, Any], declared: type[ClipText] | type[ClipVision], where: str) -> T:
+def _tower(
+    kind: type[T], raw: Mapping[str, Any], declared: type[ClipTextFields] | type[ClipVisionFields], where: str
+) -> T:
     """What is not said is the default, as in transformers."""
     said = declared.read(raw, where)
     known = {field.name: raw[field.name] for field in fields(kind) if raw.get(field.name) is not None}

@@ -15,15 +15,21 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from genarium.checkpoints.fields.encoder import BY_TYPE, Bert, DistilBert, Roberta
-from genarium.checkpoints.fields.image_text import BlipText
-from genarium.checkpoints.fields.image_text import Git as GitFields
+from genarium.checkpoints.fields.encoder import BY_TYPE, BertFields, DistilBertFields, RobertaFields
+from genarium.checkpoints.fields.image_text import BlipTextFields, GitFields
 from genarium.checkpoints.store import adapters
 from genarium.checkpoints.store import folder as folders
 from genarium.checkpoints.store.find import base_of
 from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint, first_line
-from genarium.models.encoder import Activation, Encoder, EncoderConfig, HeadConfig, SpanReader, TextClassifier
+from genarium.models.encoder import (
+    Activation,
+    Encoder,
+    EncoderConfig,
+    HeadConfig,
+    QuestionAnsweringModel,
+    TextClassifier,
+)
 
 M = TypeVar("M", bound=nn.Module)
 MODEL_TYPES = ("bert", "distilbert", "roberta")
@@ -42,14 +48,18 @@ HEADS = (
 )
 """Tensors of the heads that published networks may have beside the one that is run."""
 CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
-HEAD_NAMES = {Encoder: "Model", TextClassifier: "ForSequenceClassification", SpanReader: "ForQuestionAnswering"}
-HEAD_MODULES = {TextClassifier: ("dense", "out"), SpanReader: ("spans",)}
+HEAD_NAMES = {
+    Encoder: "Model",
+    TextClassifier: "ForSequenceClassification",
+    QuestionAnsweringModel: "ForQuestionAnswering",
+}
+HEAD_MODULES = {TextClassifier: ("dense", "out"), QuestionAnsweringModel: ("spans",)}
 """What is new for a task, in a network that was an encoder before."""
-TASK_TYPES = {TextClassifier: "SEQ_CLS", SpanReader: "QUESTION_ANS"}
+TASK_TYPES = {TextClassifier: "SEQ_CLS", QuestionAnsweringModel: "QUESTION_ANS"}
 """What PEFT calls the task of a head."""
 
 
-def pools_by_mean(model: Encoder | TextClassifier | SpanReader) -> bool:
+def pools_by_mean(model: Encoder | TextClassifier | QuestionAnsweringModel) -> bool:
     """Whether it has a head over the mean of all tokens, which no published network has."""
     return isinstance(model, TextClassifier) and model.head.pool == "mean"
 
@@ -81,18 +91,20 @@ def load_classifier(path: Path, *, dtype: torch.dtype = torch.float32, device: s
     return _filled(model, stored, kind, path, dtype, device)
 
 
-def load_reader(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> SpanReader:
+def load_question_answering(
+    path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> QuestionAnsweringModel:
     """A `…ForQuestionAnswering` folder. Raises BadCheckpoint, also where it has no such head."""
     raw, stored = _read(path)
     if not any(name.startswith("qa_outputs.") for name in stored):
         raise BadCheckpoint(f"{path} has no question-answering head; name a checkpoint fine-tuned on SQuAD")
     with torch.device("meta"):
-        model = SpanReader(read_config(raw, str(path)))
+        model = QuestionAnsweringModel(read_config(raw, str(path)))
     return _filled(model, stored, raw["model_type"], path, dtype, device)
 
 
 def save(
-    model: Encoder | TextClassifier | SpanReader,
+    model: Encoder | TextClassifier | QuestionAnsweringModel,
     path: Path,
     *,
     layout: str = "bert",
@@ -187,11 +199,11 @@ def has_classifier(path: Path) -> bool:
     return CLASSIFIER.get(raw["model_type"], CLASSIFIER["bert"])["out"] + ".weight" in stored
 
 
-def has_reader(path: Path) -> bool:
+def has_span_head(path: Path) -> bool:
     return any(name.startswith("qa_outputs.") for name in _read(path)[1])
 
 
-def of_fields(fields: Bert | BlipText | GitFields, **more: Any) -> EncoderConfig:
+def of_fields(fields: BertFields | BlipTextFields | GitFields, **more: Any) -> EncoderConfig:
     """What a published config of BERT's names describes; `more` is what each kind of network has its own way for."""
     return EncoderConfig(
         vocab_size=fields.vocab_size,
@@ -213,7 +225,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
             f"{where}: model_type {kind!r} is not one the native encoder can be; it can be {', '.join(MODEL_TYPES)}"
         )
     fields = BY_TYPE[kind].read(raw, where)
-    if isinstance(fields, DistilBert):
+    if isinstance(fields, DistilBertFields):
         config = EncoderConfig(
             vocab_size=fields.vocab_size,
             context_length=fields.max_position_embeddings,
@@ -227,7 +239,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> EncoderConfig:
             pooler=False,
         )
     else:
-        first = fields.pad_token_id + 1 if isinstance(fields, Roberta) else 0
+        first = fields.pad_token_id + 1 if isinstance(fields, RobertaFields) else 0
         config = of_fields(
             fields,
             context_length=fields.max_position_embeddings - first,

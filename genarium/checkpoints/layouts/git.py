@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.fields.image_text import Git as GitFields
-from genarium.checkpoints.fields.image_text import GitVision
+from genarium.checkpoints.fields.image_text import GitFields, GitVisionFields
 from genarium.checkpoints.layouts import vit
 from genarium.checkpoints.layouts.encoder import BERT_BLOCK, of_fields
 from genarium.checkpoints.store import folder as folders
@@ -52,7 +51,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
 def read_config(raw: Mapping[str, Any], where: str) -> GitConfig:
     """The `GitConfig` a published `config.json` describes. What it leaves out is as in transformers' classes."""
     fields = GitFields.read(raw, where)
-    image = GitVision.read(fields.vision_config or {}, f"{where}: vision_config")
+    image = GitVisionFields.read(fields.vision_config or {}, f"{where}: vision_config")
     return GitConfig(
         image=vit.read_config(image, patch_bias=False, first_norm=True),
         text=of_fields(fields, context_length=fields.max_position_embeddings, n_types=0, pooler=False),

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from genarium.checkpoints.fields import shown
-from genarium.checkpoints.fields.causal import BY_TYPE, GPT2, Llama, Mistral, Qwen2, Qwen3, Rotary
+from genarium.checkpoints.fields.causal import (
+    BY_TYPE,
+    GPT2Fields,
+    LlamaFields,
+    MistralFields,
+    Qwen2Fields,
+    Qwen3Fields,
+    RotaryFields,
+)
 from genarium.checkpoints.fields.rope import Rope
 from genarium.errors import BadCheckpoint
 from genarium.models.gpt_config import GPTConfig
@@ -45,7 +53,7 @@ def read_config(raw: Mapping[str, Any], where: str) -> GPTConfig:
             f"{where}: model_type {shown(kind)} is not one the native GPT can be; it can be {', '.join(MODEL_TYPES)}"
         )
     fields = BY_TYPE[kind].read(raw, where)
-    return _of_gpt2(fields, where) if isinstance(fields, GPT2) else _of_llama(fields, where)
+    return _of_gpt2(fields, where) if isinstance(fields, GPT2Fields) else _of_llama(fields, where)
 
 
 def _head_dim(width: int, heads: int, where: str) -> int:
@@ -57,7 +65,7 @@ def _head_dim(width: int, heads: int, where: str) -> int:
     return width // heads
 
 
-def _of_gpt2(fields: GPT2, where: str) -> GPTConfig:
+def _of_gpt2(fields: GPT2Fields, where: str) -> GPTConfig:
     return GPTConfig(
         vocab_size=fields.vocab_size,
         context_length=fields.n_positions,
@@ -84,7 +92,7 @@ def query_scale(raw: Mapping[str, Any], layer: int, config: GPTConfig) -> float:
     return plain / (layer + 1) if raw.get("scale_attn_by_inverse_layer_idx") else plain
 
 
-def _of_llama(fields: Rotary, where: str) -> GPTConfig:
+def _of_llama(fields: RotaryFields, where: str) -> GPTConfig:
     heads = fields.num_attention_heads
     n_kv_heads = fields.num_key_value_heads or heads
     if heads % n_kv_heads:
@@ -97,7 +105,7 @@ def _of_llama(fields: Rotary, where: str) -> GPTConfig:
         raise BadCheckpoint(
             f"{where}: config.json has heads of width {head_dim}, and rotary positions need an even one"
         )
-    attention_bias = isinstance(fields, Llama | Qwen3) and fields.attention_bias
+    attention_bias = isinstance(fields, LlamaFields | Qwen3Fields) and fields.attention_bias
     window, full_layers = _windows(fields, where)
     theta, scaling = _rope(fields, head_dim, where)
     return GPTConfig(
@@ -117,20 +125,20 @@ def _of_llama(fields: Rotary, where: str) -> GPTConfig:
         sliding_window=window,
         full_layers=full_layers,
         mlp=GATED[fields.hidden_act],
-        qkv_bias=attention_bias or (isinstance(fields, Qwen2) and not isinstance(fields, Qwen3)),
+        qkv_bias=attention_bias or (isinstance(fields, Qwen2Fields) and not isinstance(fields, Qwen3Fields)),
         out_bias=attention_bias,
-        mlp_bias=isinstance(fields, Llama) and fields.mlp_bias,
-        qk_norm=isinstance(fields, Qwen3),
+        mlp_bias=isinstance(fields, LlamaFields) and fields.mlp_bias,
+        qk_norm=isinstance(fields, Qwen3Fields),
         tie_embeddings=fields.tie_word_embeddings,
     )
 
 
-def _windows(fields: Rotary, where: str) -> tuple[int | None, tuple[int, ...]]:
+def _windows(fields: RotaryFields, where: str) -> tuple[int | None, tuple[int, ...]]:
     """The sliding window that is smaller than the context, and the layers without it; none where it changes nothing."""
     window, full_layers = None, []
-    if isinstance(fields, Mistral):
+    if isinstance(fields, MistralFields):
         window = fields.sliding_window
-    elif isinstance(fields, Qwen2):
+    elif isinstance(fields, Qwen2Fields):
         window = fields.sliding_window if fields.use_sliding_window else None
         types = fields.layer_types
         if types is None:
@@ -153,7 +161,7 @@ def _windows(fields: Rotary, where: str) -> tuple[int | None, tuple[int, ...]]:
     return window, tuple(full_layers)
 
 
-def _rope(fields: Rotary, head_dim: int, where: str) -> tuple[float, Scaling | None]:
+def _rope(fields: RotaryFields, head_dim: int, where: str) -> tuple[float, Scaling | None]:
     """The base of the wavelengths and how they are stretched, read in transformers' order of precedence."""
     # transformers 5 keeps theta and scaling together, in rope_parameters; earlier ones apart.
     rope = fields.rope_scaling or fields.rope_parameters or Rope()

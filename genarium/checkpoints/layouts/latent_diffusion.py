@@ -86,7 +86,7 @@ def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = tor
 
 def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:
     """The `UNetConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
-    said = fields.UNet.read(raw, where)
+    said = fields.UNetFields.read(raw, where)
     attention = tuple(kind == "CrossAttnDownBlock2D" for kind in said.down_block_types)
     expected = tuple("CrossAttnUpBlock2D" if with_words else "UpBlock2D" for with_words in reversed(attention))
     if said.up_block_types != expected:
@@ -141,7 +141,7 @@ def write_unet_config(config: UNetConfig) -> dict[str, Any]:
 
 def read_autoencoder_config(raw: Mapping[str, Any], where: str) -> AutoencoderConfig:
     """The `AutoencoderConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
-    said = fields.Autoencoder.read(raw, where)
+    said = fields.AutoencoderFields.read(raw, where)
     if said.use_quant_conv != said.use_post_quant_conv:
         raise BadCheckpoint(
             f"{where}: config.json has use_quant_conv {said.use_quant_conv} and use_post_quant_conv "

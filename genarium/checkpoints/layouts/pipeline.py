@@ -30,7 +30,7 @@ CONFIGS = ("config.json", "scheduler_config.json", "preprocessor_config.json", "
 
 
 @dataclass(frozen=True)
-class Part:
+class PipelinePart:
     """A part that holds weights: its config, its safetensors files, and the variant that they are (`fp16` or none)."""
 
     config: dict[str, Any]
@@ -53,7 +53,7 @@ class Pipeline:
 
     path: Path
     kind: str
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, PipelinePart] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     classes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -128,21 +128,21 @@ def _parts_of(index: dict[str, Any], path: Path) -> tuple[dict[str, tuple[str, s
     return named, values
 
 
-def _part(path: Path, config: dict[str, Any], *, state_dicts: bool) -> Part:
+def _part(path: Path, config: dict[str, Any], *, state_dicts: bool) -> PipelinePart:
     weights = "model" if "architectures" in config or "model_type" in config else "diffusion_pytorch_model"
     found: dict[str | None, list[Path]] = {}
     for file in sorted(path.glob(f"{weights}*.safetensors")):
         found.setdefault(_variant(file), []).append(file)
     for variant in VARIANTS:
         if variant in found:
-            return Part(config, found[variant], variant)
+            return PipelinePart(config, found[variant], variant)
     if others := sorted(str(variant) for variant in found):
         raise BadCheckpoint(
             f"{path} holds the variant {', '.join(others)} alone, and read are the plain weights, bf16 and fp16; "
             "download those"
         )
     if state_dicts and (pickled := sorted(path.glob("*.bin"))):
-        return Part(config, pickled, None)
+        return PipelinePart(config, pickled, None)
     folder.refuse_pickles(path, f"{weights}.safetensors")
     raise BadCheckpoint(f"{path} has no weights ({weights}.safetensors); download the folder again")
 

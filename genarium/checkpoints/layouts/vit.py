@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genarium.checkpoints.fields.image_text import BlipVision, GitVision
+from genarium.checkpoints.fields.image_text import BlipVisionFields, GitVisionFields
 from genarium.checkpoints.layouts.encoder import ACTIVATIONS
 from genarium.models.vit import ViTConfig
 
@@ -17,7 +17,7 @@ BLOCK = {
 }
 
 
-def read_config(fields: BlipVision | GitVision, **more: Any) -> ViTConfig:
+def read_config(fields: BlipVisionFields | GitVisionFields, **more: Any) -> ViTConfig:
     """What a published `vision_config` describes."""
     return ViTConfig(
         image_size=fields.image_size,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.checkpoints.fields import shown
-from genarium.checkpoints.fields.generation import Generation
+from genarium.checkpoints.fields.generation import GenerationFields
 from genarium.checkpoints.store import adapters
 from genarium.checkpoints.store.find import base_of
 from genarium.checkpoints.store.folder import read_json
@@ -30,15 +30,15 @@ NEUTRAL = {
 """Where a way to write that is not known here changes nothing."""
 
 
-def read(path: Path) -> Generation:
+def read(path: Path) -> GenerationFields:
     """An adapter without the file has its base's; a folder without it says nothing. Raises BadCheckpoint."""
-    file = path / Generation.file
+    file = path / GenerationFields.file
     if file.is_file():
-        return Generation.read(read_json(file), str(path))
-    return read(base_of(path)) if adapters.is_adapter(path) else Generation()
+        return GenerationFields.read(read_json(file), str(path))
+    return read(base_of(path)) if adapters.is_adapter(path) else GenerationFields()
 
 
-def not_done(generation: Generation, settings: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
+def not_done(generation: GenerationFields, settings: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
     """A sentence of what a run with these settings does otherwise; empty where that is nothing.
 
     `usual` is what the settings are where nobody set them: those that somebody set are theirs.
@@ -52,8 +52,8 @@ def not_done(generation: Generation, settings: Mapping[str, Any], usual: Mapping
         wanted.pop("top_k", None)
     beyond = {
         name: value
-        for name in Generation.model_fields
-        if Generation.effects()[name] == "said"
+        for name in GenerationFields.model_fields
+        if GenerationFields.effects()[name] == "said"
         and name not in (*SETTINGS, "do_sample")
         and (value := getattr(generation, name)) not in (None, NEUTRAL.get(name))
     }
@@ -62,7 +62,7 @@ def not_done(generation: Generation, settings: Mapping[str, Any], usual: Mapping
         said.append(f"its authors suggest {_listed(wanted)}, and this run goes by its own settings")
     if beyond:
         said.append(f"{_listed(beyond)} is not done here")
-    return f"{Generation.file}: {'; '.join(said)}" if said else ""
+    return f"{GenerationFields.file}: {'; '.join(said)}" if said else ""
 
 
 def _listed(values: Mapping[str, Any]) -> str:

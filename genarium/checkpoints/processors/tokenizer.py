@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.causal import BY_TYPE
-from genarium.checkpoints.fields.generation import Generation
+from genarium.checkpoints.fields.generation import GenerationFields
 from genarium.checkpoints.processors import generation, gguf_tokenizer, tokenizer_config, tokenizer_files
 from genarium.checkpoints.store import adapters, gguf
 from genarium.checkpoints.store.find import base_of
@@ -122,7 +122,7 @@ def end_tokens(path: Path, tokenizer: Tokenizer, vocab_size: int | None = None) 
         return gguf_tokenizer.end_tokens(path)
     raw = read_config(path)
     usual = fields_of(raw)
-    there = (path / Generation.file).is_file()
+    there = (path / GenerationFields.file).is_file()
     ids = _ids(generation.read(path).eos_token_id) | _ids(
         raw.get("eos_token_id", None if there else usual.get("eos_token_id"))
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium.checkpoints.fields import shown
-from genarium.checkpoints.fields.adapter import WAY_OUT, Lora
+from genarium.checkpoints.fields.adapter import WAY_OUT, LoraFields
 from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint, first_line
 from genarium.files import write_atomically
@@ -33,14 +33,14 @@ def is_adapter(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
-def read_config(path: Path) -> Lora:
+def read_config(path: Path) -> LoraFields:
     """`adapter_config.json`. Raises BadCheckpoint where it is damaged or of a kind not known here."""
     raw = _read_json(path / CONFIG)
     if (kind := raw.get("peft_type")) != "LORA":
         raise BadCheckpoint(
             f"{path} is an adapter with peft_type {shown(kind)}, and only LoRA is opened here; {WAY_OUT}"
         )
-    config = Lora.read(raw, str(path))
+    config = LoraFields.read(raw, str(path))
     if not config.base_model_name_or_path:
         raise BadCheckpoint(
             f"{path / CONFIG} does not say what it is an adapter of; put that under base_model_name_or_path"
@@ -115,7 +115,9 @@ def _tensors(path: Path) -> Stored:
         ) from None
 
 
-def _merge(out: Stored, module: str, whole: str, stored: Stored, config: Lora, path: Path, transposed: bool) -> None:
+def _merge(
+    out: Stored, module: str, whole: str, stored: Stored, config: LoraFields, path: Path, transposed: bool
+) -> None:
     """Put one layer's matrices into `out`; `whole` is its name in the adapter's file."""
     import torch
 
@@ -158,7 +160,7 @@ def _fits(weight: Tensor, down: Tensor, up: Tensor) -> bool:
     return weight.shape == (up.shape[0], down.shape[1]) and up.shape[1] == down.shape[0]
 
 
-def _scale(config: Lora, module: str, rank: int) -> float:
+def _scale(config: LoraFields, module: str, rank: int) -> float:
     """What the product of this module's matrices is multiplied by."""
     patterns = config.alpha_pattern or {}
     fits = (alpha for name, alpha in patterns.items() if re.match(rf"(.*\.)?({name})$", module))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ClassifyRequest:
     """`examples` are texts with their labels; `template` and `calibrate` are for the ways that read or write them."""
 
     labels: Sequence[str] | None

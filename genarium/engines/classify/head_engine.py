@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genarium.checkpoints.fields.encoder import BY_TYPE
 from genarium.engines.cache import kept
-from genarium.engines.classify.asked import Asked
+from genarium.engines.classify.asked import ClassifyRequest
 from genarium.engines.engine import Engine, model_type
 from genarium.errors import BadInput
 from genarium.progress import emit
@@ -25,7 +25,7 @@ def has_head(found: Found) -> bool:
     return NativeHead.opens(found.path)
 
 
-def open(found: Found, *, asked: Asked) -> TrainedHead:
+def open(found: Found, *, asked: ClassifyRequest) -> TrainedHead:
     from genarium.engines.classify.protocol import TrainedHead
 
     asked.refuse_calibration(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from genarium.engines.classify.asked import Asked
+from genarium.engines.classify.asked import ClassifyRequest
 from genarium.engines.engine import Engine
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def opens(found: Found) -> bool:
     return native_engine.opens(found)
 
 
-def open(found: Found, *, asked: Asked) -> LanguageModelLabels:
+def open(found: Found, *, asked: ClassifyRequest) -> LanguageModelLabels:
     named = asked.named(found)
     from genarium.engines import registry
     from genarium.engines.classify.language_labels import LanguageModelLabels

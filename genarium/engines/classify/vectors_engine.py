@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from genarium.engines.classify.asked import Asked
+from genarium.engines.classify.asked import ClassifyRequest
 from genarium.engines.engine import Engine
 from genarium.errors import BadCheckpoint, ModelNotFound
 from genarium.progress import note
@@ -20,7 +20,7 @@ def opens(found: Found) -> bool:
     return found.path is not None
 
 
-def open(found: Found, *, asked: Asked) -> Classifier:
+def open(found: Found, *, asked: ClassifyRequest) -> Classifier:
     asked.refuse_calibration(found)
     named = asked.named(found)
     from genarium.engines import registry

@@ -42,7 +42,7 @@ PAINTING = 12  # widest feature maps that the VQGAN holds at once, by estimate
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadingPlan:
     """Whether the encoder stays loaded for the next request, and the bytes still to take."""
 
     encoder_stays: bool
@@ -109,11 +109,11 @@ class DalleImage:
 
     # Memory.
 
-    def _plan(self, request: ImageRequest) -> Plan:
+    def _plan(self, request: ImageRequest) -> LoadingPlan:
         """What is free decides whether the encoder stays, which changes no byte; the machine's size on the type."""
         kept = self._bytes(self._dtype, len(request.seeds), encoder_stays=True)
         stays = kept <= (torch.cuda.mem_get_info()[0] if self._on_gpu else available_memory())
-        return Plan(stays, kept if stays else self._bytes(self._dtype, len(request.seeds), encoder_stays=False))
+        return LoadingPlan(stays, kept if stays else self._bytes(self._dtype, len(request.seeds), encoder_stays=False))
 
     @cached_property
     def _dtype(self) -> torch.dtype:

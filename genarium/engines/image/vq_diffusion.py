@@ -23,7 +23,7 @@ from genarium.engines.image.diffusers.configs import denoiser_of, pixels_a_laten
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.loading import compute_in, require_finite
-from genarium.engines.image.diffusers.memory import Plan
+from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.protocol import ImageRequest, Limits
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit, is_heard
@@ -67,7 +67,7 @@ class VQDiffusionImage(FolderImage):
         """The steps of its training: the network knows no others."""
         return int(denoiser_of(self.folder).get("num_embeds_ada_norm") or STEPS)
 
-    def _plan(self, request: ImageRequest) -> Plan:
+    def _plan(self, request: ImageRequest) -> MemoryPlan:
         steps = request.option("steps", self.limits.options["steps"])
         if steps > self._most_steps:
             raise BadInput(f"{self.name} takes at most {self._most_steps} steps, got {steps}")
@@ -75,12 +75,12 @@ class VQDiffusionImage(FolderImage):
         places = width * height // pixels_a_latent(self.folder) ** 2
         painting = PAINTING * 4 * int(vqvae["block_out_channels"][0]) * width * height
         work = painting + LOGITS * 8 * 2 * int(denoiser_of(self.folder)["num_vector_embeds"]) * places
-        return Plan(tiled=False, stream=False, bytes=work + (0 if self._loaded is not None else self._weights))
+        return MemoryPlan(tiled=False, stream=False, bytes=work + (0 if self._loaded is not None else self._weights))
 
     def _part_dtype(self, name: str, count: int) -> torch.dtype:
         return self.dtype if name == "transformer" else torch.float32
 
-    def _open(self, plan: Plan) -> Any:
+    def _open(self, plan: MemoryPlan) -> Any:
         """Part by part, since today's library fails to open the whole of a folder of 2022.
 
         The denoiser's config names no norm, and the learned empty text is looked for where it no longer is.

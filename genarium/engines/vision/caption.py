@@ -14,7 +14,7 @@ from genarium.checkpoints.layouts import blip, git
 from genarium.checkpoints.processors import image_processor
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.store import folder
-from genarium.decoding.captions import Written, beam_search, draw
+from genarium.decoding.captions import WrittenCaption, beam_search, draw
 from genarium.decoding.sampling import Sampling
 from genarium.decoding.torch_decoder import TorchDecoder, TorchRanking
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
@@ -125,7 +125,7 @@ class NativeCaption:
             made = beam_search(decoder, state, logits, n_beams=per_image, end=config.end_token, max_new_tokens=new)
         return [distinct([self._caption(prompt, written) for written in one], n) for one in made]
 
-    def _caption(self, prompt: list[int], written: Written) -> Caption:
+    def _caption(self, prompt: list[int], written: WrittenCaption) -> Caption:
         text = self.tokenizer.decode([*prompt, *written.tokens], skip_special_tokens=True).strip()
         return Caption(text, written.score, written.ended)
 

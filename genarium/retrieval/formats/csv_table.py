@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genarium.data import delimited
 from genarium.retrieval.document import Document
-from genarium.retrieval.formats.grid import Cell, Grid, is_value
+from genarium.retrieval.formats.grid import Grid, GridCell, is_value
 from genarium.retrieval.formats.writer import Writer
 
 
@@ -15,7 +15,7 @@ def table(text: str, usual: str | None) -> Document:
         return Document(text)
     first = [cell.strip() for cell in found.rows[0] if cell.strip()]
     header = len(found.rows) > 1 and len(set(first)) == len(first) and not any(is_value(cell) for cell in first)
-    grid = Grid([[Cell(" ".join(cell.split())) for cell in row] for row in found.rows], headings=int(header))
+    grid = Grid([[GridCell(" ".join(cell.split())) for cell in row] for row in found.rows], headings=int(header))
     writer = Writer()
     for line in grid.lines():
         writer.row(line)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from genarium.retrieval.document import Document, Unreadable
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.formats.grid import Grid, GridCell
 from genarium.retrieval.formats.package import INSTALL, MAX_XML, Package
 from genarium.retrieval.formats.writer import Writer
 
@@ -87,13 +87,13 @@ def _sheet(writer: Writer, sheet: Any, formulas: Any) -> None:
         writer.gap("\n\n")
 
 
-def _blocks(sheet: Any, found: dict[int, dict[int, str]]) -> Iterator[list[list[Cell]]]:
+def _blocks(sheet: Any, found: dict[int, dict[int, str]]) -> Iterator[list[list[GridCell]]]:
     """The sheet's tables: an empty row ends one."""
     merged = {(area.min_row, area.min_col): area for area in sheet.merged_cells.ranges}
     small = (area for area in merged.values() if area.size["columns"] * area.size["rows"] <= MOST_MERGED)
     inside = {place for area in small for place in _of(area)}
     left = min((min(cells) for cells in found.values()), default=1)
-    block: list[list[Cell]] = []
+    block: list[list[GridCell]] = []
     last = 0
     for row, cells in found.items():
         if block and row > last + 1 and not all((between, left) in inside for between in range(last + 1, row)):
@@ -103,9 +103,9 @@ def _blocks(sheet: Any, found: dict[int, dict[int, str]]) -> Iterator[list[list[
         for column in range(left, max(cells) + 1):
             area = merged.get((row, column))
             if area is not None:
-                line.append(Cell(cells.get(column, ""), area.size["columns"], area.size["rows"]))
+                line.append(GridCell(cells.get(column, ""), area.size["columns"], area.size["rows"]))
             elif (row, column) not in inside:
-                line.append(Cell(cells.get(column, "")))
+                line.append(GridCell(cells.get(column, "")))
         block.append(line)
         last = row
     yield block
@@ -117,7 +117,7 @@ def _of(area: Any) -> list[tuple[int, int]]:
     return [(row, column) for row in rows for column in columns if (row, column) != (area.min_row, area.min_col)]
 
 
-def _block(writer: Writer, rows: list[list[Cell]]) -> None:
+def _block(writer: Writer, rows: list[list[GridCell]]) -> None:
     """Rows without an empty one between them: titles, and a table."""
     while rows and len(rows) > 1 and sum(bool(cell.text) for cell in rows[0]) == 1 and len(rows[1]) > 1:
         writer.gap("\n\n")

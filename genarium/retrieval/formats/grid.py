@@ -17,7 +17,7 @@ LONG = 60
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """A cell's text, and how many columns and rows it spans; `heading` where the file says that it is one, `bold`
     where it only looks like one.
     """
@@ -33,7 +33,7 @@ class Cell:
 class Grid:
     """A table as its file has it: rows of cells in order. `headings` rows of it are headings; None: as they look."""
 
-    rows: list[list[Cell]] = field(default_factory=list)
+    rows: list[list[GridCell]] = field(default_factory=list)
     headings: int | None = None
     caption: str = ""
 
@@ -57,16 +57,16 @@ class Grid:
             yield "; ".join(dict.fromkeys(missing))
         yield from lines
 
-    def _laid(self) -> list[list[Cell | None]]:
+    def _laid(self) -> list[list[GridCell | None]]:
         """Each row's cells by column, a cell that spans several in each of them."""
-        laid: list[list[Cell | None]] = []
-        waiting: dict[int, tuple[Cell, int]] = {}  # cells of rows above that reach down
+        laid: list[list[GridCell | None]] = []
+        waiting: dict[int, tuple[GridCell, int]] = {}  # cells of rows above that reach down
         total = 0
         for row in self.rows:
             total += max(len(row), len(laid[-1]) if laid else 0)
             waiting = waiting if total < MOST_LAID else {}
-            line: list[Cell | None] = []
-            below = dict[int, tuple[Cell, int]]()
+            line: list[GridCell | None] = []
+            below = dict[int, tuple[GridCell, int]]()
             cells = iter(row)
             column = 0
             cell = next(cells, None)
@@ -92,7 +92,7 @@ class Grid:
             laid.append(line)
         return [line for line in laid if any(cell is not None and cell.text for cell in line)]
 
-    def _heading_rows(self, laid: list[list[Cell | None]]) -> int:
+    def _heading_rows(self, laid: list[list[GridCell | None]]) -> int:
         if self.headings is not None:
             return min(self.headings, len(laid))
         marked = 0
@@ -109,7 +109,7 @@ class Grid:
         return marked or int(_looks_like_headings([[cell.text if cell else "" for cell in row] for row in laid]))
 
 
-def _is_bold(row: list[Cell | None]) -> bool:
+def _is_bold(row: list[GridCell | None]) -> bool:
     return all(cell.bold for cell in row if cell is not None and cell.text)
 
 
@@ -133,7 +133,7 @@ def _looks_like_headings(rows: list[list[str]]) -> bool:
     return any(texts and all(is_value(text) for text in texts if text) and any(texts) for texts in columns)
 
 
-def _names(rows: list[list[Cell | None]]) -> list[str]:
+def _names(rows: list[list[GridCell | None]]) -> list[str]:
     """A name for each column: its headings from above, each once."""
     width = max(map(len, rows), default=0)
     names = []
@@ -143,12 +143,12 @@ def _names(rows: list[list[Cell | None]]) -> list[str]:
     return names
 
 
-def _once(row: list[Cell | None]) -> list[Cell]:
+def _once(row: list[GridCell | None]) -> list[GridCell]:
     """The row's cells that hold something, each once."""
     return list({id(cell): cell for cell in row if cell is not None and cell.text}.values())
 
 
-def _line(row: list[Cell | None], names: list[str]) -> tuple[str, set[str]]:
+def _line(row: list[GridCell | None], names: list[str]) -> tuple[str, set[str]]:
     """One row with its headings, and which of them it mentions."""
     above: dict[int, list[str]] = {}
     for column, cell in enumerate(row):

@@ -13,7 +13,7 @@ from genarium.data import encodings
 from genarium.errors import BadInput
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import mathml
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.formats.grid import Grid, GridCell
 from genarium.retrieval.formats.writer import Writer, flat, spaced
 
 INSTALL = "pip install 'genarium[documents]'"
@@ -273,7 +273,7 @@ class Page:
         for row in found:
             grid.rows.append(
                 [
-                    Cell(
+                    GridCell(
                         self.inner(cell),
                         _span(cell, "colspan"),
                         _rowspan(cell, row),

@@ -6,8 +6,8 @@ import itertools
 import re
 from typing import Any
 
-from genarium.retrieval.document import HEADING_LEVELS, Document, Row, Section, joined, line_starts
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.document import HEADING_LEVELS, Document, Section, TableRow, joined, line_starts
+from genarium.retrieval.formats.grid import Grid, GridCell
 
 FRONT = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?\n)?\1[ \t]*(?:\n|\Z)", re.DOTALL)
 TITLE = re.compile(r"(?mi)^title[ \t]*[:=][ \t]*[\"']?(.*?)[\"']?[ \t]*$")
@@ -24,7 +24,7 @@ def markdown(text: str) -> Document:
     title = TITLE.search(front[2] or "") if front else None
     sections = [Section(0, title[1])] if title and title[1] else []
     tokens = MarkdownIt("commonmark").enable("table").parse(text[begin:])
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for place, (opened, inline) in enumerate(itertools.pairwise(tokens)):
         if opened.type == "heading_open" and opened.map is not None:
             level = int(opened.tag[1])
@@ -35,11 +35,11 @@ def markdown(text: str) -> Document:
     return Document(text, sections, rows=rows)
 
 
-def _rows(tokens: list[Any], text: str, starts: list[int]) -> list[Row]:
+def _rows(tokens: list[Any], text: str, starts: list[int]) -> list[TableRow]:
     """Each row of the table that begins here: its line in the file, and what it says with its headings."""
-    names: list[Cell] = []
-    cells: list[Cell] = []
-    found, line, in_head = list[Row](), 0, False
+    names: list[GridCell] = []
+    cells: list[GridCell] = []
+    found, line, in_head = list[TableRow](), 0, False
     for place, token in enumerate(tokens):
         if token.type == "table_close":
             break
@@ -50,7 +50,7 @@ def _rows(tokens: list[Any], text: str, starts: list[int]) -> list[Row]:
         elif token.type == "tr_open":
             cells, line = [], token.map[0] if token.map else line
         elif token.type in ("th_open", "td_open"):
-            cells.append(Cell(_shown(tokens[place + 1])))
+            cells.append(GridCell(_shown(tokens[place + 1])))
         elif token.type == "tr_close" and not in_head:
             start = starts[line]
             end = starts[line + 1] if line + 1 < len(starts) else len(text)
@@ -58,7 +58,7 @@ def _rows(tokens: list[Any], text: str, starts: list[int]) -> list[Row]:
             lines = list(Grid([names, cells], headings=1).lines())
             first = start + len(raw) - len(raw.lstrip())
             if raw.strip():
-                found.append(Row(first, first + len(raw.strip()), lines[-1] if any(c.text for c in cells) else ""))
+                found.append(TableRow(first, first + len(raw.strip()), lines[-1] if any(c.text for c in cells) else ""))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import mathml
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.formats.grid import Grid, GridCell
 from genarium.retrieval.formats.package import Package
 from genarium.retrieval.formats.writer import Writer, flat, spaced
 
@@ -176,7 +176,7 @@ class _Reader:
             self.writer.head(start, 1, _value(element, "name"))
         self.writer.table(grid)
 
-    def _cells(self, row: Any) -> list[Cell]:
+    def _cells(self, row: Any) -> list[GridCell]:
         cells = []
         for one in row:
             if _name(one) not in ("table-cell", "covered-table-cell"):
@@ -186,9 +186,9 @@ class _Reader:
             if _name(one) == "covered-table-cell":
                 continue  # laid out by the cell that spans it
             text = self.inner(one)
-            cell = Cell(text, int(columns or 1), int(rows or 1))
+            cell = GridCell(text, int(columns or 1), int(rows or 1))
             count = min(int(repeated) if repeated.isdigit() else 1, MOST_REPEATED)
-            cells += [cell] if count == 1 else [Cell(text) for _ in range(count)]
+            cells += [cell] if count == 1 else [GridCell(text) for _ in range(count)]
         while cells and not cells[-1].text and cells[-1].columns == 1:
             cells.pop()
         return cells

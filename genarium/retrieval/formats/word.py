@@ -15,7 +15,7 @@ from typing import Any
 from genarium.errors import first_line
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import omml
-from genarium.retrieval.formats.grid import Cell, Grid
+from genarium.retrieval.formats.grid import Grid, GridCell
 from genarium.retrieval.formats.package import Package, parser
 from genarium.retrieval.formats.word_names import children, kind, on, value
 from genarium.retrieval.formats.word_numbering import Numbering
@@ -239,9 +239,9 @@ class Word:
         paragraphs = (one for one in cell if kind(one) == "w:p")
         return any(self._level(next((p for p in one if kind(p) == "w:pPr"), None)) for one in paragraphs)
 
-    def _row(self, row: Any, cells: list[Any]) -> list[Cell]:
+    def _row(self, row: Any, cells: list[Any]) -> list[GridCell]:
         before = next((int(value(p)) for p in row.iter() if kind(p) == "w:gridBefore" and value(p).isdigit()), 0)
-        found = [Cell("", columns=before)] if before else []
+        found = [GridCell("", columns=before)] if before else []
         for cell in cells:
             properties = {kind(p): p for one in cell if kind(one) == "w:tcPr" for p in one}
             span = properties.get("w:gridSpan")
@@ -249,16 +249,16 @@ class Word:
             merged = properties.get("w:vMerge")
             down = merged is not None and value(merged) != "restart"
             # rows=0 says that the cell is the one above going on; _merge puts them together.
-            found.append(Cell(self.inner(cell), columns, 0 if down else 1, bold=_is_bold(cell)))
+            found.append(GridCell(self.inner(cell), columns, 0 if down else 1, bold=_is_bold(cell)))
         return found
 
 
 def _merge(grid: Grid) -> None:
     """A cell that continues below (rows=0) becomes part of the one above it."""
     above: dict[int, tuple[int, int]] = {}  # column: row and place of the cell in it
-    kept: list[list[Cell]] = []
+    kept: list[list[GridCell]] = []
     for number, row in enumerate(grid.rows):
-        column, line = 0, list[Cell]()
+        column, line = 0, list[GridCell]()
         for cell in row:
             if cell.rows == 0 and column in above:
                 top, place = above[column]

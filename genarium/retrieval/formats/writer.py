@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from genarium.retrieval.document import HEADING_LEVELS, MAX_TEXT, Document, Row, Section, Unreadable, joined
+from genarium.retrieval.document import HEADING_LEVELS, MAX_TEXT, Document, Section, TableRow, Unreadable, joined
 from genarium.retrieval.formats.grid import Grid
 
 
@@ -17,7 +17,7 @@ class Writer:
         self.length = 0
         self.sections: list[Section] = []
         self.pages: list[int] = []
-        self.rows: list[Row] = []
+        self.rows: list[TableRow] = []
         self.notes: list[str] = []
         self.above = [""] * HEADING_LEVELS
         self.title = title
@@ -63,7 +63,7 @@ class Writer:
         """One row, which is quoted whole."""
         line = " ".join(line.split())
         if line:
-            self.rows.append(Row(self.length, self.length + len(line), line))
+            self.rows.append(TableRow(self.length, self.length + len(line), line))
             self.add(line)
             self.gap("\n")
 

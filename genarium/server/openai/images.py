@@ -21,7 +21,7 @@ router = APIRouter(tags=["OpenAI"])
 MOST = 10
 
 
-class ImageRequest(BaseModel):
+class ImageGenerationRequest(BaseModel):
     """OpenAI's names; those from `negative_prompt` on are the task's."""
 
     prompt: str
@@ -38,7 +38,7 @@ class ImageRequest(BaseModel):
 
 
 @router.post("/v1/images/generations", response_model=None)
-async def generations(request: Request, asked: ImageRequest) -> Response:
+async def generations(request: Request, asked: ImageGenerationRequest) -> Response:
     """Make pictures of what a prompt says."""
     arguments = {
         "prompt": asked.prompt,

@@ -17,9 +17,9 @@ from genarium.messages import conversation
 from genarium.recipe import MAX_SEED, Recipe
 from genarium.server import errors
 from genarium.server.desk import desk_of
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 from genarium.server.jobs import DONE, Job
-from genarium.server.openai.text import ChatMessage, ChatRequest, Part, chat_arguments
+from genarium.server.openai.text import ChatCompletionRequest, ChatMessage, ContentPart, chat_arguments
 from genarium.server.streams import event, stream
 
 router = APIRouter(tags=["OpenAI"])
@@ -28,7 +28,7 @@ router = APIRouter(tags=["OpenAI"])
 class InputMessage(BaseModel):
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | list[ContentPart]
 
 
 class Format(BaseModel):
@@ -82,7 +82,7 @@ async def show_response(response: str) -> Response:
     return Json(_response(asked, entry.recipe, entry.facts | {"id": entry.id}))
 
 
-async def _as_chat(asked: ResponseRequest) -> ChatRequest:
+async def _as_chat(asked: ResponseRequest) -> ChatCompletionRequest:
     before: list[dict[str, Any]] = []
     if asked.previous_response_id is not None:
         entry = await _entry(asked.previous_response_id, missing=400)
@@ -92,7 +92,7 @@ async def _as_chat(asked: ResponseRequest) -> ChatRequest:
         before.append({"role": "assistant", "content": entry.facts["text"]})
     new = [InputMessage(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
     first = [{"role": "system", "content": asked.instructions}] if asked.instructions else []
-    return ChatRequest(
+    return ChatCompletionRequest(
         model=asked.model,
         messages=[ChatMessage(**turn) for turn in [*first, *before]]
         + [ChatMessage(role=turn.role, content=turn.content) for turn in new],
@@ -121,7 +121,7 @@ async def _entry(identifier: str, *, missing: int) -> Entry:
 
     made = [entry for entry in await run_in_threadpool(inside) if entry.kind == "chat"]
     if not made:
-        raise Refused(missing, f"no response {identifier[:80]!r}")
+        raise RequestRefused(missing, f"no response {identifier[:80]!r}")
     return made[0]
 
 

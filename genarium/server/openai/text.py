@@ -21,7 +21,7 @@ from genarium.recipe import MAX_SEED, Recipe
 from genarium.run import Result
 from genarium.server import errors
 from genarium.server.desk import desk_of
-from genarium.server.errors import Json, Refused
+from genarium.server.errors import Json, RequestRefused
 from genarium.server.jobs import DONE, Job, JobEvent
 from genarium.server.streams import event, stream
 
@@ -80,14 +80,14 @@ class CompletionRequest(Sampled):
     suffix: str | None = None
 
 
-class Part(BaseModel):
+class ContentPart(BaseModel):
     type: str
     text: str | None = None
 
 
 class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | list[ContentPart]
 
 
 class NamedSchema(BaseModel):
@@ -101,7 +101,7 @@ class ResponseFormat(BaseModel):
     json_schema: NamedSchema | None = None
 
 
-class ChatRequest(Sampled):
+class ChatCompletionRequest(Sampled):
     messages: Annotated[list[ChatMessage], Len(1, 4096)]
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -144,7 +144,7 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
 
 
 @router.post("/v1/chat/completions", response_model=None)
-async def chat_completions(request: Request, asked: ChatRequest) -> Response:
+async def chat_completions(request: Request, asked: ChatCompletionRequest) -> Response:
     """Reply to the last message."""
     asked.refuse_what_is_lacking("tools")
     desk = desk_of(request)
@@ -167,7 +167,7 @@ async def chat_completions(request: Request, asked: ChatRequest) -> Response:
     return Json(head | {"choices": choices, "usage": usage_of(results)})
 
 
-def chat_arguments(asked: ChatRequest) -> dict[str, Any]:
+def chat_arguments(asked: ChatCompletionRequest) -> dict[str, Any]:
     """The chat task's arguments. Raises BadInput where the conversation is not one."""
     said = [message_of(message) for message in asked.messages]
     system = None
@@ -281,7 +281,7 @@ async def _chunks(
             if told.name == "end" and told.data["status"] != DONE:
                 raise _Failed(told.failure())
             if told.name == "gap":
-                raise Refused(
+                raise RequestRefused(
                     503,
                     f"texts are written faster than this stream is read: {told.data['missed']} pieces are gone; "
                     "ask for fewer texts at once, or without stream",

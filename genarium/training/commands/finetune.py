@@ -30,7 +30,7 @@ class ExampleOptions:
     """Which examples, and how their files are read."""
 
     data: Annotated[Path, Doc("examples to learn from: CSV, TSV or JSON Lines")]
-    also: Annotated[Path | None, Doc("more examples to learn from, in the same form, none of them watched")] = None
+    also: Annotated[Path | None, Doc("more examples to learn from, of the same form, never in validation")] = None
     pieces: Annotated[
         int, Doc("classify: learn from up to this many pieces of each text as well, with its label"), Ge(0)
     ] = 0

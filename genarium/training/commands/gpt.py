@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from genarium.errors import BadInput
 from genarium.training.command import command
 from genarium.training.options import TrainOptions
-from genarium.training.sources.text import Text, TextOptions
+from genarium.training.sources.text import TextOptions, TextSource
 
 if TYPE_CHECKING:
     from genarium.models.gpt import GPT
@@ -48,7 +48,7 @@ def train_gpt(
     from genarium.training.presets import PRESETS
 
     path, begun = start.local(init_from, default="text", kind="a checkpoint") if init_from else (None, None)
-    text = Text.read(source, begun=path)
+    text = TextSource.read(source, begun=path)
     folder = options.folder(f"gpt-{preset}-{Path(source.data).stem}")
     _, usual, rows = PRESETS[preset]
     asked = {"grad_accumulation": grad_accumulation, "optimizer": optimizer, "warmup_steps": warmup_steps}
@@ -77,7 +77,7 @@ def train_gpt(
 
 
 def _begin(
-    text: Text, init_from: str | None, preset: str, context: int | None, dropout: float | None, seed: int
+    text: TextSource, init_from: str | None, preset: str, context: int | None, dropout: float | None, seed: int
 ) -> GPT:
     """The checkpoint that is continued from, or a network of a preset's size with random weights. Raises BadInput."""
     import torch
@@ -103,7 +103,7 @@ def _begin(
     return model
 
 
-def _save(model: GPT, text: Text, folder: Path) -> None:
+def _save(model: GPT, text: TextSource, folder: Path) -> None:
     from genarium.checkpoints.layouts import gpt as layout
 
     layout.save(model, folder, extra={"bos_token_id": text.end, "eos_token_id": text.end})

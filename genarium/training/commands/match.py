@@ -34,7 +34,7 @@ def train_match(
 
     from genarium.checkpoints.layouts import blip as layout
     from genarium.checkpoints.processors import tokenizer as tokenizers
-    from genarium.models.blip import Matcher
+    from genarium.models.blip import BlipForMatching
     from genarium.training import run
     from genarium.training.objectives.describe import Match
     from genarium.training.settings import Settings
@@ -46,7 +46,7 @@ def train_match(
     settings = options.settings(Settings(optimizer="muon", weight_decay=0.02, compile="off"), falls=100)
     seed = settings.seed
     torch.manual_seed(seed)
-    model = Matcher(begin.config)
+    model = BlipForMatching(begin.config)
     model.image.load_state_dict(begin.image.state_dict())
     model.text.load_state_dict(begin.text.state_dict())
     model.to(settings.device)

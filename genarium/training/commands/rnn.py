@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 
 from genarium.training.command import command
 from genarium.training.options import TrainOptions
-from genarium.training.sources.text import Text, TextOptions
+from genarium.training.sources.text import TextOptions, TextSource
 
 if TYPE_CHECKING:
     from genarium.models.rnn import RNN
@@ -42,7 +42,7 @@ def train_rnn(
     from genarium.training import run
     from genarium.training.settings import Settings
 
-    text = Text.read(source)
+    text = TextSource.read(source)
     name = Path(source.data).stem
     folder = options.folder(f"{cell}-{name}")
     # torch.compile unrolls a recurrent layer's time: minutes, for nothing.
@@ -65,7 +65,7 @@ def train_rnn(
     )
 
 
-def _save(model: RNN, text: Text, objective: NextToken, folder: Path) -> None:
+def _save(model: RNN, text: TextSource, objective: NextToken, folder: Path) -> None:
     from genarium.checkpoints.layouts import rnn as layout
     from genarium.training import memory
 

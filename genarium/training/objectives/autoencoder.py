@@ -15,7 +15,7 @@ from genarium.models.vae import VAE, Autoencoder
 from genarium.training.objective import Objective
 from genarium.training.sources.images import Source, write_sheet
 
-N_WATCHED = 256
+N_VALIDATION = 256
 N_SHOWN = 8
 
 
@@ -39,7 +39,7 @@ class Reconstruct(Objective):
             "network": asdict(model.config),
             "objective": {"batch_size": batch_size, "beta": beta},
         }
-        self.watched = to_tensor(source.heldout(0, N_WATCHED)[0])
+        self.validation = to_tensor(source.validation(0, N_VALIDATION)[0])
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         images, _ = self.source.train(index * self.batch_size, self.batch_size)
@@ -56,20 +56,20 @@ class Reconstruct(Objective):
         """`loss` on held-out pictures, and `psnr` of what comes back from the means of the latents, in dB."""
         device = next(self.model.parameters()).device
         losses, squares = [], []
-        for images in self.watched.split(self.batch_size):
+        for images in self.validation.split(self.batch_size):
             there = images.to(device)
             losses.append(float(self.loss(there)) * len(images))
             again = self.model.decode(self.model.encode(there).mean).clamp(-1, 1)
             squares.append(float(F.mse_loss(again, there)) * len(images))
-        mean_square = sum(squares) / len(self.watched)
+        mean_square = sum(squares) / len(self.validation)
         return {
-            "loss": sum(losses) / len(self.watched),
+            "loss": sum(losses) / len(self.validation),
             "psnr": float(10 * torch.log10(torch.tensor(4.0 / mean_square))),
         }
 
     def preview(self, step: int) -> str:
         """Pictures above what comes back, and above what noise gives."""
-        shown = self.watched[:N_SHOWN].to(next(self.model.parameters()).device)
+        shown = self.validation[:N_SHOWN].to(next(self.model.parameters()).device)
         found = self.model.encode(shown)
         rows = [to_images(shown), to_images(self.model.decode(found.mean))]
         if self.model.draws_noise:

@@ -28,7 +28,7 @@ class Classify(Objective):
         model: TextClassifier,
         labels: Sequence[str],
         train: tuple[list[LabelledText], Inputs],
-        watched: tuple[list[LabelledText], Inputs],
+        validation: tuple[list[LabelledText], Inputs],
         *,
         batch_size: int,
         seed: int,
@@ -40,7 +40,7 @@ class Classify(Objective):
         self.labels = list(labels)
         self.inputs = train[1]
         self.targets = [self.labels.index(example.label) for example in train[0]]
-        self.watched, self.watched_inputs = watched
+        self.validation, self.validation_inputs = validation
         self.batches = Batches(self.inputs.lengths, batch_size, seed)
         self.n_examples = len(self.inputs)
         self.identity: dict[str, Any] = identity | {
@@ -48,8 +48,8 @@ class Classify(Objective):
                 "inputs": self.inputs.digest(),
                 "labels": self.labels,
                 "targets": digest_of(self.targets),
-                "watched": self.watched_inputs.digest(),
-                "watched_targets": digest_of([example.label for example in self.watched]),
+                "watched": self.validation_inputs.digest(),
+                "watched_targets": digest_of([example.label for example in self.validation]),
             },
             "batch_size": batch_size,
         }
@@ -69,7 +69,7 @@ class Classify(Objective):
         return right + self.consistency * divergence(first, second)
 
     def evaluate(self) -> dict[str, float]:
-        return self.measure(self.watched, self.watched_inputs)
+        return self.measure(self.validation, self.validation_inputs)
 
     def measure(self, examples: Sequence[LabelledText], inputs: Inputs) -> dict[str, float]:
         """Loss, accuracy and F1 (of the last label where there are two, else the mean over labels)."""
@@ -86,12 +86,12 @@ class Classify(Objective):
         }
 
     def preview(self, step: int) -> str:
-        if not self.watched:
+        if not self.validation:
             return ""
-        place = step % len(self.watched)
-        one = Inputs([self.watched_inputs.ids[place]], [self.watched_inputs.types[place]])
+        place = step % len(self.validation)
+        one = Inputs([self.validation_inputs.ids[place]], [self.validation_inputs.types[place]])
         shares = self._scores(one)[0].softmax(-1)
-        example, best = self.watched[place], int(shares.argmax())
+        example, best = self.validation[place], int(shares.argmax())
         verdict = "right" if self.labels[best] == example.label else f"wrong, it is {example.label}"
         return f"{excerpt(example.text)} -> {self.labels[best]} {float(shares[best]):.2f} ({verdict})"
 
@@ -110,7 +110,7 @@ class Rank(Objective):
         self,
         model: TextClassifier,
         train: tuple[list[Pair], Inputs],
-        watched: tuple[list[Pair], Inputs],
+        validation: tuple[list[Pair], Inputs],
         *,
         batch_size: int,
         seed: int,
@@ -119,15 +119,15 @@ class Rank(Objective):
         self.model = model
         self.inputs = train[1]
         self.targets = [pair.label for pair in train[0]]
-        self.watched, self.watched_inputs = watched
+        self.validation, self.validation_inputs = validation
         self.batches = Batches(self.inputs.lengths, batch_size, seed)
         self.n_examples = len(self.inputs)
         self.identity: dict[str, Any] = identity | {
             "data": {
                 "inputs": self.inputs.digest(),
                 "targets": digest_of(self.targets),
-                "watched": self.watched_inputs.digest(),
-                "watched_targets": digest_of([(pair.query, pair.label) for pair in self.watched]),
+                "watched": self.validation_inputs.digest(),
+                "watched_targets": digest_of([(pair.query, pair.label) for pair in self.validation]),
             },
             "batch_size": batch_size,
         }
@@ -141,7 +141,7 @@ class Rank(Objective):
         return F.binary_cross_entropy_with_logits(scores, targets)
 
     def evaluate(self) -> dict[str, float]:
-        return self.measure(self.watched, self.watched_inputs)
+        return self.measure(self.validation, self.validation_inputs)
 
     def measure(self, pairs: Sequence[Pair], inputs: Inputs) -> dict[str, float]:
         """Loss, accuracy and `mrr`: 1 / the first good passage's place, the mean over queries that have both kinds.
@@ -168,11 +168,11 @@ class Rank(Objective):
         return figures | ({"mrr": sum(reciprocal) / len(reciprocal)} if reciprocal else {})
 
     def preview(self, step: int) -> str:
-        if not self.watched:
+        if not self.validation:
             return ""
-        place = step % len(self.watched)
-        pair = self.watched[place]
-        one = Inputs([self.watched_inputs.ids[place]], [self.watched_inputs.types[place]])
+        place = step % len(self.validation)
+        pair = self.validation[place]
+        one = Inputs([self.validation_inputs.ids[place]], [self.validation_inputs.types[place]])
         score = float(self._scores(one)[0].sigmoid())
         return f"{excerpt(pair.query)} | {excerpt(pair.passage)} -> {score:.2f} (it is {pair.label:g})"
 

@@ -67,7 +67,7 @@ class Contrast(Objective):
         self.group = min(N_CANDIDATES, len(self.captions))
         whole = len(self.captions) // self.group * self.group
         self.images, self.captions = self.images[:whole], self.captions[:whole]
-        self.watched = read_tokens(tokenizer, self.captions)
+        self.validation = read_tokens(tokenizer, self.captions)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         images, captions = self.source.train(index * self.batch_size, self.batch_size)
@@ -109,7 +109,7 @@ class Contrast(Objective):
             images = self.preprocessing.scaled(self.images[part]).to(device)
             yield (
                 torch.cat([self.model.encode_images(some) for some in images.split(64)]),
-                self.model.encode_texts(self.watched[part].to(device)),
+                self.model.encode_texts(self.validation[part].to(device)),
             )
 
 
@@ -137,7 +137,7 @@ def distinct(source: Source, tokenizer: Tokenizer, most: int) -> tuple[np.ndarra
     images, captions, known = list[np.ndarray](), list[str](), set[tuple[int, ...]]()
     first = 0
     while len(captions) < most:
-        drawn, said = source.heldout(first, most)
+        drawn, said = source.validation(first, most)
         for image, caption in zip(drawn, said, strict=True):
             tokens = tuple(tokenizer.encode(caption).ids)
             if tokens not in known and len(captions) < most:

@@ -22,7 +22,7 @@ from genarium.models.text_to_image import Conditioning, TextToImage
 from genarium.training.objective import Objective
 from genarium.training.sources.images import Images, Scenes, Source, detail, write_sheet
 
-N_WATCHED = 256
+N_VALIDATION = 256
 LEVELS_WATCHED = (0.15, 0.4, 0.6, 0.85)
 """The shares of noise that held-out pictures are judged at."""
 DRAWS = 2
@@ -75,9 +75,9 @@ class Denoise(Objective):
                 "prediction": PROCESS.prediction,
             },
         }
-        images, self.captions = source.heldout(0, N_WATCHED)
-        self.watched_images = to_tensor(images)
-        self.watched = self._latents(self.watched_images)
+        images, self.captions = source.validation(0, N_VALIDATION)
+        self.validation_images = to_tensor(images)
+        self.validation = self._latents(self.validation_images)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""
@@ -124,29 +124,29 @@ class Denoise(Objective):
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures, at the same levels and with the same noise each time."""
         losses = []
-        for latents, rows, noise in self._watched_parts():
-            asked = self._watched_conditioning(rows)
+        for latents, rows, noise in self._validation_parts():
+            asked = self._validation_conditioning(rows)
             for share in LEVELS_WATCHED:
                 t = torch.full((len(latents),), share * PROCESS.schedule.n_timesteps, device=latents.device)
                 losses.append(float(self._errors(latents, asked, t, noise).mean()))
         return {"loss": sum(losses) / len(losses)}
 
-    def _watched_parts(self) -> Iterator[tuple[Tensor, slice, Tensor]]:
+    def _validation_parts(self) -> Iterator[tuple[Tensor, slice, Tensor]]:
         """Held-out latents, 64 at a time, which of them they are, and the noise that is each one's own."""
-        for first in range(0, len(self.watched), 64):
-            latents = self.watched[first : first + 64]
+        for first in range(0, len(self.validation), 64):
+            latents = self.validation[first : first + 64]
             rows = range(first, first + len(latents))
             noise = draw_noise(generators(rows), latents.shape[1:], device=latents.device)
             yield latents, slice(first, first + 64), noise
 
-    def _watched_conditioning(self, rows: slice) -> Conditioning:
+    def _validation_conditioning(self, rows: slice) -> Conditioning:
         """What the network is told of held-out pictures."""
         return self.prompts.conditioning(*self.prompts.tokens(self.captions[rows]))
 
     def preview(self, step: int) -> str:
         """The shown prompts, drawn in `steps` at `guidance`, two of each."""
         rows = []
-        device = self.watched.device.type
+        device = self.validation.device.type
         faster = device != "cpu" or cpu_bfloat16() == "native"
         with torch.autocast(device, dtype=torch.bfloat16, enabled=faster):
             for row in range(2):
@@ -164,6 +164,6 @@ class Denoise(Objective):
     def _draw(self, asked: Conditioning, not_asked: Conditioning, seeds: Sequence[int]) -> Tensor:
         """Latents (B, Z, h, w), the noise of each drawn with its seed."""
         source = generators(seeds)
-        x = draw_noise(source, self.shape, device=self.watched.device)
+        x = draw_noise(source, self.shape, device=self.validation.device)
         denoise = guided(self.model, asked, not_asked, self.guidance)
         return self.process.sample(denoise, x, self.process.levels(self.steps), generators=source)

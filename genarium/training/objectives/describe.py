@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from genarium.models.blip import Captioner, Matcher
+from genarium.models.blip import BlipForMatching, Captioner
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import BACKGROUNDS, COLOURS
 from genarium.scenes.telling import told, wrong
@@ -27,7 +27,7 @@ from genarium.training.sources.captions import (
     block,
 )
 
-N_WATCHED = 256
+N_VALIDATION = 256
 HIDDEN = 0.3
 """Words the decoder does not see of what it has said: it should look at the picture, not know captions by heart,
 as what is held out never stood beside each other in them (Bowman et al. 2016, arXiv:1511.06349, section 3.2)."""
@@ -70,8 +70,8 @@ class Tell(Objective):
             },
         }
         self.colours = torch.tensor([tokenizer.token_to_id(colour) for colour in COLOURS])
-        self.watched = source.scenes(0, N_WATCHED, "heldout")
-        self.images = source.images(self.watched)
+        self.validation = source.scenes(0, N_VALIDATION, "heldout")
+        self.images = source.images(self.validation)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures (b, 3, 64, 64), tokens read and wanted (b, T), what patches show (b, 4, N), backgrounds (b,)."""
@@ -109,17 +109,17 @@ class Tell(Objective):
 
     def evaluate(self) -> dict[str, float]:
         """`loss` a token of held-out captions, and `right`: the share of greedy captions with nothing wrong."""
-        texts = [captions.full_caption(scene, Dice(self.seed, 4, row)) for row, scene in enumerate(self.watched)]
+        texts = [captions.full_caption(scene, Dice(self.seed, 4, row)) for row, scene in enumerate(self.validation)]
         device = next(self.model.parameters()).device
         losses, faults = [], 0
-        for first in range(0, N_WATCHED, 64):
+        for first in range(0, N_VALIDATION, 64):
             images = self.images[first : first + 64].to(device)
             read, wanted = (part.to(device) for part in self._tokens(texts[first : first + 64]))
             logits = self.model.captioner(images, read)
             losses.append(float(F.cross_entropy(logits.flatten(0, 1), wanted.flatten())))
-            for scene, said in zip(self.watched[first : first + 64], self._greedy(images), strict=True):
+            for scene, said in zip(self.validation[first : first + 64], self._greedy(images), strict=True):
                 faults += bool(wrong(said, told(scene, SIZE)))
-        return {"loss": sum(losses) / len(losses), "right": 1 - faults / N_WATCHED}
+        return {"loss": sum(losses) / len(losses), "right": 1 - faults / N_VALIDATION}
 
     def _greedy(self, images: Tensor) -> list[str]:
         captioner = self.model.captioner
@@ -146,11 +146,11 @@ class Match(Objective):
     should lie on what it names (as Liu et al. 2017, arXiv:1605.09553, taught captioners), so that its maps point there.
     """
 
-    model: Matcher
+    model: BlipForMatching
 
     def __init__(
         self,
-        matcher: Matcher,
+        matcher: BlipForMatching,
         tokenizer: Tokenizer,
         source: Scenes,
         *,
@@ -169,7 +169,7 @@ class Match(Objective):
             "network": asdict(matcher.config),
             "objective": {"batch_size": batch_size, "frozen": frozen, "grounding": grounding},
         }
-        self.watched = self._batch(source.scenes(0, N_WATCHED, "heldout"), "heldout", -1)
+        self.validation = self._batch(source.scenes(0, N_VALIDATION, "heldout"), "heldout", -1)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures (b, 3, 64, 64), and of each in turn true, false, true, false: tokens (4b, T), lengths (4b,), and
@@ -215,12 +215,12 @@ class Match(Objective):
     def evaluate(self) -> dict[str, float]:
         """On held-out scenes: `loss`, and `right`, the share of captions judged as they should be at one half."""
         device = next(self.model.parameters()).device
-        images, tokens, lengths, _ = (part.to(device) for part in self.watched)
+        images, tokens, lengths, _ = (part.to(device) for part in self.validation)
         parts = [
             self._scores(images[i : i + 64], tokens[4 * i : 4 * i + 256], lengths[4 * i : 4 * i + 256])[0]
-            for i in range(0, N_WATCHED, 64)
+            for i in range(0, N_VALIDATION, 64)
         ]
-        scores, truth = torch.cat(parts), _truth(4 * N_WATCHED, device)
+        scores, truth = torch.cat(parts), _truth(4 * N_VALIDATION, device)
         right = (scores.argmax(dim=-1) == truth).float().mean()
         return {"loss": float(F.cross_entropy(scores, truth)), "right": float(right)}
 

@@ -18,7 +18,7 @@ from genarium.scenes.world import Scene
 from genarium.training.objective import Objective
 from genarium.training.sources.images import SNAP_CELLS, Scenes
 
-N_WATCHED = 512
+N_VALIDATION = 512
 N_JUDGED = 200
 """Held-out prompts that plans are written of and judged at every evaluation."""
 
@@ -65,7 +65,7 @@ class WritePlans(Objective):
             "network": network,
             "objective": {"batch_size": batch_size},
         }
-        self.watched = self._learned(source.scenes(0, N_WATCHED, "heldout"))
+        self.validation = self._learned(source.scenes(0, N_VALIDATION, "heldout"))
         self.asked = source.world.prompts("heldout", N_JUDGED, seed=source.seed + 1)
 
     def _learned(self, scenes: Sequence[Scene]) -> tuple[Tensor, ...]:
@@ -82,7 +82,7 @@ class WritePlans(Objective):
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out scenes, and `right`, the share of held-out prompts whose plan shows what was asked."""
         device = next(self.model.parameters()).device
-        loss = self.loss(*(part.to(device) for part in self.watched))
+        loss = self.loss(*(part.to(device) for part in self.validation))
         words = self.model.config.words
         right = 0
         for seed, (prompt, ask) in enumerate(self.asked):

@@ -81,7 +81,7 @@ class FewerSteps(Denoise):
     def evaluate(self) -> dict[str, float]:
         """`loss` on held-out pictures at every level, with the same noise each time."""
         losses = []
-        for latents, rows, noise in self._watched_parts():
+        for latents, rows, noise in self._validation_parts():
             words, none = self._split(*self.prompts.tokens([*self.captions[rows], ""]))
             for level in range(self.steps):
                 levels = torch.full((len(latents),), level, device=latents.device)

@@ -16,7 +16,7 @@ from torch import Tensor
 from genarium.data.delimited import listed
 from genarium.data.labelled import Question
 from genarium.errors import BadInput
-from genarium.models.encoder import SpanReader
+from genarium.models.encoder import QuestionAnsweringModel
 from genarium.progress import note
 from genarium.training.objective import Objective
 from genarium.training.sources.inputs import Batches, Inputs, digest_of, outputs
@@ -26,7 +26,7 @@ LEAST_ROOM = 8
 """Tokens of the context that a window has at least: a longer question is left out."""
 
 
-class Windows:
+class SpanWindows:
     """Question and context in windows of `max_length` tokens, each `stride` tokens into the one before.
 
     `questions` are those that leave room for their contexts; which ones don't is said. A long question leaves less room
@@ -80,14 +80,14 @@ def _span(encoding: Encoding, question: Question) -> tuple[int, int]:
     return (first[0], last[0]) if first and last else (0, 0)
 
 
-class Answer(Objective):
+class AnswerSpans(Objective):
     """Cross-entropy of the answer's first and last token (BERT, arXiv:1810.04805, section 4.2 and 4.3)."""
 
     def __init__(
         self,
-        model: SpanReader,
-        train: tuple[list[Question], Windows],
-        watched: tuple[list[Question], Windows],
+        model: QuestionAnsweringModel,
+        train: tuple[list[Question], SpanWindows],
+        validation: tuple[list[Question], SpanWindows],
         *,
         batch_size: int,
         seed: int,
@@ -95,15 +95,15 @@ class Answer(Objective):
     ):
         self.model = model
         self.train_windows = train[1]
-        self.watched, self.watched_windows = watched
+        self.validation, self.validation_windows = validation
         self.batches = Batches(self.train_windows.inputs.lengths, batch_size, seed)
         self.n_examples = len(self.train_windows.questions)
         self.identity: dict[str, Any] = identity | {
             "data": {
                 "inputs": self.train_windows.inputs.digest(),
                 "targets": digest_of(self.train_windows.spans),
-                "watched": self.watched_windows.inputs.digest(),
-                "watched_targets": digest_of([(one.context, one.answer, one.others) for one in self.watched]),
+                "watched": self.validation_windows.inputs.digest(),
+                "watched_targets": digest_of([(one.context, one.answer, one.others) for one in self.validation]),
             },
             "batch_size": batch_size,
         }
@@ -119,9 +119,9 @@ class Answer(Objective):
         return (F.cross_entropy(scores[..., 0], spans[:, 0]) + F.cross_entropy(scores[..., 1], spans[:, 1])) / 2
 
     def evaluate(self) -> dict[str, float]:
-        return self.measure(self.watched, self.watched_windows)
+        return self.measure(self.validation, self.validation_windows)
 
-    def measure(self, questions: Sequence[Question], windows: Windows) -> dict[str, float]:
+    def measure(self, questions: Sequence[Question], windows: SpanWindows) -> dict[str, float]:
         """Loss a window, `exact_match` and `f1` over words as SQuAD counts them (Rajpurkar et al. 2016, 2018).
 
         Of several right answers the one that is nearest counts.
@@ -147,10 +147,11 @@ class Answer(Objective):
         }
 
     def preview(self, step: int) -> str:
-        if not self.watched:
+        if not self.validation:
             return ""
-        place = step % len(self.watched_windows.inputs)
-        encoding, question = self.watched_windows.encodings[place], self.watched[self.watched_windows.owners[place]]
+        place = step % len(self.validation_windows.inputs)
+        windows = self.validation_windows
+        encoding, question = windows.encodings[place], self.validation[windows.owners[place]]
         one = Inputs([encoding.ids], [encoding.type_ids])
         (_, scores), *_ = outputs(self.model, one)
         _, answer = best_span(scores[0], encoding, question.context)

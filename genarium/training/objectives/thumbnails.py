@@ -64,9 +64,9 @@ class DrawThumbnails(Denoise):
     def evaluate(self) -> dict[str, float]:
         """`loss`, that of the flow of thumbnails, and `psnr` in dB of held-out pictures drawn from their thumbnails."""
         squares = []
-        for latents, rows, _ in self._watched_parts():
-            said = self.networks.from_latents(latents, self._watched_conditioning(rows)).float().clamp(-1, 1)
-            images = self.watched_images[rows].to(said.device)
+        for latents, rows, _ in self._validation_parts():
+            said = self.networks.from_latents(latents, self._validation_conditioning(rows)).float().clamp(-1, 1)
+            images = self.validation_images[rows].to(said.device)
             squares.append((said - images).square().flatten(1).mean(dim=1))
         found: dict[str, Any] = super().evaluate()
         return found | {"psnr": float(10 * torch.log10(4.0 / torch.cat(squares).mean()))}
@@ -85,7 +85,7 @@ class DrawPlans(DrawThumbnails):
         super().__init__(networks, prompts, source, **more)
         self.steps = 8  # a plan leaves little to settle
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
-        self.watched_plans = self._plans(0, len(self.watched), "heldout")
+        self.validation_plans = self._plans(0, len(self.validation), "heldout")
 
     def _plans(self, first: int, n: int, split: Split) -> Tensor:
         return plan_rows(self.planner.config.words, self.scenes.scenes(first, n, split), self.scenes.world.snap)
@@ -99,9 +99,9 @@ class DrawPlans(DrawThumbnails):
     def loss(self, *parts: Tensor) -> Tensor:
         return self._error_of(*parts)
 
-    def _watched_conditioning(self, rows: slice) -> Conditioning:
-        plan = self.watched_plans[rows].to(self.watched.device)
-        return super()._watched_conditioning(rows).also(plan=plan)
+    def _validation_conditioning(self, rows: slice) -> Conditioning:
+        plan = self.validation_plans[rows].to(self.validation.device)
+        return super()._validation_conditioning(rows).also(plan=plan)
 
     def _conditions(self, prompts: Sequence[str], seeds: Sequence[int]) -> tuple[Conditioning, Conditioning]:
         asked, not_asked = super()._conditions(prompts, seeds)

@@ -16,7 +16,7 @@ from genarium.checkpoints.layouts import blip as layout
 from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.data.images import to_tensor
 from genarium.files import write_atomically
-from genarium.models.blip import Captioner, Matcher
+from genarium.models.blip import BlipForMatching, Captioner
 from genarium.scenes import Ask, Scene, World, is_held_out
 from genarium.scenes.captions import (
     BACKGROUND_NAMES,
@@ -165,7 +165,7 @@ def backgrounds(scenes: Sequence[Scene]) -> Tensor:
     return torch.tensor([BACKGROUNDS.index(scene.background) for scene in scenes])
 
 
-def write(model: Captioner | Matcher, made: Tokenizer, folder: Path) -> None:
+def write(model: Captioner | BlipForMatching, made: Tokenizer, folder: Path) -> None:
     """A captioner or matcher in half precision, in transformers' layout, with the tokenizer that it reads with."""
     layout.save(model, folder, PIXELS, dtype=torch.float16)
     write_atomically(folder / "tokenizer.json", made.to_str().encode())

@@ -1,4 +1,4 @@
-"""What a task learns from: its reader, its parts (learned, watched, held out), and the objective over them."""
+"""What a task learns from: its reader, its parts (training, validation, held out), and the objective over them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from genarium.data.tables import How
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.training.objectives.classify import Classify, Rank
-from genarium.training.objectives.span import Answer, Windows
+from genarium.training.objectives.span import AnswerSpans, SpanWindows
 from genarium.training.sources.inputs import Inputs
 
 STRIDE = 128
@@ -38,7 +38,7 @@ class Parts:
     """Examples to learn from, to watch while learning, and to measure once at the end."""
 
     train: list[Any]
-    watched: list[Any]
+    validation: list[Any]
     held: list[Any]
 
 
@@ -81,20 +81,20 @@ def split(
 ) -> Parts:
     """The parts of a run. Texts, contexts or queries that are alike (`labelled.alike`) are on one side.
 
-    What is watched or held out is left out of what is learned, which a note says; `also` is never watched. `examples`
+    What validation measures, or is held out, is not trained on, which a note says. `also` is only trained on. `examples`
     are drawn before `pieces` are cut from them.
 
     Raises BadInput.
     """
     found, held = read(data), read(holdout) if holdout else []
     if validation_data is not None:
-        train, watched = found, read(validation_data)
+        train, measured = found, read(validation_data)
     else:
         learned, kept_out = hold_out([_key(example) for example in found], validation, seed)
-        train, watched = [found[place] for place in learned], [found[place] for place in kept_out]
-        if validation and not watched:
-            note(f"nothing is watched: {validation:g} of {len(found)} rows is less than one")
-    kept_apart = {_key(example) for example in (*watched, *held)}
+        train, measured = [found[place] for place in learned], [found[place] for place in kept_out]
+        if validation and not measured:
+            note(f"nothing is left for validation: {validation:g} of {len(found)} rows is less than one")
+    kept_apart = {_key(example) for example in (*measured, *held)}
     train = _without(kept_apart, train, data)
     if not train:
         raise BadInput(f"every row of {data} is measured as well, so nothing is left to learn; measure other rows")
@@ -107,7 +107,7 @@ def split(
         if not parts:
             note("there are no pieces to learn from: the texts of one label are all too short to be cut")
         train = [*train, *parts]
-    return Parts(train, watched, held)
+    return Parts(train, measured, held)
 
 
 def _key(example: LabelledText | Question | Pair) -> str:
@@ -125,7 +125,7 @@ def _without(kept_apart: set[str], examples: Sequence[Any], file: Path) -> list[
     kept = [example for example in examples if _key(example) not in kept_apart]
     if left_out := len(examples) - len(kept):
         note(
-            f"{left_out} of {len(examples)} examples to learn from in {file.name} are watched or held out as well, and "
+            f"{left_out} of {len(examples)} examples to learn from in {file.name} are validation or held out as well, and "
             "are left out of what is learned"
         )
     return kept
@@ -136,7 +136,7 @@ def labels_of(parts: Parts, data: Path) -> list[str]:
     labels = sorted({example.label for example in parts.train})
     if len(labels) < 2:
         raise BadInput(f"{data} has only one label to learn, {labels[0]!r}; classifying needs two or more")
-    if unknown := {example.label for example in (*parts.watched, *parts.held)} - set(labels):
+    if unknown := {example.label for example in (*parts.validation, *parts.held)} - set(labels):
         missing = sorted(unknown)[0]
         raise BadInput(f"no example to learn from has the label {missing!r}; add some to {data}, or keep less out")
     said: dict[str, set[str]] = {}
@@ -151,7 +151,7 @@ def labels_of(parts: Parts, data: Path) -> list[str]:
 
 def objective(
     task: str, model: Any, tokenizer: Tokenizer, parts: Parts, labels: list[str], *, max_length: int, **more: Any
-) -> tuple[Answer | Classify | Rank, Callable[[], dict[str, float]]]:
+) -> tuple[AnswerSpans | Classify | Rank, Callable[[], dict[str, float]]]:
     """The objective, and what measures the part held out. `more` is the objectives' own."""
 
     def encode(examples: Sequence[Any]) -> tuple[Any, Any]:
@@ -160,15 +160,15 @@ def objective(
                 return examples, Inputs.encode(tokenizer, [example.text for example in examples], max_length)
             case "rank":
                 return examples, Inputs.encode(tokenizer, [(e.query, e.passage) for e in examples], max_length)
-        windows = Windows(tokenizer, examples, max_length, min(STRIDE, max_length // 3))
+        windows = SpanWindows(tokenizer, examples, max_length, min(STRIDE, max_length // 3))
         return windows.questions, windows
 
-    train, watched = encode(parts.train), encode(parts.watched)
-    made: Answer | Classify | Rank
+    train, validation = encode(parts.train), encode(parts.validation)
+    made: AnswerSpans | Classify | Rank
     if task == "classify":
-        made = Classify(model, labels, train, watched, **more)
+        made = Classify(model, labels, train, validation, **more)
     elif task == "rank":
-        made = Rank(model, train, watched, **more)
+        made = Rank(model, train, validation, **more)
     else:
-        made = Answer(model, train, watched, **more)
+        made = AnswerSpans(model, train, validation, **more)
     return made, lambda: made.measure(*encode(parts.held))

@@ -54,7 +54,7 @@ class Source(Protocol):
 
     def train(self, first: int, n: int) -> Images: ...
 
-    def heldout(self, first: int, n: int) -> Images:
+    def validation(self, first: int, n: int) -> Images:
         """Never what training shows; fewer than n where there are no more."""
 
     def sheet_prompts(self) -> Sequence[str]:
@@ -77,7 +77,7 @@ class Scenes:
     def train(self, first: int, n: int) -> Images:
         return self.world.arrays(self.seed, first, n)
 
-    def heldout(self, first: int, n: int) -> Images:
+    def validation(self, first: int, n: int) -> Images:
         return self.world.arrays(self.seed, first, n, "heldout")
 
     def sheet_prompts(self) -> Sequence[str]:
@@ -155,12 +155,12 @@ class Folder:
     def train(self, first: int, n: int) -> Images:
         return self._take([self._drawn(number) for number in range(first, first + n)])
 
-    def heldout(self, first: int, n: int) -> Images:
+    def validation(self, first: int, n: int) -> Images:
         return self._take(self.held_out[first : first + n])
 
     def sheet_prompts(self) -> Sequence[str]:
         """Captions that are held out."""
-        return self.heldout(0, len(SHOWN))[1]
+        return self.validation(0, len(SHOWN))[1]
 
     def _drawn(self, number: int) -> int:
         """Picture `number` of the endless row of epochs, each in an order of its own."""

@@ -36,7 +36,7 @@ class TextOptions:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextSource:
     """Text in its parts, and the tokenizer that reads it; `end` is its token after each document.
 
     `begun` is the folder whose tokenizer it is, where it is not of this text.
@@ -51,7 +51,7 @@ class Text:
     begun: Path | None
 
     @classmethod
-    def read(cls, options: TextOptions, *, begun: Path | None = None) -> Text:
+    def read(cls, options: TextOptions, *, begun: Path | None = None) -> TextSource:
         """The text that is asked for, with the tokenizer of the checkpoint in `begun` or a new one. Raises BadInput."""
         from genarium.checkpoints.processors import tokenizer as tokenizers
         from genarium.data import text
@@ -78,10 +78,10 @@ class Text:
         text.say_changes(self.tokenizer, [*self.parts.train, *self.parts.validation], "the text")
         _say_known(self.parts)
         train = text.encode(self.tokenizer, self.parts.train, self.end)
-        watched = text.Measured.of(self.tokenizer, self.parts.validation, self.end)
+        validation = text.Measured.of(self.tokenizer, self.parts.validation, self.end)
         prompt = self.options.prompt
         return NextToken(
-            model, self.tokenizer, train, watched, context=context, batch_size=batch_size, seed=seed, prompt=prompt
+            model, self.tokenizer, train, validation, context=context, batch_size=batch_size, seed=seed, prompt=prompt
         )
 
     def measure(self, model: nn.Module, *, context: int) -> dict[str, float]:
@@ -125,7 +125,7 @@ def _say_known(parts: Split) -> None:
     """Say where much of what is measured is learned as well, as it is of a file that is there twice."""
     from genarium.data import text
 
-    for name, document in {"what is watched": "\n".join(parts.validation), **parts.holdout}.items():
+    for name, document in {"validation": "\n".join(parts.validation), **parts.holdout}.items():
         known, lines = text.known_lines(parts.train, document)
         if known > lines / 100:
             note(

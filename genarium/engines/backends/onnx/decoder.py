@@ -30,7 +30,7 @@ BITS: dict[str, int | None] = {"int8": 8, "int4": 4, "float32": None}
 
 
 @dataclass
-class Rows:
+class OnnxCache:
     """What was read of some rows: their lengths, and keys and values (2 * layers) of (room, K, places, D)."""
 
     lengths: list[int]
@@ -69,7 +69,7 @@ class OnnxDecoder:
         weights.finish()
         self.session = _session(graph, path, threads)
 
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Rows, NDArray[np.float32]]:
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[OnnxCache, NDArray[np.float32]]:
         longest = max(len(prompt) for prompt in prompts)
         self._within(longest)
         rows = self._empty(len(prompts), min(self.context_length, longest + GROWTH))
@@ -78,7 +78,7 @@ class OnnxDecoder:
             found.append(self._read(rows, row, np.array(prompt, np.int64), last_only=True))
         return rows, np.concatenate(found)
 
-    def step(self, state: Rows, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    def step(self, state: OnnxCache, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         n, new = tokens.shape
         self._make_room(state, n, max(state.lengths) + new)
         if new > 1:
@@ -90,7 +90,7 @@ class OnnxDecoder:
         state.lengths = [length + 1 for length in state.lengths]
         return logits[:n]
 
-    def score(self, state: Rows, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    def score(self, state: OnnxCache, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         n, new = tokens.shape
         self._make_room(state, n, max(state.lengths) + new)
         before = list(state.lengths)
@@ -98,7 +98,7 @@ class OnnxDecoder:
         state.lengths = before  # what lies beyond a row's end is looked at by nobody
         return np.stack(found)
 
-    def select(self, state: Rows, rows: Sequence[int]) -> None:
+    def select(self, state: OnnxCache, rows: Sequence[int]) -> None:
         longest = max((state.lengths[row] for row in rows), default=0)
         room = state.room if len(rows) <= state.room else len(rows)
         moved = [place for place, row in enumerate(rows) if place != row]
@@ -108,7 +108,7 @@ class OnnxDecoder:
             cached[moved, :, :longest] = cached[[rows[place] for place in moved], :, :longest]
         state.lengths = [state.lengths[row] for row in rows]
 
-    def join(self, state: Rows | None, other: Rows, rows: Sequence[int]) -> Rows:
+    def join(self, state: OnnxCache | None, other: OnnxCache, rows: Sequence[int]) -> OnnxCache:
         longest = max(other.lengths[row] for row in rows)
         if state is None:
             state = self._empty(len(rows), other.places)
@@ -120,9 +120,9 @@ class OnnxDecoder:
         state.lengths += [other.lengths[row] for row in rows]
         return state
 
-    def _read(self, rows: Rows, row: int, tokens: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
+    def _read(self, rows: OnnxCache, row: int, tokens: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
         """Add these tokens to one row: the logits of what follows the last (1, V), or each of them (T, V)."""
-        alone = Rows([rows.lengths[row]], [cached[row : row + 1] for cached in rows.cache])
+        alone = OnnxCache([rows.lengths[row]], [cached[row : row + 1] for cached in rows.cache])
         found = []
         # A piece of one token would be rounded otherwise: it goes with the one before.
         ends = list(range(PIECE, len(tokens), PIECE))
@@ -133,11 +133,11 @@ class OnnxDecoder:
         rows.lengths[row] = alone.lengths[0]
         return found[-1] if last_only else np.concatenate(found)
 
-    def _read_piece(self, alone: Rows, tokens: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
+    def _read_piece(self, alone: OnnxCache, tokens: NDArray[np.int64], *, last_only: bool) -> NDArray[np.float32]:
         new = len(tokens)
         if new < self.least:  # a second row that nobody reads, in a cache of its own
             cache = [np.concatenate([cached, cached]) for cached in alone.cache]
-            pair = Rows([alone.lengths[0], 0], cache)
+            pair = OnnxCache([alone.lengths[0], 0], cache)
             lengths = np.array(pair.lengths)
             x = self._embedded(np.stack([tokens, tokens]), lengths)
             logits = self._run(pair, x, lengths, np.arange(2), self._binding(pair, 2))[:1]
@@ -159,7 +159,12 @@ class OnnxDecoder:
         return x
 
     def _run(
-        self, rows: Rows, x: NDArray[np.float32], lengths: NDArray[np.int64], asked: NDArray[np.int64], binding: Any
+        self,
+        rows: OnnxCache,
+        x: NDArray[np.float32],
+        lengths: NDArray[np.int64],
+        asked: NDArray[np.int64],
+        binding: Any,
     ) -> NDArray[np.float32]:
         ends = (lengths + x.shape[1] - 1).astype(np.int32)
         given = {"x": x, "ends": ends, "longest": np.array(ends.max() + 1, np.int32), "asked": asked.astype(np.int64)}
@@ -171,7 +176,7 @@ class OnnxDecoder:
         self.session.run_with_iobinding(binding)
         return logits
 
-    def _binding(self, rows: Rows, n: int) -> Any:
+    def _binding(self, rows: OnnxCache, n: int) -> Any:
         """The session's view of the first `n` rows of the cache, which it reads and writes in place."""
         if n not in rows.bound:
             binding = self.session.io_binding()
@@ -183,12 +188,12 @@ class OnnxDecoder:
             rows.bound[n] = binding
         return rows.bound[n]
 
-    def _empty(self, n: int, places: int) -> Rows:
+    def _empty(self, n: int, places: int) -> OnnxCache:
         c = self.config
         shape = (max(n, self.least), c.n_kv_heads, places, c.head_dim)
-        return Rows([0] * n, [np.zeros(shape, np.float32) for _ in range(2 * c.n_layers)])
+        return OnnxCache([0] * n, [np.zeros(shape, np.float32) for _ in range(2 * c.n_layers)])
 
-    def _make_room(self, state: Rows, n: int, length: int) -> None:
+    def _make_room(self, state: OnnxCache, n: int, length: int) -> None:
         """A cache of so many rows and places at least, with what is in it."""
         self._within(length)
         room, places = state.room, state.places

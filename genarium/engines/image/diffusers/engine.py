@@ -16,7 +16,7 @@ from torch import Tensor
 from genarium.engines.image.diffusers import configs, loading, memory, samplers
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.diffusers.folder_image import FolderImage
-from genarium.engines.image.diffusers.memory import Plan
+from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.diffusers.refusals import family_of
 from genarium.engines.image.protocol import (
@@ -101,7 +101,7 @@ class DiffusersImage(FolderImage):
         self._pipelines = {}
         super().close()
 
-    def _plan(self, request: ImageRequest) -> Plan:
+    def _plan(self, request: ImageRequest) -> MemoryPlan:
         """How the image fits: in one piece, decoded in tiles, the denoiser's layers read from disk one by one.
 
         Tiles change an image a little, so that the machine's size decides on them, not what is free just now: the
@@ -116,15 +116,15 @@ class DiffusersImage(FolderImage):
         needed = max(work.denoising, work.tiles if tiled else work.whole)
         weights = 0 if self._loaded is not None else self._weights
         if weights + needed <= memory.free(self.device) or not self.folder.parts.keys() & set(configs.DENOISERS):
-            return Plan(tiled, False, weights + needed)
-        return Plan(tiled, True, weights - self._weights_of(configs.DENOISERS) + needed)
+            return MemoryPlan(tiled, False, weights + needed)
+        return MemoryPlan(tiled, True, weights - self._weights_of(configs.DENOISERS) + needed)
 
     def _part_dtype(self, name: str, count: int) -> torch.dtype:
         small = name.startswith("text_encoder") and count <= TEXT_IN_FLOAT32
         plain = small or name == "safety_checker" or name.startswith("prior_")
         return torch.float32 if self.device == "cpu" and plain else self.dtype
 
-    def _open(self, plan: Plan) -> Any:
+    def _open(self, plan: MemoryPlan) -> Any:
         import diffusers
 
         parts = self.folder.parts

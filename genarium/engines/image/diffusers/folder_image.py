@@ -16,7 +16,7 @@ import torch
 
 from genarium.checkpoints.layouts.pipeline import read_pipeline
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
-from genarium.engines.image.diffusers.memory import Plan
+from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, GeneratedImage, ImageRequest, Limits, is_out_of_memory
 from genarium.engines.vision.word_maps import Attribution, WordMaps, spans_of
 from genarium.errors import BadInput
@@ -40,10 +40,10 @@ class FolderImage(ABC):
     def limits(self) -> Limits: ...
 
     @abstractmethod
-    def _plan(self, request: ImageRequest) -> Plan: ...
+    def _plan(self, request: ImageRequest) -> MemoryPlan: ...
 
     @abstractmethod
-    def _open(self, plan: Plan) -> Any:
+    def _open(self, plan: MemoryPlan) -> Any:
         """The pipeline with its weights. Raises BadCheckpoint."""
 
     @abstractmethod
@@ -96,7 +96,7 @@ class FolderImage(ABC):
         counts = {name: part.count() for name, part in self.folder.parts.items() if name in names}
         return sum(count * torch.finfo(self._part_dtype(name, count)).bits // 8 for name, count in counts.items())
 
-    def _load(self, plan: Plan) -> None:
+    def _load(self, plan: MemoryPlan) -> None:
         if self._loaded is None:
             emit("loading", preview=self.name)
             self._loaded = self._open(plan)

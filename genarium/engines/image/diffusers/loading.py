@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.checkpoints.layouts.pipeline import Part, Pipeline
+from genarium.checkpoints.layouts.pipeline import Pipeline, PipelinePart
 from genarium.devices import cpu_bfloat16
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.image.diffusers.configs import DENOISERS
@@ -129,7 +129,7 @@ def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
     module.register_forward_hook(lambda _, args, output: _cast(output, dtype, torch.float32))
 
 
-def streamed(part: Part, path: Path, dtype: torch.dtype) -> nn.Module:
+def streamed(part: PipelinePart, path: Path, dtype: torch.dtype) -> nn.Module:
     """The network with its weights left in their files, each read when its layer runs. Raises BadCheckpoint."""
     import accelerate
     import diffusers

@@ -18,7 +18,7 @@ RESULT_BYTES = 24
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """How an image fits into memory: `stream` reads the denoiser's layers from disk as they are needed."""
 
     tiled: bool

@@ -22,7 +22,7 @@ from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store.folder import read_config
 from genarium.decoding.calibration import LOW, Calibration
-from genarium.decoding.spans import Answer, WindowSpans, contenders, merge, spans_wanted, window_spans
+from genarium.decoding.spans import SpanAnswer, WindowSpans, contenders, merge, spans_wanted, window_spans
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
 from genarium.engines.cpu.packed import PackedEncoder
 from genarium.errors import BadCheckpoint, BadInput
@@ -40,7 +40,7 @@ PROBE = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class AnswerRequest:
     """How to read. Lengths are in tokens; a window holds the question as well, and overlaps the next by `doc_stride`.
 
     `max_seq_len` and `doc_stride` have the pipeline's defaults where they are None: 384 at most, and 128 at most.
@@ -57,7 +57,7 @@ class Reading:
 class Answered:
     """The best answers, best first; seconds from being asked to being answered; windows read, and read again."""
 
-    answers: list[Answer]
+    answers: list[SpanAnswer]
     seconds: float
     windows: int
     reread: int
@@ -82,12 +82,12 @@ class Window:
     words: np.ndarray
 
 
-class NativeReader:
+class NativeQuestionAnswering:
     """Raises BadCheckpoint where the folder has no question-answering head or its tokenizer frames no pairs."""
 
     def __init__(self, path: Path, *, dtype: str = "auto", device: str | None = None):
         self.device = device or pick_device("auto")
-        model = layout.load_reader(path, device=self.device)
+        model = layout.load_question_answering(path, device=self.device)
         self.config, self.head = model.config, model.spans
         gains = (self.device != "cpu" or cpu_bfloat16() == "native") and self.config.d_model >= NARROW
         fast = compute_dtype(dtype, self.device, auto=torch.bfloat16 if gains else torch.float32)
@@ -109,7 +109,7 @@ class NativeReader:
         """The score below which an answer is likelier wrong than right; None where scores aren't calibrated."""
         return None if self.calibration is None else LOW
 
-    def read(self, asked: Sequence[tuple[str, str]], how: Reading) -> list[Answered]:
+    def read(self, asked: Sequence[tuple[str, str]], how: AnswerRequest) -> list[Answered]:
         """Answers to the (question, context) pairs, read together.
 
         Raises BadInput where a question leaves no room for its text, or a text has no token.
@@ -134,7 +134,7 @@ class NativeReader:
             done.append(Answered(answers, time.perf_counter() - began, len(of_one), len(again)))
         return done
 
-    def windows(self, question: str, context: str, how: Reading) -> list[Window]:
+    def windows(self, question: str, context: str, how: AnswerRequest) -> list[Window]:
         """The question with each part of the context, in order."""
         before, between, behind, types = self.frame
         asked = self._tokens(question).ids
@@ -165,7 +165,7 @@ class NativeReader:
         return cut
 
     @torch.inference_mode()
-    def _spans(self, windows: Sequence[Window], encoder: PackedEncoder, how: Reading) -> list[WindowSpans]:
+    def _spans(self, windows: Sequence[Window], encoder: PackedEncoder, how: AnswerRequest) -> list[WindowSpans]:
         found: list[WindowSpans] = []
         for group in _groups([len(window.ids) for window in windows]):
             part = [windows[place] for place in group]
@@ -195,7 +195,7 @@ class NativeReader:
         fast, exact = (self.head(read(probe)[0]) for read in (self.fast, self.exact))
         return float(((fast - exact).std(dim=0) / exact.std(dim=0)).max())
 
-    def _contenders(self, spans: Sequence[WindowSpans], context: str, how: Reading) -> list[int]:
+    def _contenders(self, spans: Sequence[WindowSpans], context: str, how: AnswerRequest) -> list[int]:
         """The windows to read again: those that could change which answers come out, where it is a close call."""
         answers = merge(spans, context, no_answer=how.no_answer)
         # Two spans differ by two scores each, whose errors add up.

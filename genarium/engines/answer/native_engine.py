@@ -10,19 +10,19 @@ from genarium.progress import emit
 
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
-    from genarium.engines.answer.reader import NativeReader
+    from genarium.engines.answer.question_answering import NativeQuestionAnswering
 
 
 def opens(found: Found) -> bool:
     return model_type(found) in BY_TYPE
 
 
-def open(found: Found, *, dtype: str = "auto") -> NativeReader:
+def open(found: Found, *, dtype: str = "auto") -> NativeQuestionAnswering:
     emit("loading", preview=found.reference)
-    from genarium.engines.answer.reader import NativeReader
+    from genarium.engines.answer.question_answering import NativeQuestionAnswering
 
     assert found.path is not None
-    return NativeReader(found.path, dtype=dtype)
+    return NativeQuestionAnswering(found.path, dtype=dtype)
 
 
 def refusal(found: Found) -> str:

@@ -14,10 +14,10 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.engines.answer import reader as engine
-from genarium.engines.answer.reader import NativeReader, Reading
+from genarium.engines.answer.question_answering import AnswerRequest, NativeQuestionAnswering
 from genarium.engines.cpu.packed import PackedEncoder
 from genarium.errors import BadCheckpoint, BadInput
-from genarium.models.encoder import EncoderConfig, SpanReader
+from genarium.models.encoder import EncoderConfig, QuestionAnsweringModel
 from genarium.progress import Event, listening
 
 TEXT = (
@@ -85,8 +85,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def readers(folders: dict[str, Path]) -> dict[str, NativeReader]:
-    return {kind: NativeReader(folder, dtype="float32", device="cpu") for kind, folder in folders.items()}
+def readers(folders: dict[str, Path]) -> dict[str, NativeQuestionAnswering]:
+    return {kind: NativeQuestionAnswering(folder, dtype="float32", device="cpu") for kind, folder in folders.items()}
 
 
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=40).map(" ".join)
@@ -101,13 +101,13 @@ texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=40).map(" ".join)
     stride=st.integers(0, 20),
 )
 def test_windows_are_those_the_tokenizers_library_cuts(
-    readers: dict[str, NativeReader], question: str, context: str, kind: str, size: int, stride: int
+    readers: dict[str, NativeQuestionAnswering], question: str, context: str, kind: str, size: int, stride: int
 ) -> None:
     reader = readers[kind]
     asked = len(reader.tokenizer.encode(question, add_special_tokens=False))
     if size - asked - 4 <= stride:
         return
-    windows = reader.windows(question, context, Reading(max_seq_len=size, doc_stride=stride, max_answer_len=1))
+    windows = reader.windows(question, context, AnswerRequest(max_seq_len=size, doc_stride=stride, max_answer_len=1))
     theirs = Tokenizer.from_str(reader.tokenizer.to_str())
     theirs.enable_truncation(size, stride=stride, strategy="only_second")
     first = theirs.encode(question, context)
@@ -123,11 +123,11 @@ def test_windows_are_those_the_tokenizers_library_cuts(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_equal_transformers_for_texts_laid_end_to_end(
-    folders: dict[str, Path], readers: dict[str, NativeReader], kind: str
+    folders: dict[str, Path], readers: dict[str, NativeQuestionAnswering], kind: str
 ) -> None:
     theirs = transformers.AutoModelForQuestionAnswering.from_pretrained(folders[kind]).eval()
     reader = readers[kind]
-    windows = [w for n in (1, 3, 30) for w in reader.windows("Who sold the loaves?", TEXT[:200] * n, Reading())]
+    windows = [w for n in (1, 3, 30) for w in reader.windows("Who sold the loaves?", TEXT[:200] * n, AnswerRequest())]
     assert len({len(window.ids) for window in windows}) > 2
     typed = [window.types for window in windows] if kind == "bert" else None
     with torch.inference_mode():
@@ -144,7 +144,7 @@ def test_scores_equal_transformers_for_texts_laid_end_to_end(
 def test_the_packed_encoder_is_the_plain_one(activation: str) -> None:
     torch.manual_seed(1)
     config = EncoderConfig(vocab_size=50, context_length=160, n_layers=2, n_heads=4, d_model=64, d_ff=128)
-    plain = SpanReader(EncoderConfig(**{**vars(config), "activation": activation})).eval().encoder
+    plain = QuestionAnsweringModel(EncoderConfig(**{**vars(config), "activation": activation})).eval().encoder
     for parameter in plain.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     tokens = torch.randint(0, 50, (150,)).tolist()
@@ -160,14 +160,14 @@ def test_the_packed_encoder_is_the_plain_one(activation: str) -> None:
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_bfloat16_answers_as_float32_does(
-    folders: dict[str, Path], readers: dict[str, NativeReader], kind: str
+    folders: dict[str, Path], readers: dict[str, NativeQuestionAnswering], kind: str
 ) -> None:
-    fast = NativeReader(folders[kind], dtype="bfloat16", device="cpu")
+    fast = NativeQuestionAnswering(folders[kind], dtype="bfloat16", device="cpu")
     random = np.random.default_rng(0)
     again = 0
     for _ in range(40):
         question, context = (" ".join(random.choice(WORDS[:-1], n)) for n in (4, 60))
-        how = Reading(top_k=2, no_answer=bool(random.integers(2)))
+        how = AnswerRequest(top_k=2, no_answer=bool(random.integers(2)))
         [found], [expected] = fast.read([(question, context)], how), readers[kind].read([(question, context)], how)
         again += found.reread
         assert [(a.text, a.start) for a in found.answers] == [(a.text, a.start) for a in expected.answers]
@@ -175,11 +175,11 @@ def test_bfloat16_answers_as_float32_does(
     assert 0 < again  # close calls there were, and they were decided in float32
 
 
-def test_questions_read_together_are_answered_as_alone(readers: dict[str, NativeReader]) -> None:
+def test_questions_read_together_are_answered_as_alone(readers: dict[str, NativeQuestionAnswering]) -> None:
     pairs = [("Who?", TEXT), ("What did the baker put there?", TEXT * 3), ("When?", TEXT[:60]), ("Who?", TEXT * 2)]
-    together = readers["distilbert"].read(pairs, Reading(top_k=3))
+    together = readers["distilbert"].read(pairs, AnswerRequest(top_k=3))
     for pair, found in zip(pairs, together, strict=True):
-        [alone] = readers["distilbert"].read([pair], Reading(top_k=3))
+        [alone] = readers["distilbert"].read([pair], AnswerRequest(top_k=3))
         assert [(a.text, a.start, a.end) for a in found.answers] == [(a.text, a.start, a.end) for a in alone.answers]
         assert all(pair[1][a.start : a.end] == a.text for a in found.answers)
 
@@ -191,7 +191,7 @@ def treasure(tmp_path: Path) -> Path:
     config = EncoderConfig(
         vocab_size=500, context_length=512, n_types=0, n_layers=1, n_heads=1, d_model=16, d_ff=16, pooler=False
     )
-    model = SpanReader(config)
+    model = QuestionAnsweringModel(config)
     for name, parameter in model.named_parameters():
         if "norm.weight" not in name:
             torch.nn.init.zeros_(parameter)
@@ -206,13 +206,13 @@ def treasure(tmp_path: Path) -> Path:
 
 
 def test_a_long_text_gives_the_answer_of_a_short_one(treasure: Path) -> None:
-    reader = NativeReader(treasure, device="cpu")
+    reader = NativeQuestionAnswering(treasure, device="cpu")
     short = "the baker put the treasure under the mat"
     filler = "nobody was there before sunrise because the old man sold loaves. "
-    [alone] = reader.read([("what?", short)], Reading())
+    [alone] = reader.read([("what?", short)], AnswerRequest())
     for before, behind in ((0, 200), (57, 143), (200, 0)):
         context = filler * before + short + ". " + filler * behind
-        for how in (Reading(), Reading(max_seq_len=60, doc_stride=16), Reading(no_answer=True)):
+        for how in (AnswerRequest(), AnswerRequest(max_seq_len=60, doc_stride=16), AnswerRequest(no_answer=True)):
             [found] = reader.read([("what?", context)], how)
             assert found.windows > 5
             assert found.answers[0].text == alone.answers[0].text == "treasure"
@@ -226,7 +226,9 @@ def test_a_megabyte_is_read_in_windows_and_progress_is_told(treasure: Path) -> N
     assert len(context) > 1_000_000
     told: list[Event] = []
     with listening(told.append):
-        [found] = NativeReader(treasure, device="cpu").read([("what?", context)], Reading(no_answer=True))
+        [found] = NativeQuestionAnswering(treasure, device="cpu").read(
+            [("what?", context)], AnswerRequest(no_answer=True)
+        )
     assert found.answers[0].text == "treasure"
     assert context[found.answers[0].start : found.answers[0].end] == "treasure"
     steps = [event.done for event in told if event.stage == "reading"]
@@ -234,14 +236,14 @@ def test_a_megabyte_is_read_in_windows_and_progress_is_told(treasure: Path) -> N
     assert steps[-1] == found.windows > 700
 
 
-def test_what_cannot_be_read_is_said_plainly(treasure: Path, readers: dict[str, NativeReader]) -> None:
-    reader = NativeReader(treasure, device="cpu")
+def test_what_cannot_be_read_is_said_plainly(treasure: Path, readers: dict[str, NativeQuestionAnswering]) -> None:
+    reader = NativeQuestionAnswering(treasure, device="cpu")
     with pytest.raises(BadInput, match="question is 600 tokens long, and the model reads 384 at once"):
-        reader.read([("the " * 600, TEXT)], Reading())
+        reader.read([("the " * 600, TEXT)], AnswerRequest())
     with pytest.raises(BadInput, match="nothing the model can read"):
-        reader.read([("who?", "\x00\x01")], Reading())
+        reader.read([("who?", "\x00\x01")], AnswerRequest())
     # Room for the whole text is room enough.
-    assert reader.read([("the " * 370, "treasure")], Reading())[0].answers[0].text == "treasure"
+    assert reader.read([("the " * 370, "treasure")], AnswerRequest())[0].answers[0].text == "treasure"
 
 
 def test_a_tokenizer_that_frames_no_pairs_is_refused(treasure: Path) -> None:
@@ -249,7 +251,7 @@ def test_a_tokenizer_that_frames_no_pairs_is_refused(treasure: Path) -> None:
     tokenizer.post_processor = processors.ByteLevel()
     tokenizer.save(str(treasure / "tokenizer.json"))
     with pytest.raises(BadCheckpoint, match="frames no question"):
-        NativeReader(treasure, device="cpu")
+        NativeQuestionAnswering(treasure, device="cpu")
 
 
 def test_windows_are_grouped_in_order() -> None:
