@@ -119,10 +119,17 @@ def contenders(
 
     None, where that could change neither the `top_k` answers nor their order. It could where neighbours among them
     and the next are closer than that; and where a span that only just counts, or only just does not, has the text of
-    one of them and would be added to it. Then they are the windows that have a say in it.
+    one of them, or of one that would be among them with it. Then they are the windows that have a say in it.
     """
     least = answers[min(top_k, len(answers)) - 1].score * math.exp(-margin)
-    decisive = {answer.text.lower() for place, answer in enumerate(answers) if place < top_k or answer.score >= least}
+    at_most = {answer.text.lower(): answer.score for answer in answers}
+    for window in windows:
+        for span in set(window.at_the_edge(margin)).intersection(window.next):
+            text = context[span.start : span.end].lower()
+            at_most[text] = at_most.get(text, 0.0) + math.exp(span.log_score)
+    decisive = {answer.text.lower() for answer in answers[:top_k]} | {
+        text for text, score in at_most.items() if score >= least
+    }
     close = any(after.score >= before.score * math.exp(-margin) for before, after in pairwise(answers[: top_k + 1]))
 
     def texts(spans: Iterable[Span]) -> set[str]:

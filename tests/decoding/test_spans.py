@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genarium.decoding.spans import SpanAnswer, WindowSpans, contenders, merge, spans_wanted, window_spans
+from genarium.decoding.spans import Span, SpanAnswer, WindowSpans, contenders, merge, spans_wanted, window_spans
 
 
 @dataclass
@@ -161,6 +162,21 @@ def test_scores_that_are_a_little_off_are_found_out(
     assert [a.text.lower() for a in found] == [
         a.text.lower() for a in merge(exact, context, no_answer=no_answer)[:top_k]
     ]
+
+
+def test_what_a_span_at_the_edge_would_lift_among_the_answers_is_read_again() -> None:
+    context = "cat dog end"
+
+    def window(kept: list[tuple[float, int, int]], after: list[tuple[float, int, int]]) -> WindowSpans:
+        spans = [[Span(math.log(share), start, end) for share, start, end in part] for part in (kept, after)]
+        return WindowSpans(*spans, null_log_score=-20, spread=1.0)
+
+    first, second = [(0.30, 0, 3), (0.28, 4, 7)], [(0.05, 8, 11)]
+    windows = [window(first, []), window([*second, (0.04, 0, 11)], [(0.0399, 4, 7), (0.01, 0, 7)])]
+    answers = merge(windows, context, no_answer=False)
+    assert [answer.text for answer in answers[:2]] == ["cat", "dog"]
+    assert contenders(windows, answers, context, top_k=1, margin=0.01) == [0, 1]  # 0.28 + 0.0399 is more than 0.30
+    assert contenders(windows, answers, context, top_k=1, margin=0.001) == []
 
 
 def test_a_clear_case_is_read_once() -> None:

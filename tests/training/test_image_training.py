@@ -55,8 +55,8 @@ SETTINGS = Settings(
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer held-out pictures than a real run looks at."""
-    monkeypatch.setattr(denoise_module, "N_WATCHED", 32)
-    monkeypatch.setattr(autoencoder_module, "N_WATCHED", 32)
+    monkeypatch.setattr(denoise_module, "N_VALIDATION", 32)
+    monkeypatch.setattr(autoencoder_module, "N_VALIDATION", 32)
 
 
 class Squares:

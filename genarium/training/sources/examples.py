@@ -81,8 +81,8 @@ def split(
 ) -> Parts:
     """The parts of a run. Texts, contexts or queries that are alike (`labelled.alike`) are on one side.
 
-    What validation measures, or is held out, is not trained on, which a note says. `also` is only trained on. `examples`
-    are drawn before `pieces` are cut from them.
+    What validation measures, or is held out, is not trained on, which a note says. `also` is only trained on.
+    `examples` are drawn before `pieces` are cut from them.
 
     Raises BadInput.
     """
@@ -125,8 +125,8 @@ def _without(kept_apart: set[str], examples: Sequence[Any], file: Path) -> list[
     kept = [example for example in examples if _key(example) not in kept_apart]
     if left_out := len(examples) - len(kept):
         note(
-            f"{left_out} of {len(examples)} examples to learn from in {file.name} are validation or held out as well, and "
-            "are left out of what is learned"
+            f"{left_out} of {len(examples)} examples to learn from in {file.name} are validation or held out as well, "
+            "and are left out of what is learned"
         )
     return kept
 
