@@ -88,7 +88,8 @@ def _nucleus(scaled: np.ndarray, top_p: float, ranking: Ranking) -> tuple[np.nda
     shares = scaled - scaled.max(axis=-1, keepdims=True)
     np.exp(shares, out=shares)
     shares /= shares.sum(axis=-1, keepdims=True)
-    if (found := _untied_nucleus(scaled, shares, top_p)) is not None:
+    found, most = _untied_nucleus(scaled, shares, top_p)
+    if found is not None:
         order = np.zeros((len(scaled), max(map(len, found))), dtype=np.int64)
         values = np.full(order.shape, -np.inf)
         for row, places in enumerate(found):
@@ -96,6 +97,8 @@ def _nucleus(scaled: np.ndarray, top_p: float, ranking: Ranking) -> tuple[np.nda
             values[row, : len(places)] = scaled[row, places]
         return values, order
     k = min(256, scaled.shape[-1])
+    while k < min(most, scaled.shape[-1]):
+        k = min(8 * k, scaled.shape[-1])
     while True:
         order = ranking.likeliest(scaled, k)
         values = np.take_along_axis(scaled, order, axis=-1)
@@ -113,22 +116,36 @@ NEAR = (6.0, 20.0, math.inf)
 """How far below the largest logit the nucleus is looked for, in turn: sorting a vocabulary costs more than a step."""
 
 
-def _untied_nucleus(scaled: np.ndarray, shares: np.ndarray, top_p: float) -> list[np.ndarray] | None:
-    """Each row's tokens that make up `top_p`, likeliest first; None where some are equal: `ranking` orders those."""
-    found = []
+MANY = 2048
+"""Values that are sorted faster than their places are: so many are first looked at for equal ones."""
+
+
+def _untied_nucleus(scaled: np.ndarray, shares: np.ndarray, top_p: float) -> tuple[list[np.ndarray] | None, int]:
+    """Each row's tokens that make up `top_p`, likeliest first; None where some are equal: `ranking` orders those.
+
+    And how many the most of a row are.
+    """
+    found, most, is_tied = [], 0, False
     for row, share in zip(scaled, shares, strict=True):
         for near in NEAR:
             places = np.flatnonzero(share >= share.max() * math.exp(-near))
             if (kept := share[places]).sum() >= top_p:
                 break
+        if len(places) > MANY:
+            kept = -np.sort(-kept)
+            n = max(1, int(np.searchsorted(kept.cumsum() - kept, top_p)))
+            values = np.sort(row[places])[::-1][: n + 1]
+            most = max(most, n)
+            if is_tied := is_tied or not (values[1:] < values[:-1]).all():
+                continue
         places = places[np.argsort(-row[places])]
         kept = share[places]
         n = max(1, int(np.searchsorted(kept.cumsum() - kept, top_p)))
         values = row[places[: n + 1]]
-        if not (values[1:] < values[:-1]).all():
-            return None
+        is_tied = is_tied or not (values[1:] < values[:-1]).all()
+        most = max(most, n)
         found.append(places[:n])
-    return found
+    return None if is_tied else found, most
 
 
 def choose(logits: np.ndarray, sampling: Sampling, uniforms: np.ndarray | None, ranking: Ranking = NUMPY) -> np.ndarray:
