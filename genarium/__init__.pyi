@@ -113,7 +113,7 @@ def caption(
 def chat(
     message: str,
     *,
-    model: str,
+    model: str = "starter",
     system: str | None = None,
     messages: list[Message] | None = None,
     n: int = 1,
@@ -135,8 +135,8 @@ def chat(
     """Talk with a model: one message, or a conversation.
 
     message: what to say; - reads it from standard input
-    model: a model that was taught to talk: a folder, a hub id such as Qwen/Qwen2.5-0.5B-Instruct or
-        HuggingFaceTB/SmolLM2-360M-Instruct, or openai:NAME (no starter chats)
+    model: a model that was taught to talk: starter, a folder, a GGUF file, a hub id such as
+        Qwen/Qwen2.5-0.5B-Instruct, or openai:NAME
     system: how the model should behave
     messages: what was said before, oldest first: {"role": "user" or "assistant", "content": "…"}; may be repeated
     n: how many replies

@@ -13,6 +13,7 @@ from genarium.checkpoints.layouts.sentence_transformers import is_mean
 from genarium.checkpoints.store.find import Found, find
 from genarium.engines import registry
 from genarium.errors import BadInput
+from genarium.messages import Message
 from genarium.progress import note
 from genarium.retrieval import generate
 from genarium.retrieval.generate import Read, Sentence, TextSpan
@@ -95,7 +96,7 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     Raises ModelNotFound, BadCheckpoint.
     """
     from genarium.checkpoints.layouts.encoder import has_span_head
-    from genarium.engines.text.protocol import TextRequest
+    from genarium.engines.text.protocol import ChatRequest, TextRequest
 
     found = find(model, default="encoder")
     if found.path is not None and registry.can_open(found, "embed"):
@@ -106,8 +107,12 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
 
     def complete(prompt: str) -> str:
         # The likeliest token each time: an answer from documents is no place for invention.
-        request = TextRequest(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
-        [completion] = engine.write([prompt], request)
+        if engine.chats:
+            message: Message = {"role": "user", "content": prompt}
+            [completion] = engine.reply([message], ChatRequest(max_new_tokens=max_new_tokens, temperature=0.0))
+        else:
+            request = TextRequest(max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
+            [completion] = engine.write([prompt], request)
         return completion.text
 
     def write(question: str, hits: Sequence[Hit]) -> list[Sentence]:

@@ -134,13 +134,15 @@ CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 def write(question: str, hits: Sequence[Hit], complete: Complete, embed: Embed) -> tuple[list[Sentence], list[str]]:
     """What a model writes: the sentences that stand the check, and those that were left out.
 
-    A sentence stands if it cites passages that were given, each number in it is in one of them, and a sentence of
-    each says nearly the same (cosine `SAME`); the passages of which none does are no longer cited.
+    A sentence stands if each number in it is in a passage that it cites, and a sentence of each says nearly the same
+    (cosine `SAME`); the passages of which none does are no longer cited. One that cites none is looked for in all of
+    them: small models forget to.
     """
     written = complete(prompt(question, hits)).partition("\nQuestion:")[0].strip()
     kept, left_out = [], []
     for text, numbers in _cited(written):
-        quotes = _supporting(text, [hits[n - 1] for n in numbers if 1 <= n <= len(hits)], embed)
+        cited = [hits[n - 1] for n in numbers if 1 <= n <= len(hits)] if numbers else hits
+        quotes = _supporting(text, cited, embed)
         if quotes:
             kept.append(Sentence(text, quotes))
         elif NO_ANSWER not in text:

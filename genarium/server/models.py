@@ -36,7 +36,7 @@ class Models:
 
     def listed(self) -> list[dict[str, Any]]:
         """What there is, as OpenAI lists models; `tasks` is ours."""
-        starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values()]
+        starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values() if s.here]
         nothing: list[str] = []
         named = [(name, "user", _tasks_of(reference)) for name, reference in self.settings.models.items()]
         here = [(name, name.partition("/")[0], nothing) for name in pulled()]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Interval, MinLen
 
 from genarium.artefacts import Reply
 from genarium.engines import registry
+from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.messages import Message, conversation
+from genarium.progress import note
 from genarium.recipe import MAX_SEED
 from genarium.tasks.options import (
     JsonSchema,
@@ -26,6 +29,13 @@ from genarium.tasks.options import (
 )
 from genarium.tasks.task import task
 
+if TYPE_CHECKING:
+    from genarium.engines.text.protocol import ChatRequest, Completion, TextEngine
+
+
+ROUNDS = 4
+"""How often replies that say what another does are written anew."""
+
 
 @task(starter="chat")
 def chat(
@@ -34,10 +44,10 @@ def chat(
     model: Annotated[
         str,
         Doc(
-            "a model that was taught to talk: a folder, a hub id such as Qwen/Qwen2.5-0.5B-Instruct or "
-            "HuggingFaceTB/SmolLM2-360M-Instruct, or openai:NAME (no starter chats)"
+            "a model that was taught to talk: starter, a folder, a GGUF file, a hub id such as "
+            "Qwen/Qwen2.5-0.5B-Instruct, or openai:NAME"
         ),
-    ],
+    ] = "starter",
     system: Annotated[str | None, Doc("how the model should behave"), MinLen(1)] = None,
     messages: Annotated[
         list[Message] | None,
@@ -76,6 +86,7 @@ def chat(
     said = conversation(system, messages or [], message)
     if any(turn["role"] == "system" for turn in said[1:]):
         raise BadInput("the system message comes first and once; give it with system, not among messages")
+    tell_of_other_languages(model, "chat", [message])
     engine = registry.open_text(model, default="chat", dtype=dtype)
     request = ChatRequest(
         n=n,
@@ -93,7 +104,7 @@ def chat(
         template=template,
         date=date,
     )
-    for completion in engine.reply(said, request):
+    for completion in _different(engine, said, request):
         yield Reply(
             item=completion.row,
             prompt=message,
@@ -105,3 +116,25 @@ def chat(
             logprobs=completion.logprobs,
             messages=[*said, {"role": "assistant", "content": completion.text}],
         )
+
+
+def _different(engine: TextEngine, said: list[Message], request: ChatRequest) -> Iterator[Completion]:
+    """Replies, those of several that say what another does written anew: who asks for five wants five ideas."""
+    seen: set[str] = set()
+    alike: list[Completion] = []
+    for attempt in range(ROUNDS):
+        rows = [one.row for one in alike] or list(range(request.n))
+        again = replace(request, n=len(rows), seed=(request.seed + attempt * request.n) % MAX_SEED)
+        alike = []
+        for completion in engine.reply(said, again):
+            one = replace(completion, row=rows[completion.row])
+            words = " ".join(one.text.casefold().split())
+            if words in seen and request.temperature > 0:
+                alike.append(one)
+                continue
+            seen.add(words)
+            yield one
+        if not alike:
+            return
+    note(f"{len(alike)} of {request.n} replies say what another does: the model has no more to say to this")
+    yield from alike

@@ -95,7 +95,7 @@ def test_python_goes_on_with_the_messages_of_a_reply(model: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("Hello",), "chat needs model: a model that was taught to talk"),
+        (("Hello", "--model", "starter/nobody"), "no starter model called 'nobody'"),
         (("Hello", "--model", "MODEL", "--messages", '{"role": "wizard", "content": "Hi"}'), "one of system, user"),
         (("Hello", "--model", "MODEL", "--messages", '{"role": "user"}'), "messages needs content"),
         (("Hello", "--model", "MODEL", "--messages", '{"role": "user", "content": "a", "x": 1}'), "has no 'x'"),

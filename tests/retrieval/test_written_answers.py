@@ -69,10 +69,16 @@ def test_written_sentences_stand_with_their_citations_checked(embed: Callable[..
     assert left_out == []
 
 
+def test_a_sentence_that_cites_nothing_is_looked_for_in_all_passages(embed: Callable[..., np.ndarray]) -> None:
+    kept, left_out = written("Trains use the bridge at night. The tower is 330 metres high.", embed)
+    assert [[quote.hit.id for quote in sentence.quotes] for sentence in kept] == [[9], [7]]
+    assert left_out == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        "The tower is 330 metres high.",  # cites nothing
+        "The tower is 500 metres high.",  # cites nothing, and is said nowhere
         "The tower is 330 metres high [3].",  # cites what was not given
         "The tower is 500 metres high [1].",  # a number that is not there
         "The tower is 330 metres high [2].",  # cites another passage

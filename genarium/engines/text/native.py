@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from genarium.checkpoints.processors import chat_template, generation, tokenizer
@@ -24,7 +24,7 @@ from genarium.engines.text.protocol import (
     tell,
 )
 from genarium.engines.text.written import Written
-from genarium.errors import BadInput
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.messages import Message
 from genarium.progress import emit, note
 
@@ -43,6 +43,18 @@ class NativeText:
         self.said: set[str] = set()
         self.context = self.decoder.context_length
         self.shared = ContinuousBatch(self.decoder)
+
+    @cached_property
+    def template(self) -> ChatTemplate | None:
+        """How a conversation is written for it; None where it was not taught to talk."""
+        try:
+            return chat_template.load(self.path, self.name)
+        except BadCheckpoint:
+            return None
+
+    @property
+    def chats(self) -> bool:
+        return self.template is not None
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         rows = [self._encode(prompt, request) for prompt in prompts]

@@ -20,6 +20,7 @@ class OpenAIText:
     """
 
     context = None
+    chats = True
 
     def __init__(self, model: str):
         import openai

@@ -60,6 +60,10 @@ class TextEngine(Protocol):
     def context(self) -> int | None:
         """How many tokens it holds, read and new ones; None where that is not known here."""
 
+    @property
+    def chats(self) -> bool:
+        """Whether it was taught to reply: what is asked of it is then a message, else a text to continue."""
+
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         """Each of the `n` samples of every prompt, as each is finished. Raises BadInput."""
 

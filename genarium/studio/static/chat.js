@@ -8,8 +8,8 @@ import { button, el, fresh, grows } from "./dom.js";
 import { Form } from "./form.js";
 import { start } from "./job.js";
 
-// No starter was taught to talk: it continues a transcript, in its small context.
-const STARTER = { template: "plain", max_new_tokens: 100 };
+// A starter that was not taught to talk continues a transcript, in its small context.
+const WRITER = { template: "plain", max_new_tokens: 100 };
 
 let view = null;
 let last = null;
@@ -107,7 +107,7 @@ function build(entry) {
     try {
       const given = await form.values();
       const messages = turns.map(({ role, content }) => ({ role, content }));
-      const usual = /^starter/.test(given.model ?? "") ? STARTER : {};
+      const usual = /^starter\/(?!chat)/.test(given.model ?? "") ? WRITER : {};
       const job = await start("chat", { ...usual, ...given, message, ...(messages.length ? { messages } : {}) });
       add("user", message);
       box.value = "";

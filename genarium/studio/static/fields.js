@@ -128,7 +128,7 @@ async function modelChoices(task) {
   const all = await models();
   const named = all.filter((one) => one.tasks.length === 0 || one.tasks.includes(task.title)).map((one) => [one.id, one.id]);
   if (all.some((one) => one.id === `starter/${task.starter}`)) return [["starter", `starter (${task.starter})`], ...named];
-  // No starter was taught to talk, but one writes: see chat.js.
+  // Where the starter that chats is not here, one writes all the same: see chat.js.
   const writers = task.title === "chat" ? all.filter((one) => one.tasks.includes("text")) : [];
   return [...named, ...writers.map((one) => [one.id, one.id])];
 }
