@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": NETWORKS | {"checkpoints", "conditioning", "decoding", "data", "scenes"},
     "engines": NETWORKS | {"checkpoints", "conditioning", "decoding", "data", "scenes"},
     "retrieval": {"engines", "checkpoints", "data"},
+    "export": {"engines", "checkpoints", "models"},
     "tasks": {"engines", "retrieval", "artefacts", "data", "scenes"},
     "run": {"tasks", "artefacts", "checkpoints", "ledger"},
     "__init__": {"run", "tasks"},

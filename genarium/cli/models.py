@@ -1,4 +1,4 @@
-"""Which models there are: `models list`, `show`, `pull`."""
+"""Which models there are: `models list`, `show`, `pull`, and `export` for other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import click
 from genarium.cli.completion import models as complete_models
 from genarium.cli.groups import Group
 from genarium.cli.terminal import printable
+from genarium.cli.verbosity import aside
+from genarium.export.export import FORMATS
 
+DTYPES = (
+    "gguf: float32, float16, bfloat16, q8_0, q5_1, q5_0, q4_1 or q4_0; onnx: float32, int8 or int4; safetensors: "
+    "float32, float16 or bfloat16"
+)
 LONGEST_CARD = 2**20
 """Bytes of a model card that are shown."""
 
@@ -99,6 +105,36 @@ def pull(reference: str) -> None:
     if not (path / "model_index.json").exists():
         folder.weight_files(path)  # refuse at once what could not be opened later
     click.echo(path)
+
+
+@models.command("export")
+@click.argument("reference", metavar="MODEL", shell_complete=complete_models)
+@click.option("--format", "layout", required=True, type=click.Choice(FORMATS), help="what to write it as")
+@click.option("--dtype", default="auto", show_default="as stored, where the format has that", help=DTYPES)
+@click.option(
+    "-o", "--output", type=click.Path(), help="the file (gguf) or folder to write [default: here, by its name]"
+)
+@click.option("--overwrite", is_flag=True, help="replace what an earlier export wrote there")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def export_model(reference: str, layout: str, dtype: str, output: str | None, overwrite: bool, as_json: bool) -> None:
+    """Write a decoder in the layout of other programs.
+
+    gguf is what llama.cpp, Ollama and LM Studio open, onnx what onnxruntime opens, and safetensors a folder for
+    transformers. GPT-2, Llama, Mistral, Qwen2 and Qwen3 can be exported, from folders, GGUF files, starters and LoRA
+    adapters, which are merged.
+    """
+    from genarium.cli.display import Display
+    from genarium.export.export import export
+    from genarium.progress import listening
+
+    with Display() as display, listening(display):
+        made = export(reference, layout, dtype=dtype, output=output, overwrite=overwrite)
+    if as_json:
+        told = {"path": str(made.path), "format": layout, "dtype": made.dtype, "bytes": made.size, "files": made.sizes}
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(printable(made.path))
+    aside(f"{layout}, {made.dtype}: {made.size / 2**20:.1f} MiB")
 
 
 def _pulled() -> list[dict[str, Any]]:

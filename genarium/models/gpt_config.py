@@ -34,3 +34,36 @@ class GPTConfig:
     qk_norm: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0  # on what each layer adds to the residual stream, in training
+
+
+def shapes(config: GPTConfig) -> dict[str, tuple[int, ...]]:
+    """The name and shape of every parameter of the network, as its `state_dict` has them; a tied head is left out."""
+    c = config
+    attended, heads = c.n_heads * c.head_dim, (c.n_heads + 2 * c.n_kv_heads) * c.head_dim
+    first = "gate_up" if c.mlp in ("swiglu", "geglu", "geglu_tanh", "reglu") else "up"
+    found: dict[str, tuple[int, ...]] = {"embedding.weight": (c.vocab_size, c.d_model)}
+    if c.positions == "learned":
+        found["position_embedding.weight"] = (c.context_length, c.d_model)
+
+    def matrix(name: str, rows: int, columns: int, bias: bool) -> None:
+        found[f"{name}.weight"] = (rows, columns)
+        if bias:
+            found[f"{name}.bias"] = (rows,)
+
+    def norm(name: str) -> None:
+        for leaf in ("weight", "bias") if c.norm == "layernorm" else ("weight",):
+            found[f"{name}.{leaf}"] = (c.d_model,)
+
+    for block in (f"blocks.{layer}" for layer in range(c.n_layers)):
+        norm(f"{block}.attention_norm")
+        matrix(f"{block}.attention.qkv", heads, c.d_model, c.qkv_bias)
+        matrix(f"{block}.attention.out", c.d_model, attended, c.out_bias)
+        for which in "qk" if c.qk_norm else "":
+            found[f"{block}.attention.{which}_norm.weight"] = (c.head_dim,)
+        norm(f"{block}.mlp_norm")
+        matrix(f"{block}.mlp.{first}", (2 if first == "gate_up" else 1) * c.d_ff, c.d_model, c.mlp_bias)
+        matrix(f"{block}.mlp.down", c.d_model, c.d_ff, c.mlp_bias)
+    norm("final_norm")
+    if not c.tie_embeddings:
+        found["head.weight"] = (c.vocab_size, c.d_model)
+    return found

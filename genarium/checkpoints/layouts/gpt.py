@@ -6,7 +6,7 @@ The published names and shapes are those of transformers' `GPT2LMHeadModel`, `Ll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints.layouts.gpt_config import MODEL_TYPES, layout_of, query_scale, read_config, write_config
-from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names
+from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names, with_prefix
 from genarium.checkpoints.store import adapters, find
 from genarium.checkpoints.store import folder as folders
 from genarium.checkpoints.store.tensors import Stored
@@ -32,7 +32,7 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     raw = folders.read_config(path)
     config = read_config(raw, str(path))
     model_type = raw["model_type"]
-    stored = _stored(path, config, model_type)
+    stored = tensors(path, config, model_type)
     config = replace(config, tie_embeddings=_ties(stored, config, model_type))
     if adapters.is_adapter(path):  # it may bring new tokens
         config = replace(config, vocab_size=len(stored[f"{top_names(model_type)['embedding']}.weight"]))
@@ -55,12 +55,12 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     return model.requires_grad_(False).eval()
 
 
-def _stored(path: Path, config: GPTConfig, model_type: str) -> Stored:
+def tensors(path: Path, config: GPTConfig, model_type: str) -> Stored:
     """The tensors by their names without the network's prefix; of an adapter, its base's with the adapter merged."""
     prefix = "transformer." if model_type == "gpt2" else "model."
     if not adapters.is_adapter(path):
         return folders.read_tensors(path).renamed(lambda name: name.removeprefix(prefix), path)
-    base = _stored(find.base_of(path), config, model_type)
+    base = tensors(find.base_of(path), config, model_type)
     out = adapters.merged(path, base, prefix, is_transposed=lambda name: model_type == "gpt2" and name.startswith("h."))
     head, embedding = (f"{top_names(model_type)[part]}.weight" for part in ("head", "embedding"))
     if config.tie_embeddings and head not in out and embedding in base and out[embedding] is not base[embedding]:
@@ -90,13 +90,13 @@ def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Map
     """
     kind = layout_of(model.config)
     weights = next(model.parameters()).dtype if dtype is None else dtype
-    tensors: dict[str, Tensor] = {}
+    published: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         if name == "head.weight" and model.config.tie_embeddings:
             continue
-        tensors.update(_publish(name, tensor.detach().to("cpu", weights), kind, model.config))
+        published.update(_publish(name, tensor.detach().to("cpu", weights), kind, model.config))
     config = write_config(model.config, kind) | {"dtype": str(weights).removeprefix("torch.")} | dict(extra or {})
-    folders.write(path, config, tensors)
+    folders.write(path, config, published)
 
 
 def _fetch(stored: Mapping[str, Tensor], name: str, model_type: str, where: str) -> Tensor:
@@ -107,14 +107,11 @@ def _fetch(stored: Mapping[str, Tensor], name: str, model_type: str, where: str)
 
 def _publish(name: str, tensor: Tensor, kind: str, config: GPTConfig) -> dict[str, Tensor]:
     names, transposed = published_names(name, kind)
-    if kind == "gpt2":
-        prefix: Callable[[str], str] = lambda n: n if n.startswith("lm_head") else f"transformer.{n}"  # noqa: E731
-    else:
-        prefix = lambda n: n if n.startswith("lm_head") else f"model.{n}"  # noqa: E731
+    names = [with_prefix(part, kind) for part in names]
     if len(names) == 1:
-        return {prefix(names[0]): tensor.t().contiguous() if transposed else tensor.contiguous()}
+        return {names[0]: tensor.t().contiguous() if transposed else tensor.contiguous()}
     if len(names) == 3:
         sizes = [n * config.head_dim for n in (config.n_heads, config.n_kv_heads, config.n_kv_heads)]
     else:
         sizes = [config.d_ff, config.d_ff]
-    return {prefix(part): piece.contiguous() for part, piece in zip(names, tensor.split(sizes), strict=True)}
+    return {part: piece.contiguous() for part, piece in zip(names, tensor.split(sizes), strict=True)}

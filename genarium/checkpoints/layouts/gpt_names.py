@@ -42,3 +42,8 @@ def published_names(name: str, model_type: str) -> tuple[list[str], bool]:
     if model_type == "gpt2":
         return [f"h.{index}.{GPT2_BLOCK[inner]}.{leaf}"], leaf == "weight" and "norm" not in inner
     return [f"layers.{index}.{part}.{leaf}" for part in LLAMA_BLOCK[inner]], False
+
+
+def with_prefix(name: str, model_type: str) -> str:
+    """A published tensor's whole name: what stands before all but the head's."""
+    return name if name.startswith("lm_head") else f"{'transformer' if model_type == 'gpt2' else 'model'}.{name}"

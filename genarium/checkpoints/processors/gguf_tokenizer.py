@@ -33,7 +33,11 @@ ENDS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>")
 
 def load(path: Path) -> Tokenizer:
     """Raises BadCheckpoint where the file has no tokenizer, or one of a kind that is not built here."""
-    told = _told(path)
+    return build(_told(path), path)
+
+
+def build(told: Mapping[str, Any], path: Path) -> Tokenizer:
+    """The tokenizer that the keys after `tokenizer.ggml.` tell of, in messages that of `path`. Raises BadCheckpoint."""
     kind = told.get("model")
     if kind == "gpt2":
         tokenizer = _byte_level(path, told)
@@ -46,9 +50,9 @@ def load(path: Path) -> Tokenizer:
         )
     tokens, kinds = told["tokens"], _kinds(told)
     added = [
-        AddedToken(token, special=kind == CONTROL, normalized=False)
+        AddedToken(token, special=kind != USER_DEFINED, normalized=False)
         for token, kind in zip(tokens, kinds, strict=True)
-        if kind in (CONTROL, USER_DEFINED) and token
+        if kind in (CONTROL, USER_DEFINED, UNKNOWN) and token
     ]
     tokenizer.add_tokens(added)
     _frame(tokenizer, told, path)

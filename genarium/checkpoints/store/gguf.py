@@ -42,6 +42,9 @@ KINDS = {
     14: ("Q6_K", 256, 210),
     30: ("BF16", 1, 2),
 }
+VALUES = {name: values for name, values, _ in KINDS.values()}
+"""Values of a block."""
+BYTES = {name: size for name, _, size in KINDS.values()}
 STRING, ARRAY, BOOL = 8, 9, 7
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 

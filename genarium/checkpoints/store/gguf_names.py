@@ -272,6 +272,29 @@ def rows_in_order(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     return rows.reshape(heads, len(rows) // heads // 2, 2, *rest).swapaxes(1, 2).reshape(len(rows), *rest)
 
 
+def rows_as_stored(rows: NDArray[Any], heads: int) -> NDArray[Any]:
+    """The inverse of `rows_in_order`."""
+    if not heads:
+        return rows
+    rest = rows.shape[1:]
+    return rows.reshape(heads, 2, len(rows) // heads // 2, *rest).swapaxes(1, 2).reshape(len(rows), *rest)
+
+
+def stored_name(published: str, kind: str) -> tuple[str, str]:
+    """What a published tensor of this `model_type` is called in a file: its name there, and that of its module alone.
+
+    `model.layers.3.mlp.up_proj.weight` is `blk.3.ffn_up.weight`, of the module `ffn_up`.
+    """
+    top, block = (GPT2_TOP, GPT2_BLOCK) if kind == "gpt2" else (LLAMA_TOP, LLAMA_BLOCK)
+    module, _, leaf = published.rpartition(".")
+    if there := next((name for name, of in top.items() if of == module), None):
+        return f"{there}.{leaf}", there
+    found = re.fullmatch(r"(?:transformer\.h|model\.layers)\.(\d+)\.(.+)", module)
+    assert found is not None
+    there = next(name for name, of in block.items() if of == found[2])
+    return f"blk.{found[1]}.{there}.{leaf}", there
+
+
 def values(path: Path) -> dict[str, NDArray[np.float32]]:
     """Every tensor by its published name, in float32, as a Hugging Face folder would have it. Raises BadCheckpoint."""
     file = gguf.read(path)

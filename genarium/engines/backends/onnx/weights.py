@@ -65,18 +65,29 @@ def _floats(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
 
 
 class Weights:
-    """What `path` holds. Raises BadCheckpoint, also where a tensor is missing or of another shape than the config's."""
+    """What `path` holds. Raises BadCheckpoint, also where a tensor is missing or of another shape than the config's.
 
-    def __init__(self, path: Path):
-        if adapters.is_adapter(path):
+    `merged`: an adapter is merged into its base, for which torch is needed; without, it is refused.
+    """
+
+    def __init__(self, path: Path, *, merged: bool = False):
+        is_adapter = adapters.is_adapter(path)
+        if is_adapter and not merged:
             raise BadCheckpoint(f"{path} is an adapter, which is not quantised here; run it with dtype float32")
         self.path = path
         self.raw: dict[str, Any] = folder.read_config(path)
         config = read_config(self.raw, str(path))
         self.kind: str = self.raw["model_type"]
         prefix = "transformer." if self.kind == "gpt2" else "model."
-        found = _of_gguf(path) if gguf.is_gguf(path) else _of_folder(path)
-        self.stored = Stored(found).renamed(lambda name: name.removeprefix(prefix), path)  # type: ignore[arg-type]
+        if is_adapter:
+            self.stored = Stored(_merged(path, config, self.kind))  # type: ignore[arg-type]
+            embedding = self.stored.get(f"{top_names(self.kind)['embedding']}.weight")
+            config = (
+                config if embedding is None else replace(config, vocab_size=embedding.shape[0])
+            )  # it may add tokens
+        else:
+            found = _of_gguf(path) if gguf.is_gguf(path) else _of_folder(path)
+            self.stored = Stored(found).renamed(lambda name: name.removeprefix(prefix), path)  # type: ignore[arg-type]
         self.config: GPTConfig = replace(config, tie_embeddings=self._ties(config))
 
     def _ties(self, config: GPTConfig) -> bool:
@@ -97,6 +108,11 @@ class Weights:
         """What the native tensor `name` is made of, whose shape is checked."""
         names, transposed = published_names(name, self.kind)
         parts = [self._one(part) for part in names]
+        if unread := [part.kind for part in parts if part.file is None and part.kind not in FLOATS]:
+            raise BadCheckpoint(
+                f"{self.path}: {names[0]} is stored as {unread[0]}, which is not read here; name the checkpoint in "
+                "float16, bfloat16 or float32 that it was made from"
+            )
         if transposed:  # a GGUF file has what a folder has transposed the other way round already
             parts = [replace(part, transposed=not part.transposed) for part in parts]
         sizes = [part.shape[::-1] if transposed and part.file is None else part.shape for part in parts]
@@ -142,6 +158,16 @@ class Weights:
     def finish(self) -> None:
         """Raises BadCheckpoint where a tensor was passed over."""
         self.stored.refuse_left_over(self.path, UNNEEDED.get(self.kind, ()))
+
+
+def _merged(path: Path, config: GPTConfig, kind: str) -> Iterator[tuple[str, Lying]]:
+    """The base's tensors with the adapter's put in."""
+    from genarium.checkpoints.layouts import gpt
+
+    for name, tensor in gpt.tensors(path, config, kind).items():
+        values = np.ascontiguousarray(tensor.float().numpy())
+        rows = values.view(np.uint8).reshape(values.shape[0] if values.ndim > 1 else 1, -1)
+        yield name, Lying(rows, values.shape, "F32")
 
 
 def _of_gguf(path: Path) -> Iterator[tuple[str, Lying]]:
