@@ -1,8 +1,10 @@
 """A decoder-only Transformer as one ONNX graph, made of its config: the network of `models/gpt.py`, step by step.
 
-Matrices are `MatMulNBits` (8 or 4 bits, the input rounded to 8 a block) or plain products of float32; attention is
-`GroupQueryAttention`, which keeps keys and values in place. Both are onnxruntime's own operators
-(docs/ContribOperators.md there). What goes in is embedded already: looking up rows needs no graph.
+Matrices are `MatMulNBits` or plain products of float32; attention is `GroupQueryAttention`, which keeps keys and values
+in place. Both are onnxruntime's own operators (docs/ContribOperators.md there). At 4 bits the input of a product is
+rounded to 8 bits a block, as the operator does it; at 8 bits that would cost more than the weights' own rounding (of
+SmolLM2's likeliest tokens 4 in 100 became others), so what was rounded away is multiplied as a second row. What goes
+in is embedded already: looking up rows needs no graph.
 
 Shapes: B rows, T new tokens, S places of the cache, C width, H and K heads, D head width, V vocabulary.
 """
@@ -16,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from genarium.engines.backends.onnx.quantise import BLOCK, Quantised
+from genarium.engines.backends.onnx.quantise import BLOCK, Quantised, quantise
 from genarium.engines.backends.onnx.rotary import tables
 from genarium.engines.backends.onnx.weights import Weights
 from genarium.models.gpt_config import GPTConfig
@@ -25,9 +27,8 @@ MICROSOFT = "com.microsoft"
 ACTIVATIONS = {"gelu_tanh": ("FastGelu", MICROSOFT), "gelu": ("Gelu", MICROSOFT), "relu": ("Relu", "")}
 GATES = {"swiglu": "silu", "geglu": "gelu", "geglu_tanh": "gelu_tanh", "reglu": "relu"}
 EIGHT = ("attention.qkv", "mlp.down", "head", "embedding")
-"""Matrices that keep 8 bits where others have 4. The head, which may be the embedding, costs most in loss and rests in
-no cache anyway. SmolLM2 from its Q4_1 file, loss beside float32: all others at 4 bits +6.4%, with `mlp.down` at 8
-+4.0%, with `attention.qkv` too +2.2%."""
+"""Matrices that keep 8 bits where others have 4, unless a file has them in 4. The head, which may be the embedding,
+costs most in loss and rests in no cache anyway."""
 
 
 class Graph:
@@ -37,6 +38,7 @@ class Graph:
         self.weights, self.config, self.bits = weights, weights.config, bits
         self.arrays: dict[str, NDArray[Any]] = {}
         self.nodes: list[onnx.NodeProto] = []
+        self.made: set[str] = set()
         self._body()
         self.model = self._serialised()
 
@@ -158,20 +160,69 @@ class Graph:
             if bias:
                 self.node("Add", [f"{name}.product", f"{name}.bias"], [out])
             return out
-        self.hold_blocks(name, self.weights.quantised(f"{name}.weight", shape, bits))
-        zeros = f"{name}.zeros" if f"{name}.zeros" in self.arrays else ""
-        inputs = [x, f"{name}.values", f"{name}.scales", zeros, "", f"{name}.bias" if bias else ""]
-        while not inputs[-1]:
-            inputs.pop()
-        sizes = {"K": shape[1], "N": shape[0], "bits": bits, "block_size": BLOCK}
-        self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
+        matrix = self.weights.quantised(f"{name}.weight", shape, bits)
+        finely = self.bits == 8
+        if bias and finely:  # once for each row
+            self.hold(f"{name}.bias", self.arrays[f"{name}.bias"] / 2)
+        summed = finely or matrix.beside is not None
+        found = [f"{name}.product" if summed else out]
+        self.blocks_product(
+            self.in_two(x) if finely else x, name, matrix, shape, found[0], f"{name}.bias" if bias else ""
+        )
+        if finely:
+            found = [f"{name}.first", f"{name}.second"]
+            self.node("Split", [f"{name}.product"], found, axis=0, num_outputs=2)
+        if matrix.beside is not None:
+            found.append(f"{name}.beside.out")
+            beside = quantise(matrix.beside, 8)
+            self.blocks_product(self.sums(x), f"{name}.beside", beside, matrix.beside.shape, found[-1])
+        if summed:
+            self.node("Sum", found, [out])
         return out
 
-    def hold_blocks(self, name: str, matrix: Quantised) -> None:
+    def in_blocks(self, x: str) -> str:
+        """x (..., K) as (..., G, 32)."""
+        if f"{x}.blocks" not in self.made:
+            self.made.add(f"{x}.blocks")
+            ahead = 1 if x == "last" else 2
+            self.hold(f"blocks.{ahead}", np.array([*[0] * ahead, -1, BLOCK], np.int64))
+            self.node("Reshape", [x, f"blocks.{ahead}"], [f"{x}.blocks"])
+        return f"{x}.blocks"
+
+    def in_two(self, x: str) -> str:
+        """x as the sum of two (2 * B, ...): what `MatMulNBits` rounds it to, then the rest, which is rounded finely.
+
+        The operator rounds its input to 8 bits in blocks; what it makes of it is its product with the unit matrix.
+        """
+        blocks = self.in_blocks(x)
+        ahead = 1 if x == "last" else 2
+        self.hold(f"rows.{ahead}", np.array([*[0] * ahead, -1], np.int64))
+        unit = Quantised(8, 128 + np.eye(BLOCK, dtype=np.uint8)[:, None], np.ones((BLOCK, 1), np.float32))
+        self.blocks_product(blocks, "unit", unit, (BLOCK, BLOCK), f"{x}.rounded")
+        self.node("Sub", [blocks, f"{x}.rounded"], [f"{x}.remaining"])
+        self.node("Concat", [blocks, f"{x}.remaining"], [f"{x}.both"], axis=0)
+        self.node("Reshape", [f"{x}.both", f"rows.{ahead}"], [f"{x}.in_two"])
+        return f"{x}.in_two"
+
+    def sums(self, x: str) -> str:
+        """The sum of each block."""
+        self.hold("inner", np.array([-1], np.int64))
+        self.node("ReduceSum", [self.in_blocks(x), "inner"], [f"{x}.sums"], keepdims=0)
+        return f"{x}.sums"
+
+    def blocks_product(
+        self, x: str, name: str, matrix: Quantised, shape: tuple[int, ...], out: str, bias: str = ""
+    ) -> None:
         self.hold(f"{name}.values", matrix.values)
         self.hold(f"{name}.scales", matrix.scales.reshape(-1))
+        inputs = [x, f"{name}.values", f"{name}.scales", "", "", bias]
         if matrix.zeros is not None:
             self.hold(f"{name}.zeros", matrix.zeros.reshape(-1))
+            inputs[3] = f"{name}.zeros"
+        while not inputs[-1]:
+            inputs.pop()
+        sizes = {"K": shape[1], "N": shape[0], "bits": matrix.bits, "block_size": BLOCK}
+        self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
 
     def hold(self, name: str, array: NDArray[Any]) -> None:
         self.arrays[name] = np.ascontiguousarray(array)

@@ -143,17 +143,21 @@ class Weights:
         return query_scale(self.raw, int(name.split(".")[1]), self.config)
 
     def quantised(self, name: str, shape: tuple[int, int], bits: int) -> Quantised:
-        """The matrix at so many bits; blocks of a GGUF file are taken over where they can be."""
-        if ".attention.qkv." in name and self.query_scale(name) != 1:
-            return quantise(self.values(name, shape), bits)
-        found = []
-        for part in self.parts(name, shape):
-            taken = of_ggml(gguf_names.rows_in_order(part.stored, part.heads), part.kind, bits) if part.file else None
-            found.append(quantise(np.ascontiguousarray(part.values()), bits) if taken is None else taken)
+        """The matrix at so many bits; blocks of a GGUF file are taken over where they can be, of fewer bits too."""
+        taken: list[Quantised | None] = [None]
+        if ".attention.qkv." not in name or self.query_scale(name) == 1:
+            taken = [self._taken(part, bits) for part in self.parts(name, shape)]
+        found = [one for one in taken if one is not None]
+        if len(found) < len(taken) or len({one.bits for one in found}) > 1:
+            found = [quantise(self.values(name, shape), bits)]
         whole = concatenated(found)
-        if not np.isfinite(whole.scales).all():
+        if not np.isfinite(whole.scales).all() or not np.isfinite(0 if whole.beside is None else whole.beside).all():
             raise BadCheckpoint(f"{self.path}: {name} holds values that are not numbers; download it again")
         return whole
+
+    @staticmethod
+    def _taken(part: Lying, bits: int) -> Quantised | None:
+        return of_ggml(gguf_names.rows_in_order(part.stored, part.heads), part.kind, bits) if part.file else None
 
     def finish(self) -> None:
         """Raises BadCheckpoint where a tensor was passed over."""
