@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,11 @@ DTYPES = (
     "gguf: float32, float16, bfloat16, q8_0, q5_1, q5_0, q4_1 or q4_0; onnx: float32, int8 or int4; safetensors: "
     "float32, float16 or bfloat16"
 )
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from genarium.checkpoints.store.local import Local
+
 LONGEST_CARD = 2**20
 """Bytes of a model card that are shown."""
 
@@ -27,9 +32,13 @@ def models() -> None:
 
 
 @models.command("list")
+@click.option("--local", "of_others", is_flag=True, help="list what Ollama, LM Studio and the hub's cache keep here")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def list_models(as_json: bool) -> None:
+def list_models(of_others: bool, as_json: bool) -> None:
     """List the starters, and the hub checkpoints on this machine."""
+    if of_others:
+        _list_local(as_json)
+        return
     from genarium.checkpoints.store.catalogue import starters
 
     rows: list[dict[str, Any]] = [
@@ -135,6 +144,63 @@ def export_model(reference: str, layout: str, dtype: str, output: str | None, ov
         return
     click.echo(printable(made.path))
     aside(f"{layout}, {made.dtype}: {made.size / 2**20:.1f} MiB")
+
+
+def _list_local(as_json: bool) -> None:
+    from genarium.checkpoints.store import local
+    from genarium.cli.display import Display
+    from genarium.progress import emit, listening
+
+    rows: list[dict[str, Any]] = []
+    with Display() as display, listening(display):
+        found = local.models()
+        for number, model in enumerate(found):
+            emit("reading", number, len(found), preview=model.name)
+            rows.append(_described(model))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif not rows:
+        click.echo("no models of Ollama, LM Studio or the hub are on this machine", err=True)
+    for row in [] if as_json else rows:
+        runs = "runs here: " + ", ".join(row["tasks"]) if row["tasks"] else f"not run here: {row['why']}"
+        about = f"{row['program']:<9} {row['bytes'] / 2**20:>8.1f} MiB  {row['architecture']:<12}"
+        click.echo(printable(f"{about} {row['reference']}\n    {runs}"))
+
+
+def _described(model: Local) -> dict[str, Any]:
+    """A model of another program as JSON values: `tasks` that it runs for here, else `why` it does not."""
+    from genarium.checkpoints.processors import gguf_tokenizer
+    from genarium.checkpoints.store import gguf, gguf_names
+    from genarium.checkpoints.store.find import Found
+    from genarium.engines import registry
+    from genarium.errors import GenariumError
+
+    row: dict[str, Any] = {"program": model.program, "name": model.name, "reference": model.reference}
+    row |= {"path": str(model.path), "bytes": model.size, "architecture": "", "tasks": [], "why": ""}
+    found = Found(model.reference, model.path, "")
+    try:
+        row["architecture"] = _architecture(model.path)
+        if gguf.is_gguf(model.path):
+            gguf_names.places(model.path)
+            gguf_tokenizer.check(model.path)
+        # Whatever writes can be asked for a summary: that says nothing of a model.
+        row["tasks"] = [
+            name for name in registry.capabilities() if name != "summarize" and registry.can_open(found, name)
+        ]
+        row["why"] = "" if row["tasks"] else "no engine here opens it"
+    except GenariumError as error:
+        row["why"] = str(error)
+    return row
+
+
+def _architecture(path: Path) -> str:
+    """What the files call the network; empty where they don't say."""
+    from genarium.checkpoints.store import folder, gguf
+
+    if gguf.is_gguf(path):
+        return str(gguf.metadata(path).get("general.architecture", ""))
+    pipeline = folder.json_or_nothing(path / "model_index.json")
+    return str(pipeline.get("_class_name") or folder.read_config(path)["model_type"])
 
 
 def _pulled() -> list[dict[str, Any]]:

@@ -87,6 +87,8 @@ class Source:
     @property
     def name(self) -> str:
         """What a file of it is called where nobody says."""
+        if self.found.reference.startswith("ollama:"):
+            return self.found.reference.partition(":")[2].rpartition("/")[2].replace(":", "-")
         stem = self.path.stem if self.is_gguf else self.path.name
         snapshot = self.path.parent.name == "snapshots"  # the hub's cache calls a folder by its commit
         return self.found.reference.partition("@")[0].rpartition("/")[2] if snapshot else stem

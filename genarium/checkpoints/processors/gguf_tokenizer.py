@@ -38,16 +38,8 @@ def load(path: Path) -> Tokenizer:
 
 def build(told: Mapping[str, Any], path: Path) -> Tokenizer:
     """The tokenizer that the keys after `tokenizer.ggml.` tell of, in messages that of `path`. Raises BadCheckpoint."""
-    kind = told.get("model")
-    if kind == "gpt2":
-        tokenizer = _byte_level(path, told)
-    elif kind == "llama":
-        tokenizer = _sentencepiece(path, told)
-    else:
-        raise BadCheckpoint(
-            f"{path}: its tokenizer is of the kind {shown(kind)}, and gpt2 and llama are built here; name the folder "
-            "that the file was made from"
-        )
+    _refuse_unknown(told, path)
+    tokenizer = _byte_level(path, told) if told["model"] == "gpt2" else _sentencepiece(path, told)
     tokens, kinds = told["tokens"], _kinds(told)
     added = [
         AddedToken(token, special=kind != USER_DEFINED, normalized=False)
@@ -57,6 +49,25 @@ def build(told: Mapping[str, Any], path: Path) -> Tokenizer:
     tokenizer.add_tokens(added)
     _frame(tokenizer, told, path)
     return tokenizer
+
+
+def check(path: Path) -> None:
+    """Raises BadCheckpoint where the file's tokenizer is of no kind that is built here; nothing is built."""
+    _refuse_unknown(_told(path), path)
+
+
+def _refuse_unknown(told: Mapping[str, Any], path: Path) -> None:
+    kind, pre = told.get("model"), told.get("pre", "gpt-2")
+    if kind not in ("gpt2", "llama"):
+        raise BadCheckpoint(
+            f"{path}: its tokenizer is of the kind {shown(kind)}, and gpt2 and llama are built here; name the folder "
+            "that the file was made from"
+        )
+    if kind == "gpt2" and pre not in (known := (*PLAIN, *DIGITS, *QWEN, *LLAMA3)):
+        raise BadCheckpoint(
+            f"{path}: its tokenizer cuts words in the way {shown(pre)}, and {', '.join(known)} are known here; name "
+            "the folder that the file was made from"
+        )
 
 
 def end_tokens(path: Path) -> frozenset[int]:
@@ -122,17 +133,11 @@ def _byte_level(path: Path, told: Mapping[str, Any]) -> Tokenizer:
     elif name in DIGITS:
         digits = pre_tokenizers.Digits(individual_digits=True)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    elif name in QWEN or name in LLAMA3:
+    else:
         words = Regex(QWEN_WORDS if name in QWEN else LLAMA3_WORDS)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(words, "isolated"), by_bytes])
         if name in QWEN:
             tokenizer.normalizer = normalizers.NFC()
-    else:
-        known = ", ".join((*PLAIN, *DIGITS, *QWEN, *LLAMA3))
-        raise BadCheckpoint(
-            f"{path}: its tokenizer cuts words in the way {shown(name)}, and {known} are known here; name the folder "
-            "that the file was made from"
-        )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 

@@ -1,4 +1,4 @@
-"""From a model reference to files: `starter`, `starter/NAME`, a folder, a hub id, `openai:MODEL`."""
+"""From a model reference to files: `starter`, `starter/NAME`, a folder, a hub id, `ollama:NAME`, `openai:MODEL`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genarium import files
-from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf
+from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf, local
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -50,6 +50,8 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
         if not reference.removeprefix("openai:").strip():
             raise ModelNotFound("openai: needs a model's name, as in openai:gpt-4o-mini")
         return reference, None
+    if reference.startswith("ollama:"):
+        return reference, local.ollama_file(reference)
     if reference == "starter" or reference.startswith("starter/"):
         name = default if reference == "starter" else reference.removeprefix("starter/")
         return f"starter/{name}", catalogue.starter(name).path

@@ -67,12 +67,7 @@ class GGUF:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            with path.open("rb") as opened:
-                self._bytes: mmap.mmap | bytes = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # an empty file can't be mapped
-            said = files.reason(error) if isinstance(error, OSError) else "it is empty"
-            raise BadCheckpoint(f"{path} can't be read: {said}; {AGAIN}") from None
+        self._bytes = _mapped(path)
         header = _Header(self._bytes, path)
         self.metadata, self.tensors = header.read()
         self._not_split()
@@ -111,6 +106,15 @@ class GGUF:
             return dequantize(stored, GGMLQuantizationType[tensor.kind]).astype(np.float32).reshape(tensor.shape)
 
 
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as opened:
+            return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # an empty file can't be mapped
+        said = files.reason(error) if isinstance(error, OSError) else "it is empty"
+        raise BadCheckpoint(f"{path} can't be read: {said}; {AGAIN}") from None
+
+
 class _Header:
     """Reads on from a place in the file. Every length is held against what is left of the file before it is used."""
 
@@ -118,6 +122,12 @@ class _Header:
         self.stored, self.path, self.at = stored, path, 0
 
     def read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        metadata, n_tensors = self.keys()
+        told = [self.tensor() for _ in self.counted(n_tensors, 24, "tensors")]
+        return metadata, self.placed(told, metadata.get("general.alignment", 32))
+
+    def keys(self) -> tuple[dict[str, Any], int]:
+        """The metadata, and how many tensors come after it."""
         if self.stored[:4] != MAGIC:
             raise self.bad("it does not begin as a GGUF file does")
         self.at = 4
@@ -133,8 +143,7 @@ class _Header:
             if key in metadata:
                 raise self.bad(f"it has the key {shown(key)} twice")
             metadata[key] = self.value(self.number("I"), key)
-        told = [self.tensor() for _ in self.counted(n_tensors, 24, "tensors")]
-        return metadata, self.placed(told, metadata.get("general.alignment", 32))
+        return metadata, n_tensors
 
     def placed(self, told: list[tuple[str, tuple[int, ...], int, int]], alignment: Any) -> dict[str, Tensor]:
         if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1) or alignment > 2**20:
@@ -250,6 +259,11 @@ def is_gguf(path: Path) -> bool:
             return opened.read(4) == MAGIC
     except OSError:
         return False
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """What the file says of itself, whatever its tensors are. Raises BadCheckpoint."""
+    return _Header(_mapped(path), path).keys()[0]
 
 
 def read(path: Path) -> GGUF:
