@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,6 +91,8 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
                 continue
             words = (value,) if isinstance(value, str) else value
             piped = words == ("-",) and not parameter.verbatim
+            if len(words) == 1 and any(other.name == "file" for other in parameters):
+                refuse_file(words[0])
             if parameter.repeated:
                 value = lines_of_standard_input() if piped else list(words)
             else:
@@ -100,6 +103,16 @@ def given(parameters: Sequence[Parameter], values: dict[str, Any]) -> dict[str, 
             value = read_standard_input()
         found[parameter.name] = value
     return found
+
+
+def refuse_file(word: str) -> None:
+    """Raises BadInput where what stands for a text is the name of a file: its name is hardly what was meant."""
+    try:
+        there = word != "-" and Path(word).is_file()
+    except (OSError, ValueError):  # longer than any name, or with a zero in it
+        there = False
+    if there:
+        raise BadInput(f"{word} is the name of a file; to have it read: --file {shlex.quote(word)}")
 
 
 def lines_of_standard_input() -> list[str]:

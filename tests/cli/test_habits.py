@@ -125,6 +125,14 @@ def test_deleted_artefacts_are_gone_with_their_ratings(genarium: Command, home: 
     assert json.loads(genarium("history", "--json").stdout) == []
 
 
+def test_the_name_of_a_file_is_not_taken_for_a_text(genarium: Command, tmp_path: Path) -> None:
+    (tmp_path / "a tale.txt").write_text("The fox ran. The hen slept. The farmer woke.")
+    for task in ("summarize", "classify"):
+        done = genarium(task, str(tmp_path / "a tale.txt"), *(("--labels", "a,b") if task == "classify" else ()))
+        assert (done.returncode, "is the name of a file; to have it read: --file '" in done.stderr) == (2, True)
+    assert genarium("summarize", "The fox ran. " * 400, "--no-keep").returncode == 0
+
+
 def test_where_output_can_go_is_told_before_a_model_works(genarium: Command, tmp_path: Path) -> None:
     wrong = genarium("image", "a red bus", "-o", tmp_path / "bus.xyz")
     assert wrong.stderr.startswith("genarium: image writes ")
