@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -60,6 +61,16 @@ def compute_dtype(asked: str, device: str, *, auto: torch.dtype) -> torch.dtype:
 
     named: torch.dtype = getattr(torch, asked)
     return named
+
+
+def cores() -> int:
+    """How many cores this process may use: those it is bound to, within its container's quota; at least 1."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, (CONTROL_GROUP / "cpu.max").read_text().split())
+    except (OSError, ValueError):  # no control group, or "max"
+        return bound
+    return max(1, min(bound, quota // period)) if period > 0 else bound
 
 
 def total_memory() -> int:

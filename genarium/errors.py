@@ -32,6 +32,10 @@ class BadCheckpoint(GenariumError):
     """A checkpoint is there but can't be used: parts missing, damaged, unsafe or of an unknown kind."""
 
 
+class MissingPackage(BadCheckpoint):
+    """What runs a checkpoint, or trains one, needs a package that the base install leaves out (`extras.py`)."""
+
+
 class StorageError(GenariumError):
     """The data folder or the ledger can't be read or written."""
 

@@ -16,6 +16,7 @@ from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
 from genarium.checkpoints.store.find import find
 from genarium.errors import BadCheckpoint, BadInput
+from genarium.extras import naming_extra
 from genarium.ledger import Entry, Ledger
 from genarium.ledger.folder import State, restore
 from genarium.progress import Event, Listener
@@ -104,7 +105,8 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     began = time.perf_counter()
     opened = Ledger() if keep and ledger is None else ledger  # first: what can't be kept is not worth making
     try:
-        with progress.listening(listen), rows.keeping(recipe.digest if keep else None) as finished:
+        kept_rows = rows.keeping(recipe.digest if keep else None)
+        with progress.listening(listen), naming_extra(recipe.task), kept_rows as finished:
             for artefact in asked.function(**arguments):
                 artefact.notes = list(result.notes)
                 artefact.recipe = artefact.own_recipe(recipe)

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "genarium"
 
-GROUND = {"devices", "errors", "files", "messages", "plugins", "progress", "recipe", "rows", "signature"}
+GROUND = {"devices", "errors", "extras", "files", "messages", "plugins", "progress", "recipe", "rows", "signature"}
 NETWORKS = {"models", "diffusion"}
 # Room -> the rooms it may import, besides itself and the ground. A room that is not here may not exist.
 MAY_IMPORT: dict[str, set[str]] = {

@@ -10,7 +10,11 @@ from typing import Any
 
 import click
 
-PACKAGES = ("genarium", "torch", "tokenizers", "safetensors", "huggingface_hub", "openai", "matplotlib", "transformers")
+from genarium import extras
+from genarium.devices import cores
+
+PACKAGES = ("genarium", "onnxruntime", "tokenizers", "safetensors", "huggingface_hub")
+OPTIONAL = ("torch", "transformers", "diffusers", "matplotlib", "openai")
 
 NAMED = 5
 """So many damaged artefacts are named; history shows the others."""
@@ -35,16 +39,19 @@ def _check(what: str, ok: bool, found: str) -> dict[str, Any]:
 
 def _installed() -> list[dict[str, Any]]:
     checks = [_check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
-    for package in PACKAGES:
+    for package in (*PACKAGES, *OPTIONAL):
         try:
             checks.append(_check(package, True, version(package)))
         except PackageNotFoundError:
-            optional = package == "transformers"
-            checks.append(_check(package, optional, "not installed" + (" (optional)" if optional else "")))
+            is_optional = package in OPTIONAL
+            optional = f" (optional): {extras.command(package)}" if is_optional else ""
+            checks.append(_check(package, is_optional, f"not installed{optional}"))
     return checks
 
 
 def _device() -> dict[str, Any]:
+    if not extras.is_installed("torch"):
+        return _check("device", True, f"cpu: {cores()} cores, used by onnxruntime")
     import torch
 
     from genarium.devices import cpu_bfloat16

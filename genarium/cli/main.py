@@ -17,6 +17,7 @@ from genarium.cli.groups import Group, unknown, with_verbosity
 from genarium.cli.terminal import sentence
 from genarium.cli.verbosity import aside
 from genarium.errors import BadInput, GenariumError
+from genarium.extras import naming_extra
 from genarium.files import reason
 
 
@@ -118,7 +119,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that is not of its encoding is shown, and no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = genarium.main(prog_name="genarium", standalone_mode=False)
+        with naming_extra("this command"):
+            code = genarium.main(prog_name="genarium", standalone_mode=False)
         sys.stdout.flush()  # here, where what goes wrong with it can be said
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:

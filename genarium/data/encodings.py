@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from genarium.errors import BadInput
+from genarium.extras import missing
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -54,7 +55,6 @@ TYPOGRAPHY = frozenset("‘’“”„‚–—…€£¢§°©®«»¿¡ºª·
 UNLIKELY = re.compile(r"[a-zà-öø-ÿ][À-ÖØ-ÞŠŽŒ¿¡]|[A-Za-z][²³¹£©®«»ª°§¢][A-Za-z]|[À-ÖØ-öø-ÿ]{3}|[^\0-\x7fÀ-ÿ]{3}")
 BINARY = "binary, not text"
 UNKNOWN = "not UTF-8, and in an encoding that can't be told; save it as UTF-8"
-INSTALL = "not UTF-8; to guess its encoding: pip install 'genarium[documents]'"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _guess(sample: bytes) -> str:
     except ImportError:
         if western:
             return "cp1252"
-        raise BadInput(INSTALL) from None
+        raise BadInput(f"not UTF-8, and {missing('guessing its encoding', 'chardet')}") from None
     found = chardet.detect_all(sample, ignore_threshold=True, include_encodings=LEGACY)
     scores = {checked(one["encoding"]): one["confidence"] for one in found if one["encoding"]}
     if any(0x80 <= byte < 0xA0 for byte in sample):  # control characters in ISO 8859, which no text has

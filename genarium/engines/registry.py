@@ -15,6 +15,7 @@ from genarium import plugins
 from genarium.engines.cache import kept
 from genarium.engines.engine import Engine
 from genarium.errors import BadCheckpoint, GenariumError, first_line
+from genarium.extras import naming_extra
 from genarium.plugins import Plugin
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def open(capability: str, reference: str, *, default: str, keep: bool = True, **
 
 def open_found(found: Found, capability: str, *, keep: bool = True, **how: Any) -> Any:
     """As `open`, of a model that was found already: engines made of others share what is open."""
-    return _kept(found, capability, **how) if keep else choose(found, capability).open(found, **how)
+    with naming_extra(found.reference):
+        return _kept(found, capability, **how) if keep else choose(found, capability).open(found, **how)
 
 
 @kept

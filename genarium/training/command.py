@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from genarium.extras import naming_extra
 from genarium.signature import Parameter, bind, grouped, parameters
 
 
@@ -29,8 +30,9 @@ class Command:
         return said if said.startswith(self.summary) else f"{self.summary}\n\n{said}"
 
     def __call__(self, **arguments: Any) -> dict[str, Any]:
-        """Train. Raises BadInput, naming the option."""
-        return self.function(**grouped(self.function, bind(self.name, self.parameters, (), arguments)))
+        """Train. Raises BadInput, naming the option, and MissingPackage."""
+        with naming_extra(self.name):
+            return self.function(**grouped(self.function, bind(self.name, self.parameters, (), arguments)))
 
 
 def command(summary: str, *, group: str = "train ") -> Callable[[Callable[..., dict[str, Any]]], Command]:

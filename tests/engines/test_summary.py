@@ -319,5 +319,5 @@ def test_without_the_transformers_library_it_says_what_to_install(
 ) -> None:
     folder = make_seq2seq(tmp_path, "t5")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(BadCheckpoint, match=r"pip install 'genarium\[transformers\]'"):
+    with pytest.raises(BadCheckpoint, match=r'pip install "genarium\[transformers\]"'):
         registry.open_summarizer(str(folder))

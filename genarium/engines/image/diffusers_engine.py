@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genarium.engines.engine import Engine
+from genarium.extras import require
 
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
@@ -20,6 +21,7 @@ def opens(found: Found) -> bool:
 
 
 def open(found: Found, *, dtype: str = "auto") -> DiffusersImage:
+    require(found.reference, "diffusers")
     from genarium.engines.image.diffusers import DiffusersImage
 
     assert found.path is not None

@@ -14,6 +14,7 @@ from genarium.devices import pick_device
 from genarium.engines.summarize.summary import SummaryRequest
 from genarium.engines.text.protocol import Clock, Completion
 from genarium.errors import BadCheckpoint, first_line
+from genarium.extras import require
 from genarium.progress import note
 
 USUAL_CONTEXT = 512
@@ -23,13 +24,10 @@ USUAL_LENGTH = 142
 
 
 def quiet_transformers(name: str) -> Any:
-    """The transformers library, saying nothing of its own, for the model `name`. Raises BadCheckpoint."""
-    try:
-        import transformers
-    except ImportError:
-        raise BadCheckpoint(
-            f"{name} runs on the transformers library, which is not here; pip install 'genarium[transformers]'"
-        ) from None
+    """The transformers library, saying nothing of its own, for the model `name`. Raises MissingPackage."""
+    require(name, "transformers")
+    import transformers
+
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     return transformers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from genarium.engines.engine import Engine
+from genarium.extras import require
 from genarium.progress import emit
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def opens(found: Found) -> bool:
 
 
 def open(found: Found, *, dtype: str = "auto") -> ImageTextCaption:
+    require(found.reference, "transformers")
     emit("loading", preview=found.reference)
     from genarium.engines.vision.image_text import ImageTextCaption
 

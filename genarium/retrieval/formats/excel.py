@@ -9,9 +9,10 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from genarium.extras import missing
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.grid import Grid, GridCell
-from genarium.retrieval.formats.package import INSTALL, MAX_XML, Package
+from genarium.retrieval.formats.package import MAX_XML, Package
 from genarium.retrieval.formats.writer import Writer
 
 MOST_CELLS, MOST_MERGED = 2_000_000, 10_000
@@ -22,7 +23,7 @@ def xlsx(content: bytes) -> Document:
     try:
         import openpyxl
     except ImportError:
-        raise Unreadable(f"Excel files need openpyxl: {INSTALL}") from None
+        raise Unreadable(str(missing("an Excel file", "openpyxl"))) from None
     package = Package(content, "Excel file")
     if not package.has("xl/workbook.xml") and not any(
         kind == "officeDocument" for _, kind, *_ in package.relations("")

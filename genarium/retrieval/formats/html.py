@@ -11,12 +11,12 @@ from typing import Any
 
 from genarium.data import encodings
 from genarium.errors import BadInput
+from genarium.extras import missing
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.formulas import mathml
 from genarium.retrieval.formats.grid import Grid, GridCell
 from genarium.retrieval.formats.writer import Writer, flat, spaced
 
-INSTALL = "pip install 'genarium[documents]'"
 PARAGRAPHS = frozenset(
     "address article aside blockquote body center details dialog dir div dl fieldset figure footer form h1 h2 h3 h4 h5 "
     "h6 header hgroup hr html legend listing main menu nav ol optgroup p pre search section select summary table tbody "
@@ -85,7 +85,7 @@ def parsed(text: str, notes: list[str]) -> Any:
     try:
         from lxml import etree
     except ImportError:
-        raise Unreadable(f"HTML needs lxml: {INSTALL}") from None
+        raise Unreadable(str(missing("HTML", "lxml"))) from None
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(text.replace("\x00", "\ufffd").encode("utf-8", errors="replace"), parser)
@@ -114,7 +114,7 @@ def _by_label(label: bytes) -> str | None:
     try:
         from webencodings import lookup
     except ImportError:
-        raise Unreadable(f"HTML needs webencodings: {INSTALL}") from None
+        raise Unreadable(str(missing("HTML", "webencodings"))) from None
     found = lookup(label.decode("ascii", errors="replace"))
     if found is None:
         return None

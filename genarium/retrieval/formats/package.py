@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from genarium.errors import first_line
+from genarium.extras import missing
 from genarium.retrieval.document import Unreadable
 
 MAX_XML = 64 * 2**20
 """The most that the parts which are read may unpack to together, in bytes: some 5,000 pages."""
-INSTALL = "pip install 'genarium[documents]'"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -88,7 +88,7 @@ def parser() -> Any:
     try:
         from lxml import etree
     except ImportError:
-        raise Unreadable(f"this format needs lxml: {INSTALL}") from None
+        raise Unreadable(str(missing("this format", "lxml"))) from None
     return etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
 
 

@@ -7,10 +7,10 @@ import logging
 import re
 from typing import Any
 
+from genarium.extras import missing
 from genarium.retrieval.document import Document, Unreadable
 from genarium.retrieval.formats.writer import Writer
 
-INSTALL = "pip install 'genarium[documents]'"
 SHOWN = 5
 
 
@@ -20,7 +20,7 @@ def pdf(content: bytes) -> Document:
         import pypdf
         from pypdf.errors import DependencyError
     except ImportError:
-        raise Unreadable(f"PDF needs pypdf: {INSTALL}") from None
+        raise Unreadable(str(missing("PDF", "pypdf"))) from None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every flaw it mends
     writer = Writer()
     empty: list[int] = []
@@ -42,7 +42,7 @@ def pdf(content: bytes) -> Document:
     except Unreadable:
         raise
     except DependencyError:
-        raise Unreadable(f"encrypted with AES, which needs cryptography: {INSTALL}") from None
+        raise Unreadable(str(missing("its encryption, AES,", "cryptography"))) from None
     except Exception as error:  # pypdf meets broken files with errors of every kind
         raise Unreadable(f"damaged or unusual PDF ({type(error).__name__})") from None
     document = writer.document()

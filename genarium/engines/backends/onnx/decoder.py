@@ -18,6 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from genarium.decoding.ranking import NUMPY
+from genarium.devices import cores
 from genarium.engines.backends.onnx import graph as graphs
 from genarium.engines.backends.onnx.weights import Weights
 from genarium.errors import BadCheckpoint, first_line
@@ -217,7 +218,7 @@ class OnnxDecoder:
 
 def _session(graph: graphs.Graph, path: Path, threads: int | None) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or _cores()
+    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
@@ -229,7 +230,3 @@ def _session(graph: graphs.Graph, path: Path, threads: int | None) -> Any:
         raise BadCheckpoint(
             f"{path}: onnxruntime refuses its network ({first_line(error)}); run it with dtype float32"
         ) from None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

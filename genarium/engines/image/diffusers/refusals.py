@@ -8,20 +8,18 @@ from typing import Any
 from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.image.diffusers.families import BY_CLASS, FAMILIES, Family
 from genarium.errors import BadCheckpoint
+from genarium.extras import require
 
 
 def family_of(folder: Pipeline, name: str) -> Family:
-    """Raises BadCheckpoint: a pipeline that is not run here, or no diffusers to run it."""
-    try:
-        from transformers import logging as transformers_logging
+    """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
+    require(name, "diffusers")
+    from transformers import logging as transformers_logging
 
-        transformers_logging.set_verbosity_error()  # before the library that it would talk about is imported
-        transformers_logging.disable_progress_bar()
-        import diffusers
-    except ImportError:
-        raise BadCheckpoint(
-            f"{name} runs on the diffusers library, which is not here; pip install 'genarium[diffusers]'"
-        ) from None
+    transformers_logging.set_verbosity_error()  # before the library that it would talk about is imported
+    transformers_logging.disable_progress_bar()
+    import diffusers
+
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     kind = getattr(diffusers, folder.kind, None)

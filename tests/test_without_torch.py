@@ -1,0 +1,144 @@
+"""The base install has no torch: what needs none works without it, and what needs it says so in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from genarium.extras import EXTRAS
+
+# The command as after a plain `pip install genarium`: what is of an extra is not there. What asked for it is told.
+ABSENT = """
+import json, sys
+absent, arguments = map(json.loads, sys.argv[1:])
+asked = []
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in absent:
+            asked.append(name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+sys.argv = ["genarium", *arguments]
+from genarium.cli.main import main
+try:
+    main()
+finally:
+    print(json.dumps({"asked": asked, "imported": sorted(sys.modules)}), file=sys.stderr)
+"""
+TORCH = 'needs torch, which is not installed here: pip install "genarium[torch]"'
+SCENE = Path(__file__).parent.parent / "docs" / "images" / "scene.png"
+
+
+@dataclass(frozen=True)
+class Done:
+    """`told` is what it printed on standard error; `asked` which absent packages something tried to import."""
+
+    code: int
+    out: str
+    told: str
+    asked: list[str]
+    imported: Collection[str]
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path) -> Run:
+    """Runs `genarium ARGUMENTS` in a process of its own, without the packages of the extras, or those `absent`."""
+
+    def command(*arguments: str | Path, absent: Collection[str] = tuple(EXTRAS)) -> Done:
+        given = [json.dumps(list(absent)), json.dumps([str(argument) for argument in arguments])]
+        ended = subprocess.run(
+            [sys.executable, "-c", ABSENT, *given],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=_here(),
+            check=False,
+        )
+        *told, last = ended.stderr.splitlines()
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return Done(ended.returncode, ended.stdout, "\n".join(told), **json.loads(last))
+
+    return command
+
+
+def _here() -> dict[str, str]:
+    """The environment in which this checkout is the package, wherever the process starts."""
+    path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": path}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["models", "list"], ["models", "show", "starter/text"], ["history"], ["train", "gpt", "--help"]],
+    ids=" ".join,
+)
+def test_what_computes_nothing_asks_for_no_torch(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.code == 0, done.told
+    assert done.out.strip() or "nothing was made yet" in done.told
+    assert done.asked == []
+
+
+def test_doctor_names_what_is_optional_and_how_to_get_it(run: Run) -> None:
+    done = run("doctor")
+    assert "torch              " in done.out
+    assert "onnxruntime" in done.out
+    assert "ok   device" in done.out
+
+
+def test_a_story_is_kept_shown_and_made_again(run: Run) -> None:
+    story = run("text", "The fox said", "--max-new-tokens", "8", "--seed", "7", "--dtype", "int8")
+    assert story.code == 0, story.told
+    assert story.out.startswith("The fox said")
+    assert story.asked == []
+    assert "The fox said" in run("history").out
+    assert "int8" in run("show", "last", "--json").out
+    assert "equal, byte for byte" in run("reproduce", "last").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "who"),
+    [
+        (["image", "a cat"], "image"),
+        (["caption", SCENE], "caption"),
+        (["explain", SCENE], "starter/match"),
+        (["text", "Once", "--dtype", "bfloat16"], "starter/text"),
+        (["train", "gpt", "--data", __file__], "train gpt"),
+        (["train", "rnn", "--data", __file__], "train rnn"),
+        (["train", "vae"], "train vae"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_needs_torch_says_so_with_the_command(run: Run, arguments: list[str | Path], who: str) -> None:
+    done = run(*arguments)
+    assert done.told.splitlines()[-1] == f"genarium: {who} {TORCH}"
+    assert done.code == 1
+    assert done.out == ""
+
+
+def test_a_chart_and_an_endpoint_say_what_they_need(run: Run) -> None:
+    done = run("text", "Once", "--model", "openai:some")
+    assert done.told.splitlines()[-1] == (
+        'genarium: openai:some needs openai, which is not installed here: pip install "genarium[openai]"'
+    )
+    assert done.code == 1
+
+
+def test_every_extra_that_is_told_of_is_one_of_the_package() -> None:
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    for package, extra in EXTRAS.items():
+        brought = project["optional-dependencies"][extra]
+        assert any(line.partition(">")[0] == package for line in brought), f"{extra} doesn't bring {package}"
+        assert not any(line.partition(">")[0] == package for line in project["dependencies"])
