@@ -183,8 +183,11 @@ def _pinned(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opened(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that a recipe's values stand for. Raises BadInput where one changed since."""
-    return _changed(asked, values, _file_of) | {name: pin.open(values[name]) for name, pin in asked.pins.items()}
+    """The arguments that a recipe's values stand for, None where it is of before there was such an argument.
+
+    Raises BadInput where one changed since.
+    """
+    return _changed(asked, values, _file_of) | {name: pin.open(values.get(name)) for name, pin in asked.pins.items()}
 
 
 def _changed(asked: tasks.Task, values: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:

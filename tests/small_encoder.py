@@ -9,7 +9,8 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from genarium.checkpoints.layouts import encoder as layout
-from genarium.models.encoder import Encoder, EncoderConfig
+from genarium.models.encoder import Encoder
+from genarium.models.encoder_config import EncoderConfig
 
 GOOD, BAD, SO_SO = ["lovely", "great", "fine"], ["awful", "poor", "dull"], ["plain", "usual", "middling"]
 THINGS = ["film", "book", "song", "play", "tale", "dance"]

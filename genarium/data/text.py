@@ -6,16 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from torch import Tensor
 
 from genarium import files
 from genarium.data.labelled import alike
 from genarium.errors import BadInput
 from genarium.progress import note, note_left_out
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "<|unknown|>"
@@ -134,6 +136,8 @@ def bpe_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Tensor:
     """All documents as one row of token ids, the token `end` after each."""
+    import torch
+
     rows = [np.array([*e.ids, end], dtype=np.int32) for e in tokenizer.encode_batch(list(texts))]
     return torch.from_numpy(np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32))
 
@@ -149,6 +153,8 @@ class Measured:
     @classmethod
     def of(cls, tokenizer: Tokenizer, texts: Sequence[str], end: int) -> Measured:
         """Empty texts are left out: their end alone is nothing to predict."""
+        import torch
+
         texts = [text for text in texts if text]
         if not texts:
             return cls(torch.zeros(0, dtype=torch.int32), 0)
@@ -225,6 +231,8 @@ class Windows:
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets, each (batch_size, context) int64."""
+        import torch
+
         first = index * self.batch_size
         rows = []
         for number in range(first, first + self.batch_size):

@@ -6,6 +6,7 @@ task knowing. Each declares itself in a file of its own (`engine.py`); no family
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -39,15 +40,15 @@ def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> 
     return engine
 
 
-def open_encoder(reference: str, *, default: str = "encoder") -> NativeEncoder:
+def open_encoder(reference: str, *, default: str = "encoder", backend: str = "auto") -> NativeEncoder:
     """The engine that makes vectors with this model."""
-    engine: NativeEncoder = open("embed", reference, default=default)
+    engine: NativeEncoder = open("embed", reference, default=default, backend=backend)
     return engine
 
 
-def open_summarizer(reference: str, *, default: str = "encoder") -> Summarizer:
+def open_summarizer(reference: str, *, default: str = "encoder", backend: str = "auto") -> Summarizer:
     """What summarizes with this model: an encoder chooses sentences, all others write."""
-    engine: Summarizer = open("summarize", reference, default=default, keep=False)
+    engine: Summarizer = open("summarize", reference, default=default, keep=False, backend=backend)
     return engine
 
 
@@ -58,6 +59,7 @@ def open_classifier(
     examples: Sequence[tuple[str, str]] = (),
     template: str | None = None,
     calibrate: bool = False,
+    backend: str = "auto",
 ) -> Classifier:
     """What gives texts labels with this model: its trained head, else its vectors, else its next words.
 
@@ -66,19 +68,21 @@ def open_classifier(
     from genarium.engines.classify.asked import ClassifyRequest
 
     asked = ClassifyRequest(labels, examples, template, calibrate)
-    engine: Classifier = open("classify", reference, default="encoder", keep=False, asked=asked)
+    engine: Classifier = open("classify", reference, default="encoder", keep=False, asked=asked, backend=backend)
     return engine
 
 
-def open_ranker(reference: str, *, default: str = "encoder") -> Ranker:
+def open_ranker(reference: str, *, default: str = "encoder", backend: str = "auto") -> Ranker:
     """What orders passages with this model: its head over pairs, else its vectors."""
-    engine: Ranker = open("rank", reference, default=default, keep=False)
+    engine: Ranker = open("rank", reference, default=default, keep=False, backend=backend)
     return engine
 
 
-def open_question_answering(reference: str, *, default: str = "answer", dtype: str = "auto") -> NativeQuestionAnswering:
+def open_question_answering(
+    reference: str, *, default: str = "answer", dtype: str = "auto", backend: str = "auto"
+) -> NativeQuestionAnswering:
     """The engine that finds answers in texts with this model."""
-    engine: NativeQuestionAnswering = open("answer", reference, default=default, dtype=dtype)
+    engine: NativeQuestionAnswering = open("answer", reference, default=default, dtype=dtype, backend=backend)
     return engine
 
 
@@ -121,12 +125,21 @@ def open(capability: str, reference: str, *, default: str, keep: bool = True, **
 def open_found(found: Found, capability: str, *, keep: bool = True, **how: Any) -> Any:
     """As `open`, of a model that was found already: engines made of others share what is open."""
     with naming_extra(found.reference):
-        return _kept(found, capability, **how) if keep else choose(found, capability).open(found, **how)
+        return _kept(found, capability, **how) if keep else _opened(found, capability, **how)
 
 
 @kept
 def _kept(found: Found, /, capability: str, **how: Any) -> Any:
-    return choose(found, capability).open(found, **how)
+    return _opened(found, capability, **how)
+
+
+def _opened(found: Found, capability: str, **how: Any) -> Any:
+    """Opened by the engine chosen; which library computes is told to those that have the choice."""
+    engine = choose(found, capability)
+    taken = inspect.signature(engine.open).parameters.values()
+    if not any(one.name == "backend" or one.kind is one.VAR_KEYWORD for one in taken):
+        how.pop("backend", None)
+    return engine.open(found, **how)
 
 
 def choose(found: Found, capability: str) -> Engine:

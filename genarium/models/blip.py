@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues, attend
-from genarium.models.encoder import MLP, EncoderConfig, SelfAttention, activate, initialise
+from genarium.models.encoder import MLP, SelfAttention, activate, initialise
+from genarium.models.encoder_config import EncoderConfig
 from genarium.models.vit import VisionTransformer, ViTConfig
 
 Memory = list[tuple[Tensor, Tensor]]

@@ -9,34 +9,14 @@ Shapes below: B batch, T tokens, H heads, D head width, C model width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues, attend
-
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu"]
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Everything that tells one encoder from another. Widths are in units, lengths in tokens."""
-
-    vocab_size: int = 30522
-    context_length: int = 512
-    n_types: int = 2  # segment types; 0 for none
-    first_position: int = 0  # RoBERTa: padding token's id + 1
-    n_layers: int = 6
-    n_heads: int = 12
-    d_model: int = 384
-    d_ff: int = 1536
-    norm_eps: float = 1e-12
-    activation: Activation = "gelu"
-    dropout: float = 0.1  # on the embeddings and on what each layer adds, in training
-    pooler: bool = True  # BERT's dense layer and tanh over the first token
+from genarium.models.encoder_config import Activation, EncoderConfig, HeadConfig
 
 
 class SelfAttention(nn.Module):
@@ -169,16 +149,6 @@ def mean_pool(hidden: Tensor, lengths: Tensor | None = None) -> Tensor:
         return hidden.mean(dim=1)
     real = (torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]).unsqueeze(-1).to(hidden.dtype)
     return (hidden * real).sum(dim=1) / lengths[:, None].to(hidden.dtype)
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What a text is judged by. `pool` is how its tokens become one vector: the first one's, or the mean."""
-
-    n_outputs: int = 2
-    pool: Literal["first", "mean"] = "first"
-    activation: Literal["tanh", "relu"] = "tanh"
-    dropout: float = 0.1
 
 
 class TextClassifier(nn.Module):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from genarium.models.attention import KeysAndValues
-from genarium.models.encoder import EncoderBlock, EncoderConfig, initialise
+from genarium.models.encoder import EncoderBlock, initialise
+from genarium.models.encoder_config import EncoderConfig
 from genarium.models.vit import VisionTransformer, ViTConfig
 
 

@@ -9,17 +9,13 @@ Shapes: B texts, T tokens, C width of the encoder, D width of the vector.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.encoder import mean_pool
-
-Pooling = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
-"""In the order in which several are laid end to end."""
+from genarium.models.sentence_config import POOLINGS, Pooling
 
 
 class Normalize(nn.Module):
@@ -57,16 +53,6 @@ class SentenceHead(nn.Module):
         super().__init__()
         self.poolings = tuple(mode for mode in POOLINGS if mode in poolings)
         self.layers = nn.ModuleList(layers)
-
-    @property
-    def normalizes(self) -> bool:
-        """Whether every vector comes out at length 1."""
-        return len(self.layers) > 0 and isinstance(self.layers[-1], Normalize)
-
-    def width(self, d_model: int) -> int:
-        """D where C is `d_model`."""
-        made = [layer.linear.out_features for layer in self.layers if isinstance(layer, Dense)]
-        return made[-1] if made else d_model * len(self.poolings)
 
     def forward(self, hidden: Tensor, lengths: Tensor | None = None, skip: Tensor | None = None) -> Tensor:
         vectors = self.pool(hidden, lengths, skip)

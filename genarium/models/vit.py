@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genarium.models.encoder import MLP, Activation, SelfAttention
+from genarium.models.encoder import MLP, SelfAttention
+from genarium.models.encoder_config import Activation
 
 
 @dataclass(frozen=True)

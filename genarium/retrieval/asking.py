@@ -11,6 +11,7 @@ import numpy as np
 
 from genarium.checkpoints.layouts.sentence_transformers import is_mean
 from genarium.checkpoints.store.find import Found, find
+from genarium.devices import bfloat16_is_native, has_gpu
 from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.messages import Message
@@ -30,31 +31,34 @@ Generate = Callable[[str, Sequence[Hit]], list[Sentence]]
 
 @lru_cache(maxsize=1)
 def embedder(reference: str) -> Callable[[Sequence[str]], np.ndarray]:
-    """What makes the vectors of passages, (N, C) float32: twice as fast as the encoder as it stands, and cosine 0.9999
-    with it, where the CPU multiplies bfloat16. Raises ModelNotFound, BadCheckpoint.
+    """What makes the vectors of passages, (N, C) float32; where torch is here and the CPU multiplies bfloat16, twice as
+    fast as the encoder as it stands, and cosine 0.9999 with it. Raises ModelNotFound, BadCheckpoint.
     """
-    import torch
-    import torch.nn.functional as F
-
-    from genarium.devices import cpu_bfloat16
-    from genarium.engines.cpu.packed import PackedEncoder
-
     path = find(reference, default="encoder").path
-    encoder = registry.open_encoder(reference)
-    assert path is not None
+    fast = path is not None and bfloat16_is_native() and not has_gpu() and is_mean(path)
+    encoder = registry.open_encoder(reference, backend="torch" if fast else "auto")
     if encoder.sentence.similarity != "cosine":
         raise BadInput(
             f"{reference} compares vectors by their dot product, in which their lengths count, and an index by the "
             "cosine; index with another encoder"
         )
-    if encoder.device != "cpu" or cpu_bfloat16() != "native" or not is_mean(path):
-        return encoder.embed_passages
-    packed = PackedEncoder(encoder.model, torch.bfloat16)
+    return _in_bfloat16(encoder) if fast else encoder.embed_passages
+
+
+def _in_bfloat16(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
+    import torch
+    import torch.nn.functional as F
+
+    from genarium.engines.cpu.packed import PackedEncoder
+    from genarium.engines.embed.torch_network import TorchVectors
+
+    assert isinstance(encoder.network, TorchVectors)
+    packed = PackedEncoder(encoder.network.model, torch.bfloat16)
 
     @torch.inference_mode()
     def embed(texts: Sequence[str]) -> np.ndarray:
         rows = [encoding.ids for encoding in encoder.tokenizer.encode_batch(list(texts))]
-        out = np.zeros((len(rows), encoder.model.config.d_model), dtype=np.float32)
+        out = np.zeros((len(rows), encoder.config.d_model), dtype=np.float32)
         for first in range(0, len(rows), TOGETHER):
             for place, hidden in enumerate(packed(rows[first : first + TOGETHER]), first):
                 out[place] = F.normalize(hidden.mean(dim=0), dim=-1).numpy()
@@ -72,7 +76,7 @@ def vectors_digest(found: Found) -> str:
     return hashlib.sha256(f"{found.digest}  as its modules say\n".encode()).hexdigest()
 
 
-def encoder_of(index: Index) -> NativeEncoder:
+def encoder_of(index: Index, backend: str = "auto") -> NativeEncoder:
     """The encoder that made the index's vectors. Raises BadInput where it or the format is another one now."""
     index.require_current()
     meta = index.meta()
@@ -81,27 +85,27 @@ def encoder_of(index: Index) -> NativeEncoder:
             f"the encoder {meta['encoder']} is another one now than when {index.name} was made; "
             f"make the index anew: genarium index {meta['folder']}"
         )
-    return registry.open_encoder(meta["encoder"])
+    return registry.open_encoder(meta["encoder"], backend=backend)
 
 
-def ranker_of(reference: str) -> Score:
+def ranker_of(reference: str, backend: str = "auto") -> Score:
     """What scores passages for a question: a cross-encoder reads both together. Raises BadCheckpoint."""
-    return registry.open_ranker(reference).scores
+    return registry.open_ranker(reference, backend=backend).scores
 
 
-def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: int) -> Generate:
+def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: int, backend: str = "auto") -> Generate:
     """How this model answers: a reader quotes the sentence with the words it takes for the answer, an encoder those
     that come closest to the question, and a model of text writes.
 
     Raises ModelNotFound, BadCheckpoint.
     """
-    from genarium.checkpoints.layouts.encoder import has_span_head
+    from genarium.checkpoints.layouts.encoder_config import has_span_head
     from genarium.engines.text.protocol import ChatRequest, TextRequest
 
     found = find(model, default="encoder")
     if found.path is not None and registry.can_open(found, "embed"):
         if has_span_head(found.path):
-            return lambda question, hits: generate.read(question, hits, spans_of(model))
+            return lambda question, hits: generate.read(question, hits, spans_of(model, backend))
         return lambda question, hits: generate.extract(question, hits, _paired(encoder))
     engine = registry.open_text(model)
 
@@ -129,11 +133,11 @@ def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
     return lambda texts: encoder.embed_search(texts[0], texts[1:])
 
 
-def spans_of(reference: str) -> Read:
+def spans_of(reference: str, backend: str = "auto") -> Read:
     """The best span of each text; its score is how much likelier it is than that the text has no answer."""
     from genarium.engines.answer.question_answering import AnswerRequest
 
-    reader = registry.open_question_answering(reference)
+    reader = registry.open_question_answering(reference, backend=backend)
 
     def read(question: str, texts: Sequence[str]) -> list[TextSpan]:
         spans = []

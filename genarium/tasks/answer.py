@@ -17,6 +17,7 @@ from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.rows import rows
 from genarium.signature import LONGEST_BOOK
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import task
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class AskedRow(NamedTuple):
     id: Any = None
 
 
-@task(starter="answer")
+@task(starter="answer", pins={"backend": BACKEND})
 def answer(
     question: Annotated[
         list[str] | None, Doc("what to ask; several in quotes each. Words without quotes are one question"), MinLen(1)
@@ -60,6 +61,7 @@ def answer(
         Literal["auto", "float32", "bfloat16"],
         Doc("what to compute in; with bfloat16, close calls are decided in float32. auto takes what is fastest here"),
     ] = "auto",
+    backend: Backend = "auto",
     model: Annotated[str, Doc("starter, a folder or a hub id of a BERT, DistilBERT or RoBERTa trained on SQuAD")] = (
         "starter"
     ),
@@ -75,7 +77,7 @@ def answer(
     tell_of_other_languages(model, "answer", list(dict.fromkeys(text for one in asked for text in one[:2])))
     kept = rows()
     done = kept.begin(len(asked))
-    reader = registry.open_question_answering(model, dtype=dtype)
+    reader = registry.open_question_answering(model, dtype=dtype, backend=backend)
     how = AnswerRequest(top_k, max_answer_len, no_answer, max_seq_len, doc_stride)
     timed: list[Answered] = []
     # A batch that was stopped half-way is read again whole: what a question is read with is always the same.

@@ -14,6 +14,7 @@ from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import Pin, model_pin, task
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _open_index(pin: dict[str, str]) -> str:
     return pin["name"]
 
 
-@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": model_pin("rank")})
+@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": model_pin("rank"), "backend": BACKEND})
 def ask(
     question: Annotated[str, Doc("what you want to know; - reads it from standard input"), MinLen(1)],
     *,
@@ -59,6 +60,7 @@ def ask(
     max_new_tokens: Annotated[
         int, Doc("longest answer of a model that writes, in tokens"), Interval(ge=1, le=4096)
     ] = 200,
+    backend: Backend = "auto",
     model: Annotated[
         str, Doc("starter quotes sentences; a text model (a folder, a hub id, openai:NAME) writes the answer")
     ] = "starter",
@@ -77,14 +79,14 @@ def ask(
     began = time.perf_counter()
     with Index(index or "") as opened:
         tell_of_other_languages(opened.meta()["encoder"], "encoder", [question])
-        encoder = encoder_of(opened)
+        encoder = encoder_of(opened, backend)
         known = vectors(opened.name, opened.digest())
         vector = encoder.embed_search(question)[0]
         found = retrieve(opened, known, question, vector)
         if ranker is None:
             hits = opened.hits(found[:top_k])
         else:
-            hits = rank(question, opened.hits(found[:DEPTH]), ranker_of(ranker))[:top_k]
+            hits = rank(question, opened.hits(found[:DEPTH]), ranker_of(ranker, backend))[:top_k]
         nearest = known.nearest(vector, 1)
     closest = nearest[0][1] if nearest else -1.0
     if closest < min_support:
@@ -92,7 +94,7 @@ def ask(
     retrieved = time.perf_counter() - began
     sentences: list[Sentence] = []
     if closest >= min_support:
-        answer = generator(model, encoder, max_new_tokens=max_new_tokens, seed=seed or 0)
+        answer = generator(model, encoder, max_new_tokens=max_new_tokens, seed=seed or 0, backend=backend)
         sentences = answer(question, hits)
     else:
         note(f"the closest passage has cosine {closest:.2f} with the question, below min_support {min_support:g}")

@@ -14,10 +14,11 @@ from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import task
 
 
-@task(starter="encoder")
+@task(starter="encoder", pins={"backend": BACKEND})
 def classify(
     texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
     *,
@@ -36,6 +37,7 @@ def classify(
         Doc("zero-shot: a sentence with {label} in it; generative: a prompt with {text} that the label continues"),
     ] = None,
     calibrate: Annotated[bool, Doc("generative: leave out of the count what the model would say of any text")] = False,
+    backend: Backend = "auto",
     model: Annotated[
         str, Doc("decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model")
     ] = "starter",
@@ -56,7 +58,7 @@ def classify(
         # The examples' columns have names, whatever those of the file are called.
         examples, named = read_examples(few_shot, None if no_header else column, label_column, named)
     classifier = registry.open_classifier(
-        model, labels=named, examples=examples, template=template, calibrate=calibrate
+        model, labels=named, examples=examples, template=template, calibrate=calibrate, backend=backend
     )
     from genarium.engines.classify.protocol import columns, counts, label_rows, summary, table
 

@@ -15,10 +15,11 @@ from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.progress import note
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import task
 
 
-@task(starter="encoder")
+@task(starter="encoder", pins={"backend": BACKEND})
 def embed(
     texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
     *,
@@ -29,6 +30,7 @@ def embed(
     no_header: NoHeader = False,
     static: Annotated[bool, Doc("also the mean of the embedding table's rows, which no neighbour moves")] = False,
     compare: Annotated[bool, Doc("the first text is a word: show how its vector moves from text to text")] = False,
+    backend: Backend = "auto",
     model: Annotated[str, Doc("starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id")] = "starter",
 ) -> Iterator[Vectors | Records | Plot]:
     """Turn texts into vectors, near each other where the meaning is.
@@ -37,7 +39,7 @@ def embed(
     """
     asked = given(texts, file, column, How(delimiter, encoding, header=not no_header)).texts
     tell_of_other_languages(model, "encoder", asked)
-    encoder = registry.open_encoder(model)
+    encoder = registry.open_encoder(model, backend=backend)
     if not compare:
         unit = encoder.sentence.similarity == "cosine"
         if not unit:

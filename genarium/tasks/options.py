@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MaxLen
+
+from genarium.devices import computed_by
+from genarium.tasks.task import Pin
 
 Temperature = Annotated[float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)]
 TopK = Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)]
@@ -27,3 +31,19 @@ TextDtype = Annotated[
     Literal["auto", "float32", "bfloat16", "int8", "int4"],
     Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU"),
 ]
+Backend = Annotated[
+    Literal["auto", "onnx", "torch"],
+    Doc("which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx"),
+]
+
+
+def _written(asked: str, values: Mapping[str, Any]) -> str:
+    """onnx or torch: what computes is a part of the recipe, since each rounds in its own way."""
+    dtype = values.get("dtype", "auto")
+    if dtype == "bfloat16" or (asked == "auto" and dtype == "float32"):
+        return "torch"
+    return computed_by(asked)
+
+
+BACKEND = Pin(_written, lambda recorded: recorded if recorded in ("onnx", "torch") else "torch")
+"""Of the argument `backend`; a recipe of before there was one means torch."""

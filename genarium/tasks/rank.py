@@ -14,10 +14,11 @@ from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import task
 
 
-@task(starter="encoder")
+@task(starter="encoder", pins={"backend": BACKEND})
 def rank(
     query: Annotated[str, Doc("what is looked for"), MinLen(1)],
     passages: Annotated[
@@ -30,6 +31,7 @@ def rank(
     encoding: Encoding = None,
     no_header: NoHeader = False,
     top_k: Annotated[int, Doc("keep this many, best first; 0 for all"), Ge(0)] = 0,
+    backend: Backend = "auto",
     model: Annotated[
         str, Doc("decides the way: a head with one output reads query and passage together, an encoder apart")
     ] = "starter",
@@ -40,7 +42,7 @@ def rank(
     tell_of_other_languages(model, "encoder", [query, *asked])
     from genarium.engines.embed.rank import best, table
 
-    ranker = registry.open_ranker(model)
+    ranker = registry.open_ranker(model, backend=backend)
     note(ranker.way)
     scores = ranker.scores(query, asked)
     rows = [

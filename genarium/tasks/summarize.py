@@ -14,10 +14,11 @@ from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.signature import LONGEST_BOOK
+from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import task
 
 
-@task(starter="encoder")
+@task(starter="encoder", pins={"backend": BACKEND})
 def summarize(
     text: Annotated[
         str | None, Doc("the text; - reads it from standard input"), MinLen(1), MaxLen(LONGEST_BOOK)
@@ -38,6 +39,7 @@ def summarize(
     prefix: Annotated[
         str | None, Doc("what to put before the text; left out, what the model was trained with (T5: 'summarize: ')")
     ] = None,
+    backend: Backend = "auto",
     model: Annotated[
         str,
         Doc(
@@ -71,7 +73,7 @@ def summarize(
         length_penalty=length_penalty,
         prefix=prefix,
     )
-    done = registry.open_summarizer(model).summarize(whole, request)
+    done = registry.open_summarizer(model, backend=backend).summarize(whole, request)
     yield Summary(
         prompt="",
         text=done.text,

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts.encoder_names import published_names
 from genarium.checkpoints.store import adapters, digest
 from genarium.checkpoints.store.folder import weight_files
 from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
@@ -129,7 +130,7 @@ def save_adapter(
     lora: list[LoRALinear] = []
 
     def published(name: str) -> list[str]:
-        names = layout.published_names(name, kind)
+        names = published_names(name, kind)
         heads = ("classifier.", "pre_classifier.", "qa_outputs.")
         return [adapters.PREFIX + (part if part.startswith(heads) else stem + part) for part in names]
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts.encoder_config import label_names
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store import adapters, find
 from genarium.checkpoints.store.folder import copy_tokenizer, read_config
@@ -71,7 +72,7 @@ class Lesson:
     def save(self, model: Any, folder: Path) -> None:
         """The adapter, or the whole checkpoint with its tokenizer."""
         raw = read_config(self.base)
-        named = {} if self.task == "answer" else layout.label_names(self.labels or ["LABEL_0"])
+        named = {} if self.task == "answer" else label_names(self.labels or ["LABEL_0"])
         if self.way != "full":
             save_adapter(model, folder, base=self.found.reference, base_path=self.base, config=raw | named)
             return

@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts import encoder_config
 from genarium.checkpoints.store.find import Found, find
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.errors import BadInput
-from genarium.models.encoder import HeadConfig, QuestionAnsweringModel, TextClassifier, initialise
+from genarium.models.encoder import QuestionAnsweringModel, TextClassifier, initialise
+from genarium.models.encoder_config import HeadConfig
 from genarium.training.adapters import add_lora, head_names
 
 Way = Literal["lora", "head-only", "full"]
@@ -42,11 +44,11 @@ def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mea
     others it gets a new last layer and keeps the rest: a 1,000-way head becomes a 3-way one.
     """
     n_outputs = len(labels) or 1
-    raw = layout.described(path)
+    raw = encoder_config.described(path)
     kind = raw["model_type"]
-    if layout.has_classifier(path):
+    if encoder_config.has_classifier(path):
         model = layout.load_classifier(path)
-        own = layout.labels(raw)
+        own = encoder_config.labels(raw)
         if len(set(own)) == len(own) and sorted(own) == sorted(labels):
             order = [own.index(label) for label in labels]
             with torch.no_grad():
@@ -70,7 +72,7 @@ def classifier(path: Path, labels: Sequence[str], *, pool: Literal["first", "mea
 
 def question_answering(path: Path) -> QuestionAnsweringModel:
     """A reader over the encoder in `path`, with its span layer where it has one."""
-    if layout.has_span_head(path):
+    if encoder_config.has_span_head(path):
         return layout.load_question_answering(path)
     encoder = layout.load_encoder(path)
     model = QuestionAnsweringModel(encoder.config)

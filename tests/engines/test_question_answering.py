@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from genarium.checkpoints.layouts import encoder as layout
-from genarium.engines.answer import reader as engine
+from genarium.engines.answer import question_answering as engine
 from genarium.engines.answer.question_answering import AnswerRequest, NativeQuestionAnswering
 from genarium.engines.cpu.packed import PackedEncoder
 from genarium.errors import BadCheckpoint, BadInput
-from genarium.models.encoder import EncoderConfig, QuestionAnsweringModel
+from genarium.models.encoder import QuestionAnsweringModel
+from genarium.models.encoder_config import EncoderConfig
 from genarium.progress import Event, listening
 
 TEXT = (
@@ -122,20 +123,19 @@ def test_windows_are_those_the_tokenizers_library_cuts(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_scores_equal_transformers_for_texts_laid_end_to_end(
-    folders: dict[str, Path], readers: dict[str, NativeQuestionAnswering], kind: str
-) -> None:
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_scores_equal_transformers_for_texts_laid_end_to_end(folders: dict[str, Path], backend: str, kind: str) -> None:
     theirs = transformers.AutoModelForQuestionAnswering.from_pretrained(folders[kind]).eval()
-    reader = readers[kind]
+    reader = NativeQuestionAnswering(folders[kind], dtype="float32", backend=backend)
     windows = [w for n in (1, 3, 30) for w in reader.windows("Who sold the loaves?", TEXT[:200] * n, AnswerRequest())]
     assert len({len(window.ids) for window in windows}) > 2
     typed = [window.types for window in windows] if kind == "bert" else None
     with torch.inference_mode():
         found = reader.exact([window.ids for window in windows], typed)
-        for window, hidden in zip(windows, found, strict=True):
+        for window, scored in zip(windows, found, strict=True):
             types = {"token_type_ids": torch.tensor([window.types])} if kind == "bert" else {}
             expected = theirs(input_ids=torch.tensor([window.ids]), **types)
-            scores = reader.head(hidden)
+            scores = torch.from_numpy(scored)
             torch.testing.assert_close(scores[:, 0], expected.start_logits[0], atol=2e-4, rtol=1e-5)
             torch.testing.assert_close(scores[:, 1], expected.end_logits[0], atol=2e-4, rtol=1e-5)
 

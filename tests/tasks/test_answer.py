@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from genarium.artefacts import Records
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.errors import BadCheckpoint, BadInput
-from genarium.models.encoder import Encoder, EncoderConfig, QuestionAnsweringModel
+from genarium.models.encoder import Encoder, QuestionAnsweringModel
+from genarium.models.encoder_config import EncoderConfig
 from genarium.run import call, prepare, run
 
 WORDS = [

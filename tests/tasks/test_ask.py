@@ -128,7 +128,8 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
     from genarium.checkpoints.layouts import encoder as layout
     from genarium.checkpoints.store.find import find
-    from genarium.models.encoder import EncoderConfig, HeadConfig, QuestionAnsweringModel, TextClassifier
+    from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
+    from genarium.models.encoder_config import EncoderConfig, HeadConfig
 
     torch.manual_seed(1)
     config = EncoderConfig(n_layers=1, n_heads=2, d_model=32, d_ff=64)

@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts import encoder_config
 from genarium.engines.classify import protocol as engine
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
-from genarium.models.encoder import HeadConfig, TextClassifier
+from genarium.models.encoder import TextClassifier
+from genarium.models.encoder_config import HeadConfig
 from genarium.progress import Event
 from genarium.recipe import Recipe
 from genarium.run import call, prepare, reproduce, run
@@ -27,7 +29,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_base(folder, lambda config: TextClassifier(config, HeadConfig(n_outputs=2)))
     model = layout.load_classifier(folder)
     torch.nn.init.normal_(model.out.weight, std=2.0)
-    layout.save(model, folder, layout="bert", extra=layout.label_names(["bad", "good"]))
+    layout.save(model, folder, layout="bert", extra=encoder_config.label_names(["bad", "good"]))
     return folder
 
 

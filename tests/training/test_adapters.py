@@ -17,6 +17,7 @@ from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.store.find import find
 from genarium.errors import BadCheckpoint, ModelNotFound
 from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
+from genarium.models.encoder_config import HeadConfig
 from genarium.training.adapters import LoRALinear, add_lora, average, merge_lora, save_adapter
 
 BERT = {
@@ -65,7 +66,7 @@ def trained(kind: str, task: str, base: Path, *, rank: int, alpha: float) -> Tex
         model = QuestionAnsweringModel(encoder.config)
     else:
         activation = "relu" if kind == "distilbert" else "tanh"
-        model = TextClassifier(encoder.config, layout.HeadConfig(n_outputs=3, activation=activation))  # type: ignore[arg-type]
+        model = TextClassifier(encoder.config, HeadConfig(n_outputs=3, activation=activation))  # type: ignore[arg-type]
     weights = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("pooler.")}
     model.encoder.load_state_dict(weights)
     if rank:
@@ -236,7 +237,7 @@ def test_an_adapter_under_a_head_over_the_mean_opens_over_the_plain_encoder(tmp_
     base = base_folder("bert", tmp_path / "base")
     model = trained("bert", "classify", base, rank=3, alpha=5)
     assert isinstance(model, TextClassifier)
-    model.head = layout.HeadConfig(n_outputs=3, pool="mean")
+    model.head = HeadConfig(n_outputs=3, pool="mean")
     labels = {"id2label": {"0": "a", "1": "b", "2": "c"}}
     config = layout.folders.read_config(base) | labels
     save_adapter(model, tmp_path / "adapter", base=str(base), base_path=base, config=config)

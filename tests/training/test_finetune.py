@@ -17,11 +17,13 @@ from tokenizers import Tokenizer
 from torch.distributions import Categorical, kl_divergence
 
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts import encoder_config
 from genarium.checkpoints.store import folder as folders
 from genarium.data.labelled import Question, draw, hold_out, read_labelled, read_pairs, read_questions
 from genarium.data.tables import AS_IT_LOOKS, How
 from genarium.errors import BadInput
-from genarium.models.encoder import HeadConfig, TextClassifier
+from genarium.models.encoder import TextClassifier
+from genarium.models.encoder_config import HeadConfig
 from genarium.training import start, state
 from genarium.training.commands.finetune import finetune
 from genarium.training.objectives.classify import divergence
@@ -90,7 +92,7 @@ def test_it_learns_to_classify_and_the_folder_says_the_same(
     assert figures["accuracy on fresh.jsonl"] >= (0.9 if way != "head_only" else 0.7)
     examples = read_labelled(fresh)
     found = scores(tmp_path / "out", [example.text for example in examples], base).argmax(-1)
-    assert layout.labels(folders.read_config(tmp_path / "out")) == ["bad", "good"]
+    assert encoder_config.labels(folders.read_config(tmp_path / "out")) == ["bad", "good"]
     right = sum(["bad", "good"][int(n)] == example.label for n, example in zip(found, examples, strict=True))
     assert right / len(examples) == pytest.approx(figures["accuracy on fresh.jsonl"])
     whole = (tmp_path / "out" / "model.safetensors").exists()
@@ -213,7 +215,7 @@ def test_it_learns_to_rank(base: Path, tmp_path: Path) -> None:
     figures = finetune(**options(base, data, tmp_path / "out", task="rank", epochs=4, validation=0.2))
     assert figures["mrr"] >= 0.9
     assert layout.load_classifier(tmp_path / "out").out.weight.shape == (1, 32)
-    assert layout.labels(folders.read_config(tmp_path / "out")) == ["LABEL_0"]
+    assert encoder_config.labels(folders.read_config(tmp_path / "out")) == ["LABEL_0"]
 
 
 def command(arguments: dict[str, Any]) -> list[str]:
@@ -289,7 +291,7 @@ def test_an_adapter_is_no_base_for_another_but_for_a_whole_checkpoint(base: Path
     with pytest.raises(BadInput, match="is an adapter itself"):
         finetune(**options(tmp_path / "first", data, tmp_path / "second", epochs=1))
     finetune(**options(tmp_path / "first", data, tmp_path / "second", epochs=1, full=True))
-    assert layout.labels(folders.read_config(tmp_path / "second")) == ["bad", "good"]
+    assert encoder_config.labels(folders.read_config(tmp_path / "second")) == ["bad", "good"]
 
 
 def test_tables_without_a_header_are_read_by_number(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import genarium
 from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts import encoder_config
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store import catalogue, digest, folder
 from genarium.checkpoints.store.find import find
@@ -42,7 +43,7 @@ def test_the_shipped_adapter_says_what_peft_makes_of_it(name: str) -> None:
     path = catalogue.starter(name).path
     base = catalogue.starter("encoder").path
     model, read = layout.load_classifier(path), tokenizer.load(path)
-    labels = layout.labels(folder.read_config(path))
+    labels = encoder_config.labels(folder.read_config(path))
     config = transformers.AutoConfig.from_pretrained(path)
     whole = transformers.AutoModelForSequenceClassification.from_pretrained(base, config=config)
     theirs = PeftModel.from_pretrained(whole, path).float().eval()

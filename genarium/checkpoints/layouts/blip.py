@@ -16,7 +16,8 @@ from torch import Tensor
 
 from genarium.checkpoints.fields.image_text import BlipFields, BlipTextFields, BlipVisionFields
 from genarium.checkpoints.layouts import vit
-from genarium.checkpoints.layouts.encoder import BERT_BLOCK, of_fields
+from genarium.checkpoints.layouts.encoder_config import of_fields
+from genarium.checkpoints.layouts.encoder_names import BERT_BLOCK
 from genarium.checkpoints.processors.image_processor import Pixels
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from genarium.checkpoints.fields.image_text import GitFields, GitVisionFields
 from genarium.checkpoints.layouts import vit
-from genarium.checkpoints.layouts.encoder import BERT_BLOCK, of_fields
+from genarium.checkpoints.layouts.encoder_config import of_fields
+from genarium.checkpoints.layouts.encoder_names import BERT_BLOCK
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint
 from genarium.models.git import Git, GitConfig

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import torch
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from torch import nn
 
 from genarium.checkpoints.fields.sentence_transformers import (
     AfterFields,
@@ -25,9 +23,9 @@ from genarium.checkpoints.fields.sentence_transformers import (
     Module,
     PoolingFields,
 )
-from genarium.checkpoints.store import folder as folders
+from genarium.checkpoints.store.folder import read_json
 from genarium.errors import BadCheckpoint
-from genarium.models.sentence import POOLINGS, Dense, LayerNorm, Normalize, Pooling, SentenceHead
+from genarium.models.sentence_config import POOLINGS, Pooling, SentenceConfig, VectorActivation, VectorLayer
 
 F = TypeVar("F", bound=BaseModel)
 MODULES = "modules.json"
@@ -35,13 +33,13 @@ LENGTHS = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "torch.nn.modules.linear.Identity": nn.Identity,
-    "torch.nn.modules.activation.Tanh": nn.Tanh,
-    "torch.nn.modules.activation.ReLU": nn.ReLU,
-    "torch.nn.modules.activation.GELU": nn.GELU,
-    "torch.nn.modules.activation.SiLU": nn.SiLU,
-    "torch.nn.modules.activation.Sigmoid": nn.Sigmoid,
+ACTIVATIONS: dict[str, VectorActivation] = {
+    "torch.nn.modules.linear.Identity": "identity",
+    "torch.nn.modules.activation.Tanh": "tanh",
+    "torch.nn.modules.activation.ReLU": "relu",
+    "torch.nn.modules.activation.GELU": "gelu",
+    "torch.nn.modules.activation.SiLU": "silu",
+    "torch.nn.modules.activation.Sigmoid": "sigmoid",
 }
 QUERY, PASSAGE = ("query",), ("document", "passage", "corpus")
 """The names of the prompts for what is looked for, and for what it is looked for in; the first that is there counts."""
@@ -54,7 +52,7 @@ class SentenceLayout:
     `max_length` is in tokens. `includes_prompt` is whether the prompt's tokens are pooled too.
     """
 
-    head: SentenceHead = field(default_factory=SentenceHead)
+    head: SentenceConfig = field(default_factory=SentenceConfig)
     max_length: int | None = None
     lower_case: bool = False
     includes_prompt: bool = True
@@ -95,13 +93,14 @@ def load(path: Path, *, width: int) -> SentenceLayout:
         return SentenceLayout(max_length=lengths.max_seq_length, lower_case=lengths.do_lower_case)
     config = _config(path)
     pooling = _pooling(path, modules, width)
-    layers: list[nn.Module] = []
+    layers: list[VectorLayer] = []
     wide = width * len(pooling.modes())
     for module in modules[2:]:
-        layer, wide = _layer(path, module, wide)
-        layers += [layer] if layer is not None else []
+        if (layer := _layer(path, module, wide)) is not None:
+            layers.append(layer)
+            wide = layer.d_out
     poolings: tuple[Pooling, ...] = pooling.modes()  # type: ignore[assignment]
-    head = SentenceHead(poolings, layers).requires_grad_(False).eval()
+    head = SentenceConfig(poolings, tuple(layers))
     return SentenceLayout(
         head=head,
         max_length=lengths.max_seq_length,
@@ -129,7 +128,7 @@ def _config(path: Path) -> ConfigFields:
     return config
 
 
-def _similarity(path: Path, named: str | None, head: SentenceHead) -> Literal["cosine", "dot"]:
+def _similarity(path: Path, named: str | None, head: SentenceConfig) -> Literal["cosine", "dot"]:
     """Of vectors of length 1 the dot product is the cosine, and distances put texts in the same order."""
     if named in (None, "cosine") or (head.normalizes and named in ("dot", "euclidean")):
         return "cosine"
@@ -181,37 +180,34 @@ def _pooling(path: Path, modules: list[Module], width: int) -> PoolingFields:
     return pooling
 
 
-def _layer(path: Path, module: Module, width: int) -> tuple[nn.Module | None, int]:
-    """A module after the pooling, and the width of what it gives; None where it does nothing when not training."""
+def _layer(path: Path, module: Module, width: int) -> VectorLayer | None:
+    """A module after the pooling; None where it does nothing when not training."""
     kind = _kind(module)
     if kind == "Dropout":
-        return None, width
+        return None
     where = _folder(path, module)
     if kind == "Normalize":
         if (where / "config.json").is_file():
             _read(where / "config.json", AfterFields)
-        return Normalize(), width
+        return VectorLayer("normalize", width, width)
     if kind == "Dense":
         dense = _read(where / "config.json", DenseFields)
         activation = ACTIVATIONS.get(dense.activation_function)
         if activation is None:
             raise BadCheckpoint(f"{where}: the activation {dense.activation_function!r} is not known here")
-        given, made = dense.in_features, dense.out_features
-        with torch.device("meta"):
-            layer: nn.Module = Dense(given, made, bias=dense.bias, activation=activation())
+        layer = VectorLayer("dense", dense.in_features, dense.out_features, where, dense.bias, activation)
     elif kind == "LayerNorm":
-        given = made = _read(where / "config.json", LayerNormFields).dimension
-        with torch.device("meta"):
-            layer = LayerNorm(given)
+        wide = _read(where / "config.json", LayerNormFields).dimension
+        layer = VectorLayer("layernorm", wide, wide, where)
     else:
         raise BadCheckpoint(
             f"{path / MODULES} lists a module {kind}, which is not known here; run it with sentence-transformers"
         )
-    if given != width:
-        raise BadCheckpoint(f"{where} takes vectors of {given} numbers, and gets {width}; download the folder again")
-    stored = folders.read_tensors(where)
-    folders.fill(layer, lambda name: folders.require(stored, name, where), where, torch.float32, "cpu")
-    return layer, made
+    if layer.d_in != width:
+        raise BadCheckpoint(
+            f"{where} takes vectors of {layer.d_in} numbers, and gets {width}; download the folder again"
+        )
+    return layer
 
 
 def _folder(path: Path, module: Module) -> Path:
@@ -224,7 +220,7 @@ def _folder(path: Path, module: Module) -> Path:
 
 def _read(file: Path, kind: type[F]) -> F:
     try:
-        return kind.model_validate(folders.read_json(file))
+        return kind.model_validate(read_json(file))
     except ValidationError as error:
         raise BadCheckpoint(f"{file}: {_first(error)}; run it with sentence-transformers") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genarium.checkpoints.fields.image_text import BlipVisionFields, GitVisionFields
-from genarium.checkpoints.layouts.encoder import ACTIVATIONS
+from genarium.checkpoints.layouts.encoder_config import ACTIVATIONS
 from genarium.models.vit import ViTConfig
 
 # Native name -> published names, within a block; its attention has names of its own in each layout.

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.adapter import WAY_OUT, LoraFields
 from genarium.checkpoints.store.tensors import Stored
@@ -78,36 +80,54 @@ def merged(
 
     W + scale · B A for low-rank matrices, and whole modules and biases in place of the base's. `prefix` (`bert.`) is
     what the names in `base` lack; `is_transposed` tells which of its matrices are stored as (in, out), as GPT-2's are.
-    Raises BadCheckpoint where the adapter is damaged, of another base, or has a tensor that nothing here reads.
+    What comes out is torch's or numpy's, as the base's tensors are. Raises BadCheckpoint where the adapter is damaged,
+    of another base, or has a tensor that nothing here reads.
     """
-    import torch
-
-    config, stored, out = read_config(path), _tensors(path), Stored(base)
+    library = _library(base)
+    config, stored, out = read_config(path), _tensors(path, library), Stored(base)
     adapted: dict[str, str] = {}
     for key in stored:
         name = key.removeprefix(PREFIX).removeprefix(prefix)
         module, _, part = name.partition(".lora_")
         if not part:  # a bias, or a module of its own
-            out[name.replace(".base_layer.", ".").replace(".modules_to_save.default.", ".")] = stored[key].float()
+            out[name.replace(".base_layer.", ".").replace(".modules_to_save.default.", ".")] = _float(stored[key])
         elif part in ("A.weight", "embedding_A"):
             adapted[module] = key.partition(".lora_")[0]
     for module, whole in adapted.items():
         _merge(out, module, whole, stored, config, path, is_transposed(f"{module}.weight"))
     stored.refuse_left_over(path)
-    if not all(torch.isfinite(tensor).all() for name, tensor in out.items() if tensor is not base.get(name)):
+    if not all(library.isfinite(tensor).all() for name, tensor in out.items() if tensor is not base.get(name)):
         raise BadCheckpoint(f"{path} holds values that are not numbers; download the folder again")
     return out
 
 
-def _tensors(path: Path) -> Stored:
+def _library(tensors: Mapping[str, Any]) -> Any:
+    """torch or numpy, whichever holds these; where a name is the same in both, it means the same."""
+    if all(isinstance(tensor, np.ndarray) for tensor in tensors.values()):
+        return np
+    import torch
+
+    return torch
+
+
+def _float(tensor: Any) -> Any:
+    return tensor.astype(np.float32) if isinstance(tensor, np.ndarray) else tensor.float()
+
+
+def _tensors(path: Path, library: Any) -> Stored:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     if not (path / WEIGHTS).is_file():
         from genarium.checkpoints.store.folder import refuse_pickles
 
         refuse_pickles(path, WEIGHTS)
     try:
+        if library is np:
+            from genarium.checkpoints.store.arrays import read_file
+
+            return Stored(read_file(path / WEIGHTS))
+        from safetensors.torch import load_file
+
         return Stored(load_file(path / WEIGHTS))
     except (SafetensorError, OSError, ValueError) as error:
         raise BadCheckpoint(
@@ -119,16 +139,14 @@ def _merge(
     out: Stored, module: str, whole: str, stored: Stored, config: LoraFields, path: Path, transposed: bool
 ) -> None:
     """Put one layer's matrices into `out`; `whole` is its name in the adapter's file."""
-    import torch
-
     target, bias = f"{module}.weight", f"{module}.bias"
     down, up = stored.get(f"{whole}.lora_A.weight"), stored.get(f"{whole}.lora_B.weight")
     embeds = down is None
     if embeds:  # an embedding's rows are its inputs
         down, up = stored.get(f"{whole}.lora_embedding_A"), stored.get(f"{whole}.lora_embedding_B")
     flipped = transposed or embeds
-    weight = out[target].float() if target in out else None
-    weight = weight.t() if weight is not None and flipped else weight
+    weight = _float(out[target]) if target in out else None
+    weight = weight.T if weight is not None and flipped else weight
     if weight is None or down is None or up is None or not _fits(weight, down, up):
         raise BadCheckpoint(
             f"{path}: {whole}.lora_A.weight does not fit its base {config.base_model_name_or_path}; it was trained "
@@ -137,25 +155,30 @@ def _merge(
     scale = _scale(config, whole.removeprefix(PREFIX), down.shape[0])
     if not embeds:
         weight = _without_beginning(weight, config.init_lora_weights, down.shape[0], scale)
-    weight = weight + scale * (up.float() @ down.float())
+    weight = weight + scale * (_float(up) @ _float(down))
     if config.use_dora:
         magnitude = stored.get(f"{whole}.lora_magnitude_vector")
         if magnitude is None or embeds or magnitude.shape != weight.shape[:1]:
             raise BadCheckpoint(
                 f"{path}: {whole} has no lora_magnitude_vector of its length, as use_dora needs; {WAY_OUT}"
             )
-        weight = magnitude.float()[:, None] / torch.linalg.norm(weight, dim=1, keepdim=True) * weight
-    out[target] = weight.t().contiguous() if flipped else weight
+        norms = _library({"": weight}).linalg.norm(weight, axis=1, keepdims=True)
+        weight = _float(magnitude)[:, None] / norms * weight
+    out[target] = _laid_out(weight.T) if flipped else weight
     shift = stored.get(f"{whole}.lora_B.bias")
     if shift is not None:
         if bias not in out or shift.shape != out[bias].shape:
             raise BadCheckpoint(f"{path}: {whole}.lora_B.bias is of a layer whose base has no such bias; {WAY_OUT}")
-        out[bias] = out[bias].float() + scale * shift.float()
+        out[bias] = _float(out[bias]) + scale * _float(shift)
 
 
-def _fits(weight: Tensor, down: Tensor, up: Tensor) -> bool:
+def _laid_out(tensor: Any) -> Any:
+    return np.ascontiguousarray(tensor) if isinstance(tensor, np.ndarray) else tensor.contiguous()
+
+
+def _fits(weight: Any, down: Any, up: Any) -> bool:
     """Whether (rank, in) and (out, rank) are of a matrix (out, in)."""
-    if not weight.dim() == down.dim() == up.dim() == 2 or down.is_complex() or up.is_complex():
+    if not weight.ndim == down.ndim == up.ndim == 2 or any("complex" in str(one.dtype) for one in (down, up)):
         return False
     return weight.shape == (up.shape[0], down.shape[1]) and up.shape[1] == down.shape[0]
 
@@ -168,19 +191,18 @@ def _scale(config: LoraFields, module: str, rank: int) -> float:
     return alpha / (math.sqrt(rank) if config.use_rslora else rank)
 
 
-def _without_beginning(weight: Tensor, begun: bool | str, rank: int, scale: float) -> Tensor:
+def _without_beginning(weight: Any, begun: bool | str, rank: int, scale: float) -> Any:
     """The base's matrix (out, in) as training began with it: without what the adapter began with.
 
     PiSSA (Meng et al. 2024, arXiv:2404.02948) begins with the largest singular values, OLoRA (Büyükakyüz 2024,
     arXiv:2406.01775) with the first part of a QR decomposition, times the scale; the base keeps the rest.
     """
-    import torch
-
+    linalg = _library({"": weight}).linalg
     if begun == "pissa":
-        u, s, v = torch.linalg.svd(weight, full_matrices=False)
+        u, s, v = linalg.svd(weight, full_matrices=False)
         return weight - u[:, :rank] * s[:rank] @ v[:rank]
     if begun == "olora":
-        q, r = torch.linalg.qr(weight)
+        q, r = linalg.qr(weight)
         return weight - scale * (q[:, :rank] @ r[:rank])
     return weight
 

@@ -158,7 +158,7 @@ def tensor_names(path: Path) -> set[str]:
     names: set[str] = set()
     for file in [adapter] if adapter.is_file() else weight_files(path):
         try:
-            with safe_open(file, "pt") as opened:
+            with safe_open(file, "np") as opened:
                 names |= set(opened.keys())
         except (SafetensorError, OSError, ValueError) as error:
             raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None

@@ -17,12 +17,12 @@ def opens(found: Found) -> bool:
     return model_type(found) in BY_TYPE
 
 
-def open(found: Found, *, dtype: str = "auto") -> NativeQuestionAnswering:
+def open(found: Found, *, dtype: str = "auto", backend: str = "auto") -> NativeQuestionAnswering:
     emit("loading", preview=found.reference)
     from genarium.engines.answer.question_answering import NativeQuestionAnswering
 
     assert found.path is not None
-    return NativeQuestionAnswering(found.path, dtype=dtype)
+    return NativeQuestionAnswering(found.path, dtype=dtype, backend=backend)
 
 
 def refusal(found: Found) -> str:

@@ -16,20 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store.folder import read_config
 from genarium.decoding.calibration import LOW, Calibration
 from genarium.decoding.spans import SpanAnswer, WindowSpans, contenders, merge, spans_wanted, window_spans
-from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
-from genarium.engines.cpu.packed import PackedEncoder
+from genarium.engines.answer import networks
+from genarium.engines.answer.networks import Scores
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import emit
 
 GROUP_TOKENS = 768  # windows read in one go: beyond this nothing gets faster, and progress is told less often
-NARROW = 256  # widths below gain nothing from bfloat16
 CLOSE = 3.0  # standard deviations of bfloat16's error within which an order of answers is not trusted
 PROBE = (
     "What did the keeper write down every evening? The lighthouse on the northern point was built of grey stone in "
@@ -85,16 +82,9 @@ class Window:
 class NativeQuestionAnswering:
     """Raises BadCheckpoint where the folder has no question-answering head or its tokenizer frames no pairs."""
 
-    def __init__(self, path: Path, *, dtype: str = "auto", device: str | None = None):
-        self.device = device or pick_device("auto")
-        model = layout.load_question_answering(path, device=self.device)
-        self.config, self.head = model.config, model.spans
-        gains = (self.device != "cpu" or cpu_bfloat16() == "native") and self.config.d_model >= NARROW
-        fast = compute_dtype(dtype, self.device, auto=torch.bfloat16 if gains else torch.float32)
-        self.exact = PackedEncoder(model.encoder, torch.float32)
-        self.fast = PackedEncoder(model.encoder, fast) if fast == torch.bfloat16 else self.exact
-        # The plain matrices are not needed beside the packed ones.
-        model.encoder.blocks = torch.nn.ModuleList()
+    def __init__(self, path: Path, *, dtype: str = "auto", backend: str = "auto", device: str | None = None):
+        network = networks.open(path, dtype, backend, device)
+        self.config, self.exact, self.fast = network.config, network.exact, network.fast
         self.tokenizer = tokenizer.load(path, self.config.vocab_size)
         try:
             self.calibration = Calibration.read(read_config(path))
@@ -164,14 +154,12 @@ class NativeQuestionAnswering:
                 break
         return cut
 
-    @torch.inference_mode()
-    def _spans(self, windows: Sequence[Window], encoder: PackedEncoder, how: AnswerRequest) -> list[WindowSpans]:
+    def _spans(self, windows: Sequence[Window], scores_of: Scores, how: AnswerRequest) -> list[WindowSpans]:
         found: list[WindowSpans] = []
         for group in _groups([len(window.ids) for window in windows]):
             part = [windows[place] for place in group]
             typed = [window.types for window in part] if self.config.n_types > 1 else None
-            for window, hidden in zip(part, encoder([window.ids for window in part], typed), strict=True):
-                scores = self.head(hidden).float().cpu().numpy()
+            for window, scores in zip(part, scores_of([window.ids for window in part], typed), strict=True):
                 inside = scores[window.first : window.first + len(window.words)]
                 best = window_spans(
                     np.concatenate([scores[:1], inside]),
@@ -186,14 +174,13 @@ class NativeQuestionAnswering:
                 emit("reading", len(found), len(windows))
         return found
 
-    @torch.inference_mode()
     def _error(self) -> float:
         """bfloat16's error in this network's scores, in units of their spread: measured on a text, not assumed."""
         before, _, behind, _ = self.frame
         room = self.config.context_length - len(before) - len(behind)
         probe = [[*before, *self._tokens(PROBE).ids[:room], *behind]]
-        fast, exact = (self.head(read(probe)[0]) for read in (self.fast, self.exact))
-        return float(((fast - exact).std(dim=0) / exact.std(dim=0)).max())
+        fast, exact = (read(probe, None)[0] for read in (self.fast, self.exact))
+        return float(((fast - exact).std(axis=0, ddof=1) / exact.std(axis=0, ddof=1)).max())
 
     def _contenders(self, spans: Sequence[WindowSpans], context: str, how: AnswerRequest) -> list[int]:
         """The windows to read again: those that could change which answers come out, where it is a close call."""

@@ -25,23 +25,23 @@ def has_head(found: Found) -> bool:
     return NativeHead.opens(found.path)
 
 
-def open(found: Found, *, asked: ClassifyRequest) -> TrainedHead:
+def open(found: Found, *, asked: ClassifyRequest, backend: str = "auto") -> TrainedHead:
     from genarium.engines.classify.protocol import TrainedHead
 
     asked.refuse_calibration(found)
     for given, option in ((asked.examples, "--few-shot"), (asked.template, "--template")):
         if given:
             raise BadInput(f"{found.reference} has a trained head, which takes no {option}; use starter/encoder")
-    return TrainedHead(open_head(found), found.reference, asked.labels)
+    return TrainedHead(open_head(found, backend), found.reference, asked.labels)
 
 
 @kept
-def open_head(found: Found) -> NativeHead:
+def open_head(found: Found, backend: str = "auto") -> NativeHead:
     emit("loading", preview=found.reference)
     from genarium.engines.classify.sequence_classifier import NativeHead
 
     assert found.path is not None
-    return NativeHead(found.path)
+    return NativeHead(found.path, backend=backend)
 
 
 ENGINE = Engine("classify", has_head, open, order=10)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
+from genarium.decoding.ranking import log_softmax
 from genarium.engines.classify.sequence_classifier import NativeHead
 from genarium.errors import BadCheckpoint, BadInput, excerpt
 from genarium.progress import note
@@ -72,8 +72,8 @@ class TrainedHead:
         return self.head.n_cut
 
     def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        scores = torch.from_numpy(self.head.scores(texts, tell=False)).double()
-        return scores.log_softmax(dim=-1)[:, self.outputs].numpy()  # the same sums in whatever order they are asked
+        scores = log_softmax(self.head.scores(texts, tell=False))
+        return scores[:, self.outputs]  # the same sums in whatever order they are asked
 
 
 def _outputs(own: Sequence[str], asked: Sequence[str]) -> list[int] | None:

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from genarium.checkpoints.layouts import encoder as layout
+from genarium.checkpoints.layouts import encoder_config as layout
 from genarium.checkpoints.processors import tokenizer, tokenizer_config
 from genarium.checkpoints.store import adapters, find
 from genarium.checkpoints.store.folder import read_config, tensor_names
-from genarium.devices import pick_device
-from genarium.engines.cpu.batching import by_length, pad
+from genarium.engines.classify import networks
 from genarium.progress import emit
 
 HEAD = "ForSequenceClassification"
@@ -24,15 +22,15 @@ class NativeHead:
     `n_cut`; of a pair the longer part is cut. Raises BadCheckpoint.
     """
 
-    def __init__(self, path: Path, *, device: str | None = None):
-        self.device = device or pick_device("auto")
-        self.model = layout.load_classifier(path, device=self.device)
+    def __init__(self, path: Path, *, backend: str = "auto", device: str | None = None):
+        self.network = networks.open(path, backend, device)
         config = layout.described(path)
         self.labels = layout.labels(config)
         self.problem = config.get("problem_type") or "single_label_classification"
-        self.tokenizer = tokenizer.load(path, self.model.config.vocab_size)
+        self.tokenizer = tokenizer.load(path, self.network.config.vocab_size)
         cutting = tokenizer_config.read(tokenizer.folder_of(path))
-        self.context = min(self.model.config.context_length, cutting.max_length or self.model.config.context_length)
+        longest = self.network.config.context_length
+        self.context = min(longest, cutting.max_length or longest)
         self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)
         self.n_cut = 0
 
@@ -54,20 +52,14 @@ class NativeHead:
         where = path if brings or not adapters.is_adapter(path) else find.base_of(path)
         return not other and any("classifier." in name for name in tensor_names(where))
 
-    @torch.inference_mode()
     def scores(self, texts: Sequence[str] | Sequence[tuple[str, str]], *, tell: bool = True) -> np.ndarray:
         """Scores before any softmax, (len(texts), n_outputs) float32. A pair's second text is of the second type."""
         encodings = self.tokenizer.encode_batch(list(texts))
         self.n_cut += sum(bool(encoding.overflowing) for encoding in encodings)
-        out = np.zeros((len(texts), self.model.head.n_outputs), dtype=np.float32)
-        done = 0
-        for batch in by_length([len(encoding) for encoding in encodings]):
-            tokens, lengths = pad([encodings[place].ids for place in batch], device=self.device)
-            types = None
-            if self.model.config.n_types > 1:
-                types, _ = pad([encodings[place].type_ids for place in batch], device=self.device)
-            out[batch] = self.model(tokens, lengths=lengths, types=types).cpu().numpy()
-            done += len(batch)
+
+        def told(done: int) -> None:
             if tell:
                 emit("scoring", done, len(texts))
-        return out
+
+        types = [encoding.type_ids for encoding in encodings] if self.network.config.n_types > 1 else None
+        return self.network.scores([encoding.ids for encoding in encodings], types, told=told)

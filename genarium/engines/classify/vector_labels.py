@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from genarium.decoding.ranking import log_softmax
 from genarium.engines.embed.encoder import NativeEncoder
 from genarium.errors import BadInput
 from genarium.progress import emit
@@ -59,21 +57,21 @@ class VectorLabels:
 
     def log_probabilities(self, texts: Sequence[str]) -> np.ndarray:
         scores = _vectors(self.encoder, texts, self.layers) @ self.weight.T + self.bias
-        return torch.from_numpy(scores).log_softmax(dim=-1).numpy()
+        return log_softmax(scores)
 
 
 def zero_shot(encoder: NativeEncoder, labels: Sequence[str], *, template: str | None = None) -> VectorLabels:
     """By the labels' meaning alone. Raises BadInput where `template` has no `{label}`."""
     weight = describe(encoder, labels, template).astype(np.float64) / TEMPERATURE
     way = "zero-shot: no example was seen; a text has the label whose description its vector is nearest to"
-    return VectorLabels(encoder, labels, weight, np.zeros(len(labels)), layers=[len(encoder.model.blocks)], way=way)
+    return VectorLabels(encoder, labels, weight, np.zeros(len(labels)), layers=[encoder.config.n_layers], way=way)
 
 
 def few_shot(
     encoder: NativeEncoder, labels: Sequence[str], examples: Sequence[tuple[str, str]], *, template: str | None = None
 ) -> VectorLabels:
     """Learned from `examples`, pairs of text and label. Raises BadInput as `zero_shot` does."""
-    last = len(encoder.model.blocks)
+    last = encoder.config.n_layers
     layers = [last, max(1, last // 2)]
     described = describe(encoder, labels, template).astype(np.float64)
     unknown = np.zeros((len(labels), encoder.pooled_width))  # half-way up, nothing is described
@@ -109,6 +107,9 @@ def fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray, scale: float) -> tuple[
     From vectors `x` (N, C) and label numbers `y` (N,): normal(`prior`, `scale`²) on the weights, no prior on the
     biases, every label counting the same however many examples it has. Convex, so L-BFGS finds the one optimum.
     """
+    import torch
+    import torch.nn.functional as F
+
     vectors, targets, mean = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(prior)
     counts = torch.bincount(targets, minlength=len(mean)).double()
     weights = (len(y) / (len(mean) * counts))[targets]
@@ -116,7 +117,7 @@ def fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray, scale: float) -> tuple[
     bias = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
+    def loss() -> torch.Tensor:
         optimizer.zero_grad()
         fits = (weights * F.cross_entropy(vectors @ weight.T + bias, targets, reduction="none")).sum()
         total = fits + (weight - mean).square().sum() / (2 * scale**2)
@@ -146,7 +147,7 @@ def _best_settings(x: np.ndarray, y: np.ndarray, described: np.ndarray) -> tuple
         for left_out in range(fold.max() + 1):
             inside, outside = fold != left_out, fold == left_out
             weight, bias = fit(x[inside], y[inside], described / temperature, scale)
-            scores = torch.from_numpy(x[outside] @ weight.T + bias)
-            loss += float(F.cross_entropy(scores, torch.from_numpy(y[outside]), reduction="sum"))
+            scores = log_softmax(x[outside] @ weight.T + bias)
+            loss -= float(scores[np.arange(len(scores)), y[outside]].sum())
         losses[temperature, scale] = loss
     return min(losses, key=losses.__getitem__)

@@ -20,13 +20,13 @@ def opens(found: Found) -> bool:
     return found.path is not None
 
 
-def open(found: Found, *, asked: ClassifyRequest) -> Classifier:
+def open(found: Found, *, asked: ClassifyRequest, backend: str = "auto") -> Classifier:
     asked.refuse_calibration(found)
     named = asked.named(found)
     from genarium.engines import registry
     from genarium.engines.classify import vector_labels
 
-    encoder = registry.open_found(found, "embed")
+    encoder = registry.open_found(found, "embed", backend=backend)
     if asked.examples:
         return vector_labels.few_shot(encoder, named, asked.examples, template=asked.template)
     if trained := _trained_for(named):
@@ -36,7 +36,7 @@ def open(found: Found, *, asked: ClassifyRequest) -> Classifier:
 
 def _trained_for(labels: Sequence[str]) -> str:
     """The starter whose head gives these labels; empty where there is none."""
-    from genarium.checkpoints.layouts.encoder import labels as labels_of
+    from genarium.checkpoints.layouts.encoder_config import labels as labels_of
     from genarium.checkpoints.store import catalogue
     from genarium.checkpoints.store.folder import read_config
     from genarium.engines.classify.sequence_classifier import NativeHead

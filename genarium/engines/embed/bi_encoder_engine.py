@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from genarium.engines.embed.rank import BiEncoder
 
 
-def open(found: Found) -> BiEncoder:
+def open(found: Found, *, backend: str = "auto") -> BiEncoder:
     from genarium.engines import registry
     from genarium.engines.embed.rank import BiEncoder
 
-    return BiEncoder(registry.open_found(found, "embed"))
+    return BiEncoder(registry.open_found(found, "embed", backend=backend))
 
 
 ENGINE = Engine("rank", lambda found: True, open, order=90)

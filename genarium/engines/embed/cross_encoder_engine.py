@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from genarium.engines.embed.rank import CrossEncoder
 
 
-def open(found: Found) -> CrossEncoder:
+def open(found: Found, *, backend: str = "auto") -> CrossEncoder:
     from genarium.engines.embed.rank import CrossEncoder
 
-    return CrossEncoder(open_head(found), found.reference)
+    return CrossEncoder(open_head(found, backend), found.reference)
 
 
 ENGINE = Engine("rank", has_head, open, order=10)

@@ -6,42 +6,39 @@ How a text's states become its vector is said by the folder where it is one of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Encoding
 
-from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.layouts import sentence_transformers as sentence_layout
 from genarium.checkpoints.layouts.sentence_transformers import PASSAGE, QUERY
 from genarium.checkpoints.processors import tokenizer, tokenizer_config
 from genarium.checkpoints.store.folder import read_config
-from genarium.devices import pick_device
-from genarium.engines.cpu.batching import by_length, pad
+from genarium.engines.embed import networks
 from genarium.progress import emit, note
 
 
 class NativeEncoder:
-    """`tokenizer`, `model` and `sentence` (how vectors are made) of the folder.
+    """`tokenizer`, `network` and `sentence` (how vectors are made) of the folder.
 
-    A text longer than `context` tokens is read up to there. Raises BadCheckpoint.
+    A text longer than `context` tokens is read up to there. `backend` says what computes (`devices.computed_by`).
+    Raises BadCheckpoint.
     """
 
-    def __init__(self, path: Path, *, device: str | None = None):
-        self.device = device or pick_device("auto")
-        self.model = layout.load_encoder(path, device=self.device)
-        self.sentence = sentence_layout.load(path, width=self.model.config.d_model)
-        self.sentence.head.to(self.device)
-        self.pooled_width = self.model.config.d_model * len(self.sentence.head.poolings)
-        self.width = self.sentence.head.width(self.model.config.d_model)
+    def __init__(self, path: Path, *, backend: str = "auto", device: str | None = None):
+        self.network = networks.open(path, backend, device)
+        config = self.config = self.network.config
+        self.sentence = sentence_layout.load(path, width=config.d_model)
+        self.network.prepare(self.sentence.head)
+        self.pooled_width = config.d_model * len(self.sentence.head.poolings)
+        self.width = self.sentence.head.width(config.d_model)
         """D, the numbers of a vector."""
-        self.tokenizer = tokenizer.load(path, self.model.config.vocab_size)
+        self.tokenizer = tokenizer.load(path, config.vocab_size)
         cutting = tokenizer_config.read(tokenizer.folder_of(path))
-        longest = self.sentence.max_length or cutting.max_length or self.model.config.context_length
-        self.context = min(self.model.config.context_length, longest)
+        longest = self.sentence.max_length or cutting.max_length or config.context_length
+        self.context = min(config.context_length, longest)
         self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)
         # White space around a text is nothing to a BERT's tokenizer; sentence-transformers takes it off for all.
         self._strips = (path / sentence_layout.MODULES).is_file() and read_config(path)["model_type"] == "roberta"
@@ -68,18 +65,18 @@ class NativeEncoder:
         Without `unit` as long as the folder's modules make them; without `tell` the listener hears nothing: the caller
         counts texts, and those in `n_cut`, itself.
         """
-        last = len(self.model.blocks)
+        last = self.config.n_layers
         return self._vectors(texts, [self.sentence.prompt()] * len(texts), [last], tell=tell, unit=unit)[0]
 
     def embed_passages(self, passages: Sequence[str], *, tell: bool = True) -> np.ndarray:
         """As `embed`, with the folder's prompt for what is searched where it has one."""
-        last = len(self.model.blocks)
+        last = self.config.n_layers
         return self._vectors(passages, [self.sentence.prompt(PASSAGE)] * len(passages), [last], tell=tell)[0]
 
     def embed_search(self, query: str, passages: Sequence[str] = (), *, unit: bool = True) -> np.ndarray:
         """As `embed`, a query and passages, with the folder's prompts for either; the query's vector is the first."""
         prompts = [self.sentence.prompt(QUERY), *[self.sentence.prompt(PASSAGE)] * len(passages)]
-        return self._vectors([query, *passages], prompts, [len(self.model.blocks)], unit=unit)[0]
+        return self._vectors([query, *passages], prompts, [self.config.n_layers], unit=unit)[0]
 
     def embed_layers(self, texts: Sequence[str], layers: Sequence[int], *, tell: bool = True) -> list[np.ndarray]:
         """As `embed`, but after each of `layers` (1 is the first block): (len(texts), D) float32 for each.
@@ -88,7 +85,6 @@ class NativeEncoder:
         """
         return self._vectors(texts, [self.sentence.prompt()] * len(texts), layers, tell=tell)
 
-    @torch.inference_mode()
     def _vectors(
         self,
         texts: Sequence[str],
@@ -98,36 +94,17 @@ class NativeEncoder:
         tell: bool = True,
         unit: bool = True,
     ) -> list[np.ndarray]:
+        if not texts:
+            last = self.config.n_layers
+            return [np.zeros((0, self.width if one == last else self.pooled_width), np.float32) for one in layers]
         encodings = self.tokenize([p + text for p, text in zip(prompts, texts, strict=True)], tell=tell)
-        skipped = self._skipped(prompts)
-        head, last = self.sentence.head, len(self.model.blocks)
-        out = [
-            np.zeros((len(texts), self.width if layer == last else self.pooled_width), np.float32) for layer in layers
-        ]
-        states: dict[int, torch.Tensor] = {}
 
-        def keep(layer: int) -> Callable[[Any, Any, torch.Tensor], None]:
-            return lambda block, inputs, hidden: states.__setitem__(layer, hidden)
+        def told(done: int) -> None:
+            if tell:
+                emit("embedding", done, len(texts))
 
-        hooks = [self.model.blocks[layer - 1].register_forward_hook(keep(layer)) for layer in layers]
-        try:
-            done = 0
-            for batch in by_length([len(encoding) for encoding in encodings]):
-                tokens, lengths = pad([encodings[place].ids for place in batch], device=self.device)
-                self.model(tokens, lengths=lengths)
-                skip = (
-                    None if skipped is None else torch.tensor([skipped[place] for place in batch], device=self.device)
-                )
-                for layer, rows in zip(layers, out, strict=True):
-                    vectors = (head if layer == last else head.pool)(states[layer], lengths, skip)
-                    rows[batch] = (torch.nn.functional.normalize(vectors, dim=-1) if unit else vectors).cpu().numpy()
-                done += len(batch)
-                if tell:
-                    emit("embedding", done, len(texts))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return out
+        rows = [encoding.ids for encoding in encodings]
+        return self.network.vectors(rows, layers, skip=self._skipped(prompts), unit=unit, told=told)
 
     def _skipped(self, prompts: Sequence[str]) -> list[int] | None:
         """How many tokens of each text are its prompt's and are not pooled; None where all are."""
@@ -139,15 +116,13 @@ class NativeEncoder:
             counts[prompt] = len(encoding) - encoding.special_tokens_mask[-1]
         return [counts[prompt] for prompt in prompts]
 
-    @torch.inference_mode()
     def embed_static(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors that no neighbour can move, (len(texts), C) float32: the mean of its pieces' rows in the embedding
         table, of length 1; zeros for a text without pieces. Positions and the special tokens around are left out.
         """
-        out = np.zeros((len(texts), self.model.config.d_model), dtype=np.float32)
+        out = np.zeros((len(texts), self.config.d_model), dtype=np.float32)
         for place, encoding in enumerate(self.tokenize(texts, tell=False)):
             pieces = [i for i, special in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if not special]
             if pieces:
-                mean = self.model.embedding(torch.tensor(pieces, device=self.device)).mean(dim=0)
-                out[place] = torch.nn.functional.normalize(mean, dim=-1).cpu().numpy()
+                out[place] = self.network.static(pieces)
         return out

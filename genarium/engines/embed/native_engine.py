@@ -17,12 +17,12 @@ def opens(found: Found) -> bool:
     return model_type(found) in BY_TYPE
 
 
-def open(found: Found) -> NativeEncoder:
+def open(found: Found, *, backend: str = "auto") -> NativeEncoder:
     emit("loading", preview=found.reference)
     from genarium.engines.embed.encoder import NativeEncoder
 
     assert found.path is not None
-    return NativeEncoder(found.path)
+    return NativeEncoder(found.path, backend=backend)
 
 
 def refusal(found: Found) -> str:

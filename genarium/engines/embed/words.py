@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Encoding
 
 from genarium.engines.embed.encoder import NativeEncoder
@@ -94,13 +93,13 @@ class Comparison:
         )
 
 
-@torch.inference_mode()
 def compare_word(encoder: NativeEncoder, word: str, texts: Sequence[str]) -> Comparison:
     """The word's vectors at every place in `texts`: the mean over its pieces of the last hidden state, and of the
     embedding table. Raises BadInput where a text lacks the word, or is cut before it.
     """
     places: list[WordInText] = []
-    contextual, static = [], []
+    contextual: list[np.ndarray] = []
+    static: list[np.ndarray] = []
     for text in texts:
         [encoding] = encoder.tokenize([text])
         text = encoder.prepared(text)  # which places are counted in  # noqa: PLW2901
@@ -109,18 +108,17 @@ def compare_word(encoder: NativeEncoder, word: str, texts: Sequence[str]) -> Com
             raise BadInput(
                 f"{word!r} is not a word of {text!r}; --compare takes the word first, then texts that have it"
             )
-        tokens = torch.tensor([encoding.ids], device=encoder.device)
-        hidden = encoder.model(tokens)[0]
-        for start, end in found:
-            at = pieces_of(encoding, start, end)
+        pieces = [pieces_of(encoding, start, end) for start, end in found]
+        for (start, end), at in zip(found, pieces, strict=True):
             if not at:
                 raise BadInput(
                     f"{word!r} at character {start} of {text[:40]!r}… is after the {encoder.context} tokens that are "
                     "read; shorten the text"
                 )
             places.append(WordInText(text, start, end, [encoding.tokens[i] for i in at]))
-            contextual.append(hidden[at].mean(dim=0).cpu().numpy())
-            static.append(encoder.model.embedding(tokens[0, at]).mean(dim=0).cpu().numpy())
+        moving, still = encoder.network.words(encoding.ids, pieces)
+        contextual += moving
+        static += still
     return Comparison(word, places, np.stack(contextual), np.stack(static))
 
 

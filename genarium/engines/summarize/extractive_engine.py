@@ -17,11 +17,11 @@ def opens(found: Found) -> bool:
     return registry.can_open(found, "embed")
 
 
-def open(found: Found) -> Extractive:
+def open(found: Found, *, backend: str = "auto") -> Extractive:
     from genarium.engines import registry
     from genarium.engines.summarize.summary import Extractive
 
-    return Extractive(registry.open_found(found, "embed"), found.reference)
+    return Extractive(registry.open_found(found, "embed", backend=backend), found.reference)
 
 
 ENGINE = Engine("summarize", opens, open, order=10)

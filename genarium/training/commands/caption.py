@@ -67,7 +67,7 @@ def train_caption(
 
 def _config(width: int, image_layers: int, text_layers: int, vocab_size: int) -> BlipConfig:
     from genarium.models.blip import BlipConfig
-    from genarium.models.encoder import EncoderConfig
+    from genarium.models.encoder_config import EncoderConfig
     from genarium.models.vit import ViTConfig
     from genarium.training.sources import captions
 

@@ -175,7 +175,7 @@ def _recipe(objective: Any, found: Found, asked: dict[str, Any], digests: dict[s
 
 def _base(found: Found, asked: str, way: str, pool: str) -> Path:
     """The folder to begin with, where it can be begun with this way."""
-    from genarium.checkpoints.layouts import encoder as layout
+    from genarium.checkpoints.layouts import encoder_config
     from genarium.checkpoints.store import adapters
     from genarium.checkpoints.store.folder import read_config
 
@@ -185,5 +185,5 @@ def _base(found: Found, asked: str, way: str, pool: str) -> Path:
         raise BadInput(f"{asked} is an adapter itself, and another can't stand on it; name its base, or use --full")
     if way == "full" and pool == "mean":
         raise BadInput("no published layout has a head over the mean of all tokens; use --pool first, or --lora")
-    layout.read_config(read_config(found.path), asked)  # the kinds of network that can be
+    encoder_config.read_config(read_config(found.path), asked)  # the kinds of network that can be
     return found.path

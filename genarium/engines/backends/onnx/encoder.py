@@ -1,0 +1,63 @@
+"""An encoder on an onnxruntime session: the states of one text at a time, so that none depends on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genarium.engines.backends.onnx import session
+from genarium.engines.backends.onnx.encoder_graph import EncoderGraph
+from genarium.engines.backends.onnx.encoder_weights import EncoderWeights
+from genarium.models.encoder_config import EncoderConfig
+
+
+class OnnxEncoder:
+    """The network of `weights`, in float32 or with matrices of 8 bits."""
+
+    def __init__(self, weights: EncoderWeights, *, int8: bool = False, threads: int | None = None):
+        self.config: EncoderConfig = weights.config
+        graph = EncoderGraph(weights, int8=int8)
+        self.arrays = graph.arrays  # the session reads the weights where they are
+        self.embedding: NDArray[np.float32] = graph.arrays["embedding.weight"]
+        self.session: Any = session.open(graph.model, graph.arrays, weights.path, threads)
+
+    def states(
+        self, tokens: Sequence[int], types: Sequence[int] | None = None, layers: Sequence[int] = ()
+    ) -> list[NDArray[np.float32]]:
+        """After each of `layers` (1 is the first block; the last where none is named), the states (T, C) of a text.
+
+        Raises IndexError where it passes the context.
+        """
+        c = self.config
+        if len(tokens) > c.context_length:
+            raise IndexError(f"{len(tokens)} positions exceed the context of {c.context_length}")
+        ids = np.array(tokens, np.int64)
+        given = {"tokens": ids, "positions": positions(ids, c.first_position)}
+        if c.n_types:
+            given["types"] = np.zeros_like(ids) if types is None else np.array(types, np.int64)
+        wanted = [f"state{layer}" for layer in layers or [c.n_layers]]
+        found: list[NDArray[np.float32]] = self.session.run(wanted, given)
+        return found
+
+
+def positions(tokens: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """The rows of the position table that tokens (T,) are at, as `models.encoder.Encoder.positions` has them."""
+    if not first:
+        return np.arange(len(tokens))
+    counted = (tokens != first - 1).astype(np.int64)
+    return counted.cumsum() * counted + first - 1
+
+
+def load(path: Path, *, int8: bool = False) -> OnnxEncoder:
+    """The network below any head. Raises BadCheckpoint."""
+    weights = EncoderWeights(path)
+    if weights.config.pooler:
+        for leaf, shape in (("weight", (weights.config.d_model,) * 2), ("bias", (weights.config.d_model,))):
+            weights.value(f"pooler.{leaf}", shape)  # checked as the other tensors are, though nothing uses it
+    made = OnnxEncoder(weights, int8=int8)
+    weights.finish()
+    return made

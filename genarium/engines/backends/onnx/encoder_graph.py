@@ -1,0 +1,149 @@
+"""A bidirectional Transformer as one ONNX graph, made of its config: the network of `models/encoder.py` for one text.
+
+Attention is onnxruntime's `MultiHeadAttention`, norms are `SkipLayerNormalization` (docs/ContribOperators.md there);
+matrices are products of float32 as the folder has them, or of 8 bits (`DynamicQuantizeMatMul`): weights rounded once,
+a scale for each output, and what goes in rounded each time, with one scale for the text.
+
+Shapes: T tokens of one text, C width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from genarium.engines.backends.onnx.encoder_weights import EncoderWeights
+from genarium.engines.backends.onnx.session import outside
+from genarium.models.encoder_config import Activation
+
+MICROSOFT = "com.microsoft"
+ACTIVATIONS: dict[Activation, tuple[str, str, dict[str, float]]] = {
+    "gelu": ("Gelu", MICROSOFT, {}),
+    "gelu_tanh": ("FastGelu", MICROSOFT, {}),
+    "quick_gelu": ("QuickGelu", MICROSOFT, {"alpha": 1.702}),
+    "relu": ("Relu", "", {}),
+}
+LARGEST = 127
+"""Of weights at 8 bits, whose zero is 128."""
+
+
+class EncoderGraph:
+    """`model` is the serialised graph, `arrays` its weights by name, which it does not hold.
+
+    Takes `tokens`, `positions` and, where the network has segments, `types` (T,) int64; gives `state1` … of each
+    block (T, C).
+    """
+
+    def __init__(self, weights: EncoderWeights, *, int8: bool = False):
+        self.weights, self.config, self.int8 = weights, weights.config, int8
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.model = self._made()
+
+    def _made(self) -> bytes:
+        c = self.config
+        self.hold("apart", np.array([1, -1, c.d_model], np.int64))
+        self.hold("together", np.array([-1, c.d_model], np.int64))
+        x = self.embedded()
+        for layer in range(c.n_layers):
+            block = f"blocks.{layer}"
+            x = self.norm_after(self.attention(x, block), x, f"{block}.attention_norm", f"{block}.middle")
+            up = self.product(x, f"{block}.mlp.up", c.d_ff, c.d_model)
+            kind, domain, more = ACTIVATIONS[c.activation]
+            self.node(kind, [up], [f"{block}.active"], domain, **more)
+            down = self.product(f"{block}.active", f"{block}.mlp.down", c.d_model, c.d_ff)
+            x = self.norm_after(down, x, f"{block}.mlp_norm", f"state{layer + 1}")
+        whole = TensorProto.INT64
+        names = ["tokens", "positions", *(["types"] if c.n_types else [])]
+        inputs = [helper.make_tensor_value_info(name, whole, ["T"]) for name in names]
+        outputs = [
+            helper.make_tensor_value_info(f"state{layer + 1}", TensorProto.FLOAT, ["T", c.d_model])
+            for layer in range(c.n_layers)
+        ]
+        held = [outside(name, array) for name, array in self.arrays.items()]
+        graph = helper.make_graph(self.nodes, "encoder", inputs, outputs, held)
+        versions = [helper.make_opsetid("", 18), helper.make_opsetid(MICROSOFT, 1)]
+        return bytes(helper.make_model(graph, opset_imports=versions, ir_version=10).SerializeToString())
+
+    def embedded(self) -> str:
+        c = self.config
+        tables = [("embedding", "tokens", c.vocab_size)]
+        tables.append(("position_embedding", "positions", c.first_position + c.context_length))
+        if c.n_types:
+            tables.append(("type_embedding", "types", c.n_types))
+        total = ""
+        for name, numbers, size in tables:
+            self.hold(f"{name}.weight", self.weights.value(f"{name}.weight", (size, c.d_model)))
+            self.node("Gather", [f"{name}.weight", numbers], [f"{name}.rows"], axis=0)
+            if total:
+                self.node("Add", [total, f"{name}.rows"], [f"{name}.sum"])
+            total = f"{name}.sum" if total else f"{name}.rows"
+        inputs = [total, *self.scale_of("embedding_norm")]
+        self.node("LayerNormalization", inputs, ["state0"], epsilon=c.norm_eps, axis=-1)
+        return "state0"
+
+    def attention(self, x: str, block: str) -> str:
+        c = self.config
+        three = []
+        for part, which in zip(self.three(x, f"{block}.attention.qkv"), "qkv", strict=True):
+            three.append(f"{block}.{which}")
+            self.node("Reshape", [part, "apart"], [three[-1]])
+        self.node("MultiHeadAttention", three, [f"{block}.attended"], MICROSOFT, num_heads=c.n_heads)
+        self.node("Reshape", [f"{block}.attended", "together"], [f"{block}.flat"])
+        return self.product(f"{block}.flat", f"{block}.attention.out", c.d_model, c.d_model)
+
+    def three(self, x: str, name: str) -> list[str]:
+        """Queries, keys and values (T, C)."""
+        C = self.config.d_model
+        if self.int8:  # what goes in is rounded once
+            whole = self.product(x, name, 3 * C, C)
+            self.node("Split", [whole], [f"{name}.{part}" for part in "qkv"], axis=-1, num_outputs=3)
+            return [f"{name}.{part}" for part in "qkv"]
+        weights, biases = self.weights.parts(f"{name}.weight", (C, C)), self.weights.parts(f"{name}.bias", (C,))
+        return [
+            self.plain(x, f"{name}.{part}", weight, bias)
+            for part, weight, bias in zip("qkv", weights, biases, strict=True)
+        ]
+
+    def product(self, x: str, name: str, d_out: int, d_in: int) -> str:
+        """x (T, d_in) by the matrix (d_out, d_in) of that name, plus its bias."""
+        weight = self.weights.value(f"{name}.weight", (d_out, d_in))
+        bias = self.weights.value(f"{name}.bias", (d_out,))
+        if not self.int8:
+            return self.plain(x, name, weight, bias)
+        scales = np.abs(weight).max(axis=1) / np.float32(LARGEST)
+        whole = np.rint(weight / np.where(scales == 0, np.float32(1), scales)[:, None])
+        self.hold(f"{name}.whole", (whole.T + 128).astype(np.uint8))
+        self.hold(f"{name}.scales", scales)
+        self.hold(f"{name}.zeros", np.full(d_out, 128, np.uint8))
+        self.hold(f"{name}.bias", bias)
+        parts = [x, *(f"{name}.{part}" for part in ("whole", "scales", "zeros", "bias"))]
+        self.node("DynamicQuantizeMatMul", parts, [f"{name}.out"], MICROSOFT)
+        return f"{name}.out"
+
+    def plain(self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
+        self.hold(f"{name}.weight", weight)
+        self.hold(f"{name}.bias", bias)
+        self.node("Gemm", [x, f"{name}.weight", f"{name}.bias"], [f"{name}.out"], transB=1)
+        return f"{name}.out"
+
+    def norm_after(self, x: str, rest: str, name: str, out: str) -> str:
+        """norm(x + rest)."""
+        inputs = [x, rest, *self.scale_of(name)]
+        self.node("SkipLayerNormalization", inputs, [out], MICROSOFT, epsilon=self.config.norm_eps)
+        return out
+
+    def scale_of(self, name: str) -> list[str]:
+        for leaf in ("weight", "bias"):
+            self.hold(f"{name}.{leaf}", self.weights.value(f"{name}.{leaf}", (self.config.d_model,)))
+        return [f"{name}.weight", f"{name}.bias"]
+
+    def hold(self, name: str, array: NDArray[Any]) -> None:
+        self.arrays[name] = np.ascontiguousarray(array)
+
+    def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
+        self.nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
