@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 
 from genarium.checkpoints.layouts.gpt_config import ARCHITECTURES
 from genarium.engines.backends.onnx import graph as graphs
-from genarium.errors import BadInput
+from genarium.errors import BadInput, first_line
 from genarium.export.safetensors import beside
 from genarium.export.source import Source
 from genarium.progress import emit
@@ -55,6 +55,22 @@ def write(source: Source, place: Path, dtype: str) -> None:
     for key, value in (source.origin | {"dtype": dtype}).items():
         model.metadata_props.add(key=key, value=value)
     onnx.save_model(model, str(place / FILE))
+    _try(source, place / FILE, dtype)
+
+
+def _try(source: Source, file: Path, dtype: str) -> None:
+    """Raises BadInput where onnxruntime does not take what was written: better here than where it is opened."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library raises its own kinds, which have no common one
+        raise BadInput(
+            f"onnxruntime refuses {source.found.reference} in {dtype} ({first_line(error)}); export it in float32, or "
+            "as gguf"
+        ) from None
 
 
 def _before(source: Source, graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:

@@ -39,6 +39,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(folder, "llama", {"hidden_size": 64, "intermediate_size": 96})
 
 
+WIDE = {"hidden_size": 32, "intermediate_size": 64, "head_dim": 16}
+
+
 def logits(path: Path) -> torch.Tensor:
     return gpt.load(path)(some())[0]
 
@@ -152,7 +155,7 @@ def run(session: Any, rows: np.ndarray, mask: np.ndarray, past: dict[str, np.nda
 
 @pytest.mark.parametrize("dtype", ["float32", "int8", "int4"])
 @pytest.mark.parametrize(
-    ("kind", "changes"), [("gpt2", {}), ("qwen3", {"head_dim": 16}), ("llama", HEAD_4 | {"head_dim": 16})]
+    ("kind", "changes"), [("gpt2", {"n_embd": 32}), ("qwen3", WIDE), ("llama", WIDE | {"tie_word_embeddings": True})]
 )
 def test_onnxruntime_alone_opens_the_graph(kind: str, changes: dict[str, Any], dtype: str, tmp_path: Path) -> None:
     folder = made(tmp_path / "folder", kind, changes)
