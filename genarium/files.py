@@ -10,6 +10,7 @@ import re
 import secrets
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -73,11 +74,11 @@ def at(place: str) -> Path:
     return home() / place
 
 
-def write_atomically(file: Path, content: bytes) -> None:
+def write_atomically(file: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
     """Write beside the file, flush to disk, then rename over it: a crash leaves the old file or the new.
 
-    A link stays one: what it leads to is written. Of several that write one file at once, one is last. Raises
-    StorageError (disk full, read-only folder); the old file is then untouched.
+    What is large may come in parts. A link stays one: what it leads to is written. Of several that write one file at
+    once, one is last. Raises StorageError (disk full, read-only folder); the old file is then untouched.
     """
     try:
         file = file.resolve()
@@ -90,7 +91,8 @@ def write_atomically(file: Path, content: bytes) -> None:
                 with contextlib.suppress(OSError):  # what was private stays so
                     part.chmod(stat.S_IMODE(file.stat().st_mode))
                 out.truncate()
-                out.write(content)
+                for part_of_it in [content] if isinstance(content, bytes) else content:
+                    out.write(part_of_it)
                 out.flush()
                 os.fsync(opened)
                 if fcntl is None:  # Windows renames no open file

@@ -15,7 +15,7 @@ import pytest
 from genarium.checkpoints.layouts import gpt
 from genarium.decoding.continuous import sharing
 from genarium.engines import registry
-from genarium.engines.backends.onnx import quantise
+from genarium.engines.backends.onnx import prepared, quantise
 from genarium.engines.backends.onnx.decoder import OnnxDecoder
 from genarium.engines.text.protocol import TextRequest
 from genarium.errors import BadCheckpoint
@@ -180,6 +180,54 @@ def test_at_8_bits_only_weights_are_rounded(kind: str, tmp_path: Path) -> None:
         exact = OnnxDecoder(file, "float32", threads=1).prefill([ALONE])[1]
         near = OnnxDecoder(file, "int8", threads=1).prefill([ALONE])[1]
         np.testing.assert_allclose(near, exact, atol=2e-3 * np.abs(exact).max())
+
+
+def test_a_width_that_no_block_divides_is_filled(tmp_path: Path) -> None:
+    causal_checkpoints.save(tmp_path, "llama", {"head_dim": 16})  # 32 wide, with matrices of 37
+    exact = OnnxDecoder(tmp_path, "float32", threads=1).prefill([ALONE])[1]
+    for dtype in ("int8", "int4"):
+        near = OnnxDecoder(tmp_path, dtype, threads=1).prefill([ALONE])[1]
+        assert np.corrcoef(exact[0], near[0])[0, 1] > 0.99
+
+
+def opened(path: Path, dtype: str) -> np.ndarray:
+    return OnnxDecoder(path, dtype, threads=1).prefill([ALONE])[1]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4", "float32"])
+def test_what_was_quantised_is_kept(dtype: str, llama: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    first = opened(llama, dtype)
+    [kept] = (home / "quantised").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(prepared, "_made", None)  # nothing is made again
+        assert np.array_equal(opened(llama, dtype), first)
+    whole = kept.read_bytes()
+    half = len(whole) // 2
+    for damaged in (b"", whole[:7], whole[:-1], whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :]):
+        kept.write_bytes(damaged)
+        assert np.array_equal(opened(llama, dtype), first)
+        assert kept.read_bytes() == whole
+    monkeypatch.setattr(prepared, "SCHEME", 0)
+    assert np.array_equal(opened(llama, dtype), first)
+    assert kept.read_bytes() != whole
+
+
+def test_where_nothing_can_be_kept_it_opens_all_the_same(llama: Path, home: Path) -> None:
+    home.mkdir()
+    (home / "quantised").write_text("in the way")
+    assert np.array_equal(opened(llama, "int8"), opened(llama, "int8"))
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_1", "Q5_0", "F16", "BF16", "F32"])
+def test_rows_of_a_stored_matrix_are_those_that_others_read(kind: str) -> None:
+    import gguf as published
+
+    type_ = published.GGMLQuantizationType[kind]
+    stored = published.quants.quantize(np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32), type_)
+    stored = stored.view(np.uint8).reshape(5, -1)
+    expected = published.quants.dequantize(stored, type_)
+    np.testing.assert_array_equal(quantise.restored(stored, kind), expected)
 
 
 def test_it_says_what_it_does_not_run(tmp_path: Path) -> None:

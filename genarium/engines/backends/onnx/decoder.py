@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 
 from genarium.decoding.ranking import NUMPY
 from genarium.devices import cores
-from genarium.engines.backends.onnx import graph as graphs
-from genarium.engines.backends.onnx.weights import Weights
+from genarium.engines.backends.onnx.prepared import Prepared, prepared
 from genarium.errors import BadCheckpoint, first_line
-from genarium.models.gpt_config import GPTConfig
 
 PIECE = 512
 GROWTH = 128
 """Places that the cache grows by at least."""
-BITS: dict[str, int | None] = {"int8": 8, "int4": 4, "float32": None}
 
 
 @dataclass
@@ -55,20 +52,12 @@ class OnnxDecoder:
     ranking = NUMPY
 
     def __init__(self, path: Path, dtype: str, *, threads: int | None = None):
-        weights = Weights(path)
-        self.config: GPTConfig = weights.config
-        self.context_length, self.vocab_size = self.config.context_length, self.config.vocab_size
-        if cannot := graphs.of(self.config):
-            raise BadCheckpoint(f"{path} {cannot}, which is not quantised here; run it with dtype float32")
-        self.least = 2 if graphs.rows_alone_differ(BITS[dtype]) else 1
-        c = self.config
-        [self.embedding] = weights.parts("embedding.weight", (c.vocab_size, c.d_model))
-        self.positions: NDArray[np.float32] | None = None
-        if c.positions == "learned":
-            self.positions = weights.values("position_embedding.weight", (c.context_length, c.d_model))
-        graph = graphs.Graph(weights, BITS[dtype])
-        weights.finish()
-        self.session = _session(graph, path, threads)
+        made = prepared(path, dtype)
+        self.shape, self.embedding, self.positions = made.shape, made.embedding, made.positions
+        self.context_length, self.vocab_size = self.shape.context_length, self.shape.vocab_size
+        # One row alone is rounded otherwise than among others by onnxruntime's kernels of 4 bits; so it is never alone.
+        self.least = 2 if dtype == "int4" else 1
+        self.session = _session(made, path, threads)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[OnnxCache, NDArray[np.float32]]:
         longest = max(len(prompt) for prompt in prompts)
@@ -190,9 +179,9 @@ class OnnxDecoder:
         return rows.bound[n]
 
     def _empty(self, n: int, places: int) -> OnnxCache:
-        c = self.config
-        shape = (max(n, self.least), c.n_kv_heads, places, c.head_dim)
-        return OnnxCache([0] * n, [np.zeros(shape, np.float32) for _ in range(2 * c.n_layers)])
+        s = self.shape
+        shape = (max(n, self.least), s.n_kv_heads, places, s.head_dim)
+        return OnnxCache([0] * n, [np.zeros(shape, np.float32) for _ in range(2 * s.n_layers)])
 
     def _make_room(self, state: OnnxCache, n: int, length: int) -> None:
         """A cache of so many rows and places at least, with what is in it."""
@@ -216,16 +205,17 @@ class OnnxDecoder:
             raise IndexError(f"{length} positions exceed the context of {self.context_length}")
 
 
-def _session(graph: graphs.Graph, path: Path, threads: int | None) -> Any:
+def _session(made: Prepared, path: Path, threads: int | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
-    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in outside.values()]
-    options.add_external_initializers(list(outside), values)
+    # The graph is made of fused operators already: looking for more takes a third of opening and finds nothing.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in made.arrays.values()]
+    options.add_external_initializers(list(made.arrays), values)
     try:
-        return ort.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(made.model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises its own kinds, which have no common one
         raise BadCheckpoint(
             f"{path}: onnxruntime refuses its network ({first_line(error)}); run it with dtype float32"

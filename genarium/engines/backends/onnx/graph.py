@@ -166,53 +166,63 @@ class Graph:
             self.hold(f"{name}.bias", self.arrays[f"{name}.bias"] / 2)
         summed = finely or matrix.beside is not None
         found = [f"{name}.product" if summed else out]
-        self.blocks_product(
-            self.in_two(x) if finely else x, name, matrix, shape, found[0], f"{name}.bias" if bias else ""
-        )
+        if finely:
+            rows, width = self.in_two(x, shape[1]), matrix.values.shape[1] * BLOCK
+        else:
+            rows, width = x, shape[1]
+        self.blocks_product(rows, width, name, matrix, found[0], f"{name}.bias" if bias else "")
         if finely:
             found = [f"{name}.first", f"{name}.second"]
             self.node("Split", [f"{name}.product"], found, axis=0, num_outputs=2)
-        if matrix.beside is not None:
+        if (beside := matrix.beside) is not None:
             found.append(f"{name}.beside.out")
-            beside = quantise(matrix.beside, 8)
-            self.blocks_product(self.sums(x), f"{name}.beside", beside, matrix.beside.shape, found[-1])
+            self.blocks_product(
+                self.sums(x, shape[1]), beside.shape[1], f"{name}.beside", quantise(beside, 8), found[-1]
+            )
         if summed:
             self.node("Sum", found, [out])
         return out
 
-    def in_blocks(self, x: str) -> str:
-        """x (..., K) as (..., G, 32)."""
-        if f"{x}.blocks" not in self.made:
-            self.made.add(f"{x}.blocks")
-            ahead = 1 if x == "last" else 2
-            self.hold(f"blocks.{ahead}", np.array([*[0] * ahead, -1, BLOCK], np.int64))
-            self.node("Reshape", [x, f"blocks.{ahead}"], [f"{x}.blocks"])
+    def in_blocks(self, x: str, width: int) -> str:
+        """x (..., K) as (..., G, 32), filled with zeros."""
+        if f"{x}.blocks" in self.made:
+            return f"{x}.blocks"
+        self.made.add(f"{x}.blocks")
+        ahead = self.dimensions(x) - 1
+        filled = x
+        if width % BLOCK:
+            filled = f"{x}.filled"
+            self.hold(f"{filled}.places", np.array([*[0] * (2 * ahead + 1), -width % BLOCK], np.int64))
+            self.node("Pad", [x, f"{filled}.places"], [filled])
+        self.hold(f"blocks.{ahead}", np.array([*[0] * ahead, -1, BLOCK], np.int64))
+        self.node("Reshape", [filled, f"blocks.{ahead}"], [f"{x}.blocks"])
         return f"{x}.blocks"
 
-    def in_two(self, x: str) -> str:
+    def in_two(self, x: str, width: int) -> str:
         """x as the sum of two (2 * B, ...): what `MatMulNBits` rounds it to, then the rest, which is rounded finely.
 
         The operator rounds its input to 8 bits in blocks; what it makes of it is its product with the unit matrix.
         """
-        blocks = self.in_blocks(x)
-        ahead = 1 if x == "last" else 2
-        self.hold(f"rows.{ahead}", np.array([*[0] * ahead, -1], np.int64))
+        blocks, ahead = self.in_blocks(x, width), self.dimensions(x) - 1
         unit = Quantised(8, 128 + np.eye(BLOCK, dtype=np.uint8)[:, None], np.ones((BLOCK, 1), np.float32))
-        self.blocks_product(blocks, "unit", unit, (BLOCK, BLOCK), f"{x}.rounded")
+        self.blocks_product(blocks, BLOCK, "unit", unit, f"{x}.rounded")
         self.node("Sub", [blocks, f"{x}.rounded"], [f"{x}.remaining"])
         self.node("Concat", [blocks, f"{x}.remaining"], [f"{x}.both"], axis=0)
+        self.hold(f"rows.{ahead}", np.array([*[0] * ahead, -1], np.int64))
         self.node("Reshape", [f"{x}.both", f"rows.{ahead}"], [f"{x}.in_two"])
         return f"{x}.in_two"
 
-    def sums(self, x: str) -> str:
+    def sums(self, x: str, width: int) -> str:
         """The sum of each block."""
         self.hold("inner", np.array([-1], np.int64))
-        self.node("ReduceSum", [self.in_blocks(x), "inner"], [f"{x}.sums"], keepdims=0)
+        self.node("ReduceSum", [self.in_blocks(x, width), "inner"], [f"{x}.sums"], keepdims=0)
         return f"{x}.sums"
 
-    def blocks_product(
-        self, x: str, name: str, matrix: Quantised, shape: tuple[int, ...], out: str, bias: str = ""
-    ) -> None:
+    @staticmethod
+    def dimensions(x: str) -> int:
+        return 2 if x == "last" else 3
+
+    def blocks_product(self, x: str, width: int, name: str, matrix: Quantised, out: str, bias: str = "") -> None:
         self.hold(f"{name}.values", matrix.values)
         self.hold(f"{name}.scales", matrix.scales.reshape(-1))
         inputs = [x, f"{name}.values", f"{name}.scales", "", "", bias]
@@ -221,7 +231,7 @@ class Graph:
             inputs[3] = f"{name}.zeros"
         while not inputs[-1]:
             inputs.pop()
-        sizes = {"K": shape[1], "N": shape[0], "bits": matrix.bits, "block_size": BLOCK}
+        sizes = {"K": width, "N": len(matrix.values), "bits": matrix.bits, "block_size": BLOCK}
         self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
 
     def hold(self, name: str, array: NDArray[Any]) -> None:
@@ -262,11 +272,6 @@ class Graph:
         for key, value in (("location", "weights"), ("offset", "0"), ("length", str(array.nbytes))):
             tensor.external_data.add(key=key, value=value)
         return tensor
-
-
-def rows_alone_differ(bits: int | None) -> bool:
-    """Whether one row by itself is rounded otherwise than among others: with onnxruntime's kernels of 4 bits it is."""
-    return bits == 4
 
 
 def of(config: GPTConfig) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 BLOCK = 32
 SHARES = {8: (1.0,), 4: (1.1, 1.05, 1.0, 0.95, 0.9, 0.85, 0.8)}
 """Ranges that are tried for each block of so many bits: a smaller one errs at its ends and less within."""
+FLOATS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 AT_ONCE = 1 << 22
 """Values that are quantised at once, so that little memory is taken beside the weights."""
 
@@ -120,6 +121,21 @@ def of_ggml(stored: NDArray[np.uint8], kind: str, bits: int) -> Quantised | None
     least = _halves(blocks[..., 2:4])
     zeros = np.clip(np.rint(-least / np.where(scales == 0, np.float32(1), scales)), 0, 15)
     return Quantised(4, values, scales, _held(zeros, 4), (least + zeros * scales).astype(np.float32))
+
+
+def restored(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
+    """The values (N, K) of rows as a checkpoint stores them, (N, bytes of a row) in GGML's `kind`."""
+    if kind in FLOATS:
+        values = np.ascontiguousarray(stored).view(FLOATS[kind])
+        return (values.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else values.astype(np.float32)
+    if kind == "Q8_0":  # as the package `gguf` does it, whose import takes longer than a step
+        blocks = stored.reshape(len(stored), -1, 34)
+        whole = np.ascontiguousarray(blocks[..., 2:]).view(np.int8) * _halves(blocks[..., :2])[..., None]
+        return whole.reshape(len(stored), -1)
+    from gguf.constants import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    return dequantize(np.ascontiguousarray(stored), GGMLQuantizationType[kind]).astype(np.float32)
 
 
 def _halves(stored: NDArray[np.uint8]) -> NDArray[np.float32]:

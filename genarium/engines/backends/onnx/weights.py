@@ -19,11 +19,9 @@ from genarium.checkpoints.layouts.gpt_config import query_scale, read_config
 from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names
 from genarium.checkpoints.store import adapters, folder, gguf, gguf_names
 from genarium.checkpoints.store.tensors import Stored
-from genarium.engines.backends.onnx.quantise import Quantised, concatenated, of_ggml, quantise
+from genarium.engines.backends.onnx.quantise import FLOATS, Quantised, concatenated, of_ggml, quantise, restored
 from genarium.errors import BadCheckpoint, first_line
 from genarium.models.gpt_config import GPTConfig
-
-FLOATS = {"F32": ("<f4", 4), "F16": ("<f2", 2), "BF16": ("<u2", 2)}
 
 
 @dataclass(frozen=True)
@@ -43,25 +41,8 @@ class Lying:
         if self.file is not None:
             values = gguf_names.rows_in_order(self.file.values(self.name), self.heads)
         else:
-            values = _floats(self.stored, self.kind).reshape(self.shape)
+            values = restored(self.stored, self.kind).reshape(self.shape)
         return values.T if self.transposed else values
-
-    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Some rows of a matrix, in float32, without reading the others."""
-        chosen = self.stored[numbers.reshape(-1)]
-        if self.kind in FLOATS:
-            values = _floats(chosen, self.kind)
-        else:
-            from gguf.constants import GGMLQuantizationType
-            from gguf.quants import dequantize
-
-            values = dequantize(chosen, GGMLQuantizationType[self.kind])
-        return values.reshape(*numbers.shape, -1).astype(np.float32)
-
-
-def _floats(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
-    values = np.ascontiguousarray(stored).view(FLOATS[kind][0])
-    return (values.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else values.astype(np.float32)
 
 
 class Weights:

@@ -1,0 +1,148 @@
+"""A decoder made ready for onnxruntime: its graph, and its weights as the graph reads them, made once and then mapped.
+
+What is made is kept in the data folder (`quantised/`) under the checkpoint's digest, so that opening it again reads no
+checkpoint, quantises nothing and builds no graph. A file there is only a shortcut: one that is damaged, or of another
+scheme, is made again; where none can be written, all is as if there were none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genarium import files
+from genarium.checkpoints.store import digest
+from genarium.engines.backends.onnx.quantise import restored
+from genarium.errors import BadCheckpoint, StorageError
+
+BITS: dict[str, int | None] = {"int8": 8, "int4": 4, "float32": None}
+SCHEME = 1
+"""Of what is kept; another one where a file of the same checkpoint and precision would differ."""
+MAGIC = b"genarium"
+ALIGNED = 64
+LARGEST_FLOATS = 128 * 2**20
+"""Bytes of float32 that are kept: reading those of a larger checkpoint again costs less than the room they take."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a config is asked for while it runs."""
+
+    context_length: int
+    vocab_size: int
+    n_layers: int
+    n_kv_heads: int
+    head_dim: int
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A row for each token, as the checkpoint stores it: `stored` (V, bytes of a row) in GGML's `kind`."""
+
+    stored: NDArray[np.uint8]
+    kind: str
+
+    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Those of tokens (...): (..., C) in float32."""
+        return restored(self.stored[tokens.reshape(-1)], self.kind).reshape(*tokens.shape, -1)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`model` is the serialised graph, `arrays` its weights by name; `positions` (T, C), where they are learned."""
+
+    shape: Shape
+    embedding: Embedding
+    positions: NDArray[np.float32] | None
+    model: bytes
+    arrays: dict[str, NDArray[Any]]
+
+
+def prepared(path: Path, dtype: str) -> Prepared:
+    """The checkpoint in `path` at this precision, from the data folder where it is there. Raises BadCheckpoint."""
+    sha = digest.of_file(path) if path.is_file() else digest.of_folder(path)
+    file = files.home() / "quantised" / f"{sha}.{dtype}"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return _read(file)
+    made = _made(path, dtype)
+    size = sum(array.nbytes for array in made.arrays.values())
+    if files.home().is_dir() and (dtype != "float32" or size <= LARGEST_FLOATS):
+        with contextlib.suppress(StorageError):
+            _write(file, made)
+    return made
+
+
+def _made(path: Path, dtype: str) -> Prepared:
+    from genarium.engines.backends.onnx import graph as graphs
+    from genarium.engines.backends.onnx.weights import Weights
+
+    weights = Weights(path)
+    c = weights.config
+    if cannot := graphs.of(c):
+        raise BadCheckpoint(f"{path} {cannot}, which is not quantised here; run it with dtype float32")
+    [embedding] = weights.parts("embedding.weight", (c.vocab_size, c.d_model))
+    positions = None
+    if c.positions == "learned":
+        positions = weights.values("position_embedding.weight", (c.context_length, c.d_model))
+    graph = graphs.Graph(weights, BITS[dtype])
+    weights.finish()
+    shape = Shape(c.context_length, c.vocab_size, c.n_layers, c.n_kv_heads, c.head_dim)
+    outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
+    return Prepared(shape, Embedding(embedding.stored, embedding.kind), positions, graph.model, outside)
+
+
+def _write(file: Path, made: Prepared) -> None:
+    """Raises StorageError."""
+    arrays = {f"weight {name}": array for name, array in made.arrays.items()}
+    arrays |= {"model": np.frombuffer(made.model, np.uint8), "embedding": np.ascontiguousarray(made.embedding.stored)}
+    if made.positions is not None:
+        arrays["positions"] = made.positions
+    told, end = {}, 0
+    for name, array in arrays.items():
+        told[name] = [array.dtype.str, array.shape, end]
+        end += array.nbytes + -array.nbytes % ALIGNED
+    about = {"scheme": SCHEME, "shape": asdict(made.shape), "kind": made.embedding.kind, "arrays": told}
+    header = json.dumps(about).encode()
+    header += b" " * (-(len(MAGIC) + 16 + len(header)) % ALIGNED)
+
+    def body() -> Iterator[memoryview | bytes]:
+        yield header
+        for array in arrays.values():
+            yield array.reshape(-1).view(np.uint8).data
+            yield bytes(-array.nbytes % ALIGNED)
+
+    check = 0
+    for part in body():
+        check = zlib.crc32(part, check)
+    start = MAGIC + check.to_bytes(8, "little") + len(header).to_bytes(8, "little")
+    files.write_atomically(file, [start, *body()])
+
+
+def _read(file: Path) -> Prepared:
+    """Raises OSError, ValueError, KeyError or TypeError where it is not there, damaged, or not what is kept today."""
+    if not file.stat().st_size:
+        raise ValueError
+    mapped = np.memmap(file, np.uint8, mode="r")
+    begin = len(MAGIC) + 16
+    check, size = mapped[len(MAGIC) : begin].view("<u8").tolist()
+    if bytes(mapped[: len(MAGIC)]) != MAGIC or zlib.crc32(mapped[begin:].data) != check:
+        raise ValueError
+    about = json.loads(bytes(mapped[begin : begin + size]))
+    if about["scheme"] != SCHEME:
+        raise ValueError
+    arrays = {}
+    for name, (kind, shape, place) in about["arrays"].items():
+        dtype = np.dtype(kind)
+        at = begin + size + place
+        arrays[name] = mapped[at : at + dtype.itemsize * int(np.prod(shape))].view(dtype).reshape(shape)
+    weights = {name.removeprefix("weight "): array for name, array in arrays.items() if name.startswith("weight ")}
+    embedding = Embedding(arrays["embedding"], about["kind"])
+    return Prepared(Shape(**about["shape"]), embedding, arrays.get("positions"), bytes(arrays["model"]), weights)
