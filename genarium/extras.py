@@ -21,6 +21,7 @@ EXTRAS = {
     "torch": "torch",
     "transformers": "transformers",
     "webencodings": "documents",
+    "xllamacpp": "gguf",
 }
 """The extra that brings a package, by the name it is imported by."""
 

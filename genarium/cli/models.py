@@ -162,13 +162,15 @@ def _list_local(as_json: bool) -> None:
     elif not rows:
         click.echo("no models of Ollama, LM Studio or the hub are on this machine", err=True)
     for row in [] if as_json else rows:
-        runs = "runs here: " + ", ".join(row["tasks"]) if row["tasks"] else f"not run here: {row['why']}"
+        how = "natively" if row["native"] else "by llama.cpp"
+        runs = f"runs {how}: {', '.join(row['tasks'])}" if row["tasks"] else f"not run here: {row['why']}"
         about = f"{row['program']:<9} {row['bytes'] / 2**20:>8.1f} MiB  {row['architecture']:<12}"
         click.echo(printable(f"{about} {row['reference']}\n    {runs}"))
 
 
 def _described(model: Local) -> dict[str, Any]:
     """A model of another program as JSON values: `tasks` that it runs for here, else `why` it does not."""
+    from genarium import extras
     from genarium.checkpoints.processors import gguf_tokenizer
     from genarium.checkpoints.store import gguf, gguf_names
     from genarium.checkpoints.store.find import Found
@@ -176,20 +178,25 @@ def _described(model: Local) -> dict[str, Any]:
     from genarium.errors import GenariumError
 
     row: dict[str, Any] = {"program": model.program, "name": model.name, "reference": model.reference}
-    row |= {"path": str(model.path), "bytes": model.size, "architecture": "", "tasks": [], "why": ""}
+    row |= {"path": str(model.path), "bytes": model.size, "architecture": "", "native": True, "tasks": [], "why": ""}
     found = Found(model.reference, model.path, "")
     try:
         row["architecture"] = _architecture(model.path)
         if gguf.is_gguf(model.path):
-            gguf_names.places(model.path)
-            gguf_tokenizer.check(model.path)
+            why = gguf_tokenizer.for_llama_cpp(model.path)
+            if why and not extras.is_installed("xllamacpp"):
+                return row | {"native": False, "why": f"{why}; llama.cpp runs it: {extras.command('xllamacpp')}"}
+            row["native"] = not why
+            if not why:
+                gguf_names.places(model.path)
         # Whatever writes can be asked for a summary: that says nothing of a model.
         row["tasks"] = [
             name for name in registry.capabilities() if name != "summarize" and registry.can_open(found, name)
         ]
-        row["why"] = "" if row["tasks"] else "no engine here opens it"
+        if not row["tasks"]:
+            row |= {"native": False, "why": "no engine here opens it"}
     except GenariumError as error:
-        row["why"] = str(error)
+        row |= {"native": False, "why": str(error)}
     return row
 
 

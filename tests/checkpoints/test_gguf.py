@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,6 +31,12 @@ from tests.causal_checkpoints import tokens
 from tests.conftest import STORY
 
 TEXTS = ["The fox ran, didn't it?", " two  spaces\n\n\tand 1234 tabs ", "Füchse 狐が 🦊 e\u0301", ""]
+
+
+@pytest.fixture(autouse=True)
+def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp is not there to take what is not run natively (`tests/engines/test_llama_cpp_text.py` has it)."""
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
 
 
 @pytest.fixture(scope="module")

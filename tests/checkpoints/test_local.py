@@ -70,7 +70,7 @@ def test_models_of_ollama_are_listed_and_run(home: Path, file: Path) -> None:
     row = rows["ollama:fox:1b"]
     assert (row["program"], row["architecture"], row["bytes"]) == ("Ollama", "llama", file.stat().st_size)
     assert "text" in row["tasks"]
-    assert row["why"] == ""
+    assert (row["why"], row["native"]) == ("", True)
     request = TextRequest(max_new_tokens=5, temperature=0)
     texts = [
         next(iter(registry.open_text(reference).write(["The fox"], request))).text for reference in [*rows, str(file)]
@@ -108,12 +108,13 @@ def test_damaged_manifests_are_one_sentence(damage: str, home: Path, file: Path)
             find(f"ollama:{name}", default="text")
 
 
-def test_models_of_lm_studio_and_the_hub_are_listed(home: Path, file: Path) -> None:
+def test_models_of_lm_studio_and_the_hub_are_listed(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genarium.extras.is_installed", lambda package: False)
     place = home / "user" / ".lmstudio" / "models" / "owner" / "fox-GGUF"
     place.mkdir(parents=True)
     shutil.copyfile(file, place / "fox.gguf")
     shutil.copyfile(file, place / "mmproj-fox.gguf")
-    mamba = gguf_files.write(file.parent / "llama", place / "other.gguf", pre="tekken")
+    strange = gguf_files.write(file.parent / "llama", place / "other.gguf", pre="tekken")
     for part in (1, 2):
         name = f"big-0000{part}-of-00002.gguf"
         gguf_files.write(
@@ -131,7 +132,9 @@ def test_models_of_lm_studio_and_the_hub_are_listed(home: Path, file: Path) -> N
     }
     assert rows[str(place / "fox.gguf")]["name"] == "owner/fox-GGUF/fox"
     assert "text" in rows[str(place / "fox.gguf")]["tasks"]
-    assert "cuts words in the way 'tekken'" in rows[str(mamba)]["why"]
+    assert "cuts words in the way 'tekken'" in rows[str(strange)]["why"]
+    assert 'llama.cpp runs it: pip install "genarium[gguf]"' in rows[str(strange)]["why"]
+    assert rows[str(strange)]["native"] is False
     big = rows[str(place / "big-00001-of-00002.gguf")]
     assert "one of 2 parts of a model; put them together" in big["why"]
     assert big["bytes"] == sum(one.stat().st_size for one in place.glob("big-*"))

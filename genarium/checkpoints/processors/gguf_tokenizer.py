@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.processors.tokenizer_files import QWEN_WORDS
-from genarium.checkpoints.store import gguf
+from genarium.checkpoints.store import gguf, gguf_names
 from genarium.errors import BadCheckpoint
 
 UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
@@ -51,9 +51,33 @@ def build(told: Mapping[str, Any], path: Path) -> Tokenizer:
     return tokenizer
 
 
-def check(path: Path) -> None:
-    """Raises BadCheckpoint where the file's tokenizer is of no kind that is built here; nothing is built."""
-    _refuse_unknown(_told(path), path)
+def for_llama_cpp(path: Path) -> str:
+    """Why the file is left to llama.cpp: its network, quantisation or tokenizer; empty where it is run natively.
+
+    Raises BadCheckpoint where it is damaged.
+    """
+    unread = ""
+    try:
+        metadata = gguf.read(path).metadata
+    except BadCheckpoint:
+        metadata, unread = gguf.metadata(path), gguf.unread_kind(path)
+        if not unread:
+            return ""
+    kind = metadata.get("general.architecture")
+    if metadata.get("split.count", 1) != 1 or metadata.get("general.type", "model") != "model":
+        return ""
+    if kind not in gguf_names.ARCHITECTURES:
+        return gguf_names.other_network(path, kind)
+    if unread:
+        return f"{path} is quantised as {unread}, which is not run natively"
+    told = {key.removeprefix("tokenizer.ggml."): value for key, value in metadata.items()}
+    if "tokens" not in told:
+        return ""
+    try:
+        _refuse_unknown(told, path)
+    except BadCheckpoint as error:
+        return str(error).partition(";")[0]
+    return ""
 
 
 def _refuse_unknown(told: Mapping[str, Any], path: Path) -> None:
@@ -86,13 +110,19 @@ def chat_template(path: Path) -> Any:
 
 def special_tokens(path: Path) -> dict[str, str]:
     """`bos_token`, `eos_token` and their like, as a template may name them."""
-    told = _told(path)
+    return named_tokens(gguf.read(path).metadata)
+
+
+def named_tokens(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Those of a file that says this of itself."""
+    told = {key.removeprefix("tokenizer.ggml."): value for key, value in metadata.items()}
+    tokens = told.get("tokens") or []
     names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
     found = {}
     for ours, theirs in names.items():
         number = told.get(f"{theirs}_token_id")
-        if isinstance(number, int) and 0 <= number < len(told["tokens"]):
-            found[f"{ours}_token"] = told["tokens"][number]
+        if isinstance(number, int) and 0 <= number < len(tokens):
+            found[f"{ours}_token"] = tokens[number]
     return found
 
 

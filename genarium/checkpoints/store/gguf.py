@@ -266,6 +266,14 @@ def metadata(path: Path) -> dict[str, Any]:
     return _Header(_mapped(path), path).keys()[0]
 
 
+def unread_kind(path: Path) -> str:
+    """The first of its tensors' quantisations that is known and not read here; empty where all are. Raises
+    BadCheckpoint."""
+    header = _Header(_mapped(path), path)
+    kinds = [header.tensor()[2] for _ in range(header.keys()[1])]
+    return next((OTHERS[kind] for kind in kinds if kind in OTHERS), "")
+
+
 def read(path: Path) -> GGUF:
     """The file, whose header is read once as long as it stays as it is. Raises BadCheckpoint."""
     try:

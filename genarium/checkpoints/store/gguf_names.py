@@ -111,10 +111,7 @@ def config(path: Path) -> dict[str, Any]:
     file = gguf.read(path)
     kind = file.metadata.get("general.architecture")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
-        raise BadCheckpoint(
-            f"{path} holds a {shown(kind)} network, and of GGUF files {', '.join(ARCHITECTURES)} are run here; run it "
-            "with llama.cpp's server and name that: openai:MODEL with OPENAI_BASE_URL"
-        )
+        raise BadCheckpoint(f"{other_network(path, kind)}; get the model as one of these")
     if (what := file.metadata.get("general.type", "model")) != "model":
         raise BadCheckpoint(f"{path} holds {shown(what)}, which is only a part of a model; name the model's own file")
     own = {key[len(kind) + 1 :]: value for key, value in file.metadata.items() if key.startswith(f"{kind}.")}
@@ -126,6 +123,11 @@ def config(path: Path) -> dict[str, Any]:
     ends = {name: file.metadata.get(f"tokenizer.ggml.{name}") for name in ("bos_token_id", "eos_token_id")}
     raw |= ends
     return raw if kind == "gpt2" else raw | _rotary(file, own, raw, kind)
+
+
+def other_network(path: Path, kind: Any) -> str:
+    """That the file's network is none of `ARCHITECTURES`, without a way out."""
+    return f"{path} holds a {shown(kind)} network, and of GGUF files {', '.join(ARCHITECTURES)} are run natively"
 
 
 def _refuse_unknown(own: Mapping[str, Any], fields: Mapping[str, str], kind: str, path: Path) -> None:
