@@ -270,7 +270,7 @@ def unread_kind(path: Path) -> str:
     """The first of its tensors' quantisations that is known and not read here; empty where all are. Raises
     BadCheckpoint."""
     header = _Header(_mapped(path), path)
-    kinds = [header.tensor()[2] for _ in range(header.keys()[1])]
+    kinds = [header.tensor()[2] for _ in header.counted(header.keys()[1], 24, "tensors")]
     return next((OTHERS[kind] for kind in kinds if kind in OTHERS), "")
 
 
