@@ -271,7 +271,7 @@ def unread_kind(path: Path) -> str:
     BadCheckpoint."""
     header = _Header(_mapped(path), path)
     kinds = [header.tensor()[2] for _ in header.counted(header.keys()[1], 24, "tensors")]
-    return next((OTHERS[kind] for kind in kinds if kind in OTHERS), "")
+    return next((f"GGML's type {kind} ({OTHERS[kind]})" for kind in kinds if kind in OTHERS), "")
 
 
 def read(path: Path) -> GGUF:
