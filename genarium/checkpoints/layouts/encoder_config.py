@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genarium.checkpoints.fields.encoder import BY_TYPE, BertFields, DistilBertFields, RobertaFields
-from genarium.checkpoints.fields.image_text import BlipTextFields, GitFields
 from genarium.checkpoints.layouts.encoder_names import CLASSIFIER
 from genarium.checkpoints.store import adapters
 from genarium.checkpoints.store import folder as folders
@@ -16,6 +15,9 @@ from genarium.checkpoints.store.find import base_of
 from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint, first_line
 from genarium.models.encoder_config import Activation, EncoderConfig, HeadConfig
+
+if TYPE_CHECKING:
+    from genarium.checkpoints.fields.image_text import BlipTextFields, GitFields
 
 MODEL_TYPES = ("bert", "distilbert", "roberta")
 ACTIVATIONS: dict[str, Activation] = {

@@ -10,7 +10,6 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from genarium.checkpoints.fields import shown
-from genarium.checkpoints.fields.causal import BY_TYPE
 from genarium.checkpoints.fields.generation import GenerationFields
 from genarium.checkpoints.processors import generation, gguf_tokenizer, tokenizer_config, tokenizer_files
 from genarium.checkpoints.store import adapters, gguf
@@ -65,9 +64,11 @@ def _made(path: Path) -> Tokenizer | None:
 
 def _within(tokenizer: Tokenizer, vocab_size: int, path: Path) -> Tokenizer:
     """The tokenizer without added tokens that the network has no place for. Raises BadCheckpoint."""
+    numbers = [*tokenizer.encode("").ids, *tokenizer.encode("", "").ids]
+    if max([*tokenizer.get_vocab().values(), *numbers], default=0) < vocab_size:
+        return tokenizer
     own = tokenizer.get_vocab(with_added_tokens=False)
     added = {token.content: number for number, token in tokenizer.get_added_tokens_decoder().items()}
-    numbers = [*tokenizer.encode("").ids, *tokenizer.encode("", "").ids]
     framed = [(tokenizer.id_to_token(number) or "", number) for number in numbers]
     ordinary = ((piece, number) for piece, number in own.items() if piece not in added)
     for piece, number in (*ordinary, *framed):
@@ -135,6 +136,8 @@ def end_tokens(path: Path, tokenizer: Tokenizer, vocab_size: int | None = None) 
 
 def fields_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults of a decoder's config; none of other networks."""
+    from genarium.checkpoints.fields.causal import BY_TYPE
+
     declared = BY_TYPE.get(raw["model_type"])
     return {} if declared is None else {name: field.default for name, field in declared.model_fields.items()}
 

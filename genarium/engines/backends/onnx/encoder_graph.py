@@ -12,12 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
+from genarium.engines.backends.onnx import proto
 from genarium.engines.backends.onnx.encoder_weights import EncoderWeights
-from genarium.engines.backends.onnx.session import outside
 from genarium.models.encoder_config import Activation
 
 MICROSOFT = "com.microsoft"
@@ -41,7 +39,7 @@ class EncoderGraph:
     def __init__(self, weights: EncoderWeights, *, int8: bool = False):
         self.weights, self.config, self.int8 = weights, weights.config, int8
         self.arrays: dict[str, NDArray[Any]] = {}
-        self.nodes: list[onnx.NodeProto] = []
+        self.nodes: list[bytes] = []
         self.model = self._made()
 
     def _made(self) -> bytes:
@@ -57,17 +55,15 @@ class EncoderGraph:
             self.node(kind, [up], [f"{block}.active"], domain, **more)
             down = self.product(f"{block}.active", f"{block}.mlp.down", c.d_model, c.d_ff)
             x = self.norm_after(down, x, f"{block}.mlp_norm", f"state{layer + 1}")
-        whole = TensorProto.INT64
         names = ["tokens", "positions", *(["types"] if c.n_types else [])]
-        inputs = [helper.make_tensor_value_info(name, whole, ["T"]) for name in names]
-        outputs = [
-            helper.make_tensor_value_info(f"state{layer + 1}", TensorProto.FLOAT, ["T", c.d_model])
-            for layer in range(c.n_layers)
-        ]
-        held = [outside(name, array) for name, array in self.arrays.items()]
-        graph = helper.make_graph(self.nodes, "encoder", inputs, outputs, held)
-        versions = [helper.make_opsetid("", 18), helper.make_opsetid(MICROSOFT, 1)]
-        return bytes(helper.make_model(graph, opset_imports=versions, ir_version=10).SerializeToString())
+        return proto.model(
+            "encoder",
+            self.nodes,
+            {name: ("int64", ["T"]) for name in names},
+            {f"state{layer + 1}": ("float32", ["T", c.d_model]) for layer in range(c.n_layers)},
+            self.arrays,
+            {"": 18, MICROSOFT: 1},
+        )
 
     def embedded(self) -> str:
         c = self.config
@@ -146,4 +142,4 @@ class EncoderGraph:
         self.arrays[name] = np.ascontiguousarray(array)
 
     def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
-        self.nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
+        self.nodes.append(proto.node(kind, inputs, outputs, domain, **attributes))

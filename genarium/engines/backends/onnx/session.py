@@ -10,29 +10,18 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from genarium.devices import cores
 from genarium.errors import BadCheckpoint, first_line
 
 
-def outside(name: str, array: NDArray[Any]) -> TensorProto:
-    """An initialiser whose values are handed over beside the graph; shapes are read while the graph is made."""
-    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-    if array.dtype == np.int64:
-        return helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True)
-    tensor = TensorProto(name=name, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", "weights"), ("offset", "0"), ("length", str(array.nbytes))):
-        tensor.external_data.add(key=key, value=value)
-    return tensor
-
-
 def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: int | None = None) -> Any:
-    """A session of the graph, whose `outside` arrays have to live as long as it does. Raises BadCheckpoint."""
+    """A session of the graph, whose arrays have to live as long as it does. Raises BadCheckpoint."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # the graphs are fused as they are
     given = {name: array for name, array in arrays.items() if array.dtype != np.int64}
     options.add_external_initializers(
         list(given), [ort.OrtValue.ortvalue_from_numpy(array) for array in given.values()]
