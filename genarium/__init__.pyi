@@ -24,6 +24,7 @@ def answer(
     doc_stride: int | None = None,
     batch_size: int = 1,
     dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Records]:
     """Find the words of a text that answer a question.
@@ -46,6 +47,7 @@ def answer(
     doc_stride: tokens that neighbouring windows share
     batch_size: questions read together; each then waits for all of them
     dtype: what to compute in; with bfloat16, close calls are decided in float32. auto takes what is fastest here
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder or a hub id of a BERT, DistilBERT or RoBERTa trained on SQuAD
     """
 
@@ -57,6 +59,7 @@ def ask(
     min_support: float = 0.36,
     ranker: str | None = None,
     max_new_tokens: int = 200,
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
     seed: int | None = None,
 ) -> Result[artefacts.Answer]:
@@ -70,6 +73,7 @@ def ask(
     min_support: how close a passage must come to the question (cosine) for there to be an answer
     ranker: a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank
     max_new_tokens: longest answer of a model that writes, in tokens
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter quotes sentences; a text model (a folder, a hub id, openai:NAME) writes the answer
     seed: same seed, same text; drawn when not given
     """
@@ -118,9 +122,9 @@ def chat(
     messages: list[Message] | None = None,
     n: int = 1,
     max_new_tokens: int | None = None,
-    temperature: float = 0.8,
+    temperature: float | None = None,
     top_k: int = 0,
-    top_p: float = 0.95,
+    top_p: float | None = None,
     min_p: float = 0.0,
     repetition_penalty: float = 1.0,
     stop: list[str] | None = None,
@@ -141,9 +145,10 @@ def chat(
     messages: what was said before, oldest first: {"role": "user" or "assistant", "content": "…"}; may be repeated
     n: how many replies
     max_new_tokens: longest reply, in tokens [default: 512, or half of the model's context where that is less]
-    temperature: 0 always takes the likeliest token; higher is bolder
+    temperature: 0 always takes the likeliest token; higher is bolder [default: what a starter's makers recommend,
+        else 0.8]
     top_k: choose among this many likeliest tokens; 0 for all
-    top_p: choose among the likeliest tokens that make up this probability
+    top_p: choose among the likeliest tokens that make up this probability [default: as temperature, else 0.95]
     min_p: leave out tokens less likely than this share of the likeliest
     repetition_penalty: above 1 makes repeating less likely
     stop: end before this text; may be repeated, up to 64 times
@@ -169,6 +174,7 @@ def classify(
     label_column: str = "label",
     template: str | None = None,
     calibrate: bool = False,
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Records]:
     """Give every text one of a few labels, and count them.
@@ -187,6 +193,7 @@ def classify(
     label_column: where the examples have their labels
     template: zero-shot: a sentence with {label} in it; generative: a prompt with {text} that the label continues
     calibrate: generative: leave out of the count what the model would say of any text
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model
     """
 
@@ -200,6 +207,7 @@ def embed(
     no_header: bool = False,
     static: bool = False,
     compare: bool = False,
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Vectors | artefacts.Records | artefacts.Plot]:
     """Turn texts into vectors, near each other where the meaning is.
@@ -214,6 +222,7 @@ def embed(
     no_header: the file's first line is a row already; columns are called 1, 2, …
     static: also the mean of the embedding table's rows, which no neighbour moves
     compare: the first text is a word: show how its vector moves from text to text
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, or a BERT, MiniLM, RoBERTa or DistilBERT as folder or hub id
     """
 
@@ -305,6 +314,7 @@ def rank(
     encoding: str | None = None,
     no_header: bool = False,
     top_k: int = 0,
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Records]:
     """Put passages in the order in which they answer a query.
@@ -317,6 +327,7 @@ def rank(
     encoding: the file's encoding, as in cp1252 or gb18030 [default: by its mark, or UTF-8]
     no_header: the file's first line is a row already; columns are called 1, 2, …
     top_k: keep this many, best first; 0 for all
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: decides the way: a head with one output reads query and passage together, an encoder apart
     """
 
@@ -332,6 +343,7 @@ def summarize(
     num_beams: int | None = None,
     length_penalty: float | None = None,
     prefix: str | None = None,
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Summary]:
     """Summarize a text.
@@ -348,6 +360,7 @@ def summarize(
     num_beams: beams to search, of a sequence-to-sequence model
     length_penalty: above 0 favours longer summaries in beam search
     prefix: what to put before the text; left out, what the model was trained with (T5: 'summarize: ')
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: an encoder (starter) chooses sentences; a T5, BART or Pegasus folder or hub id, a chat model or
         openai:NAME writes its own
     """

@@ -81,7 +81,7 @@ def prepare(task: str, /, *args: Any, **kwargs: Any) -> Recipe:
     seed = values.pop("seed", None)
     if draws and seed is None:
         seed = secrets.randbelow(2**31)  # short enough to be read out and typed again
-    return Recipe.of(task, _pinned(asked, values), model, seed or 0)
+    return Recipe.of(task, _pinned(asked, values, model), model, seed or 0)
 
 
 def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | None = None, keep: bool = True) -> Result:
@@ -175,10 +175,11 @@ def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = No
     return Reproduction(entry, True, result, found, kept)
 
 
-def _pinned(asked: tasks.Task, values: dict[str, Any]) -> dict[str, Any]:
+def _pinned(asked: tasks.Task, values: dict[str, Any], model: Model | None) -> dict[str, Any]:
     """`values` as a recipe names them: files and the task's own pins by content."""
+    known = values | ({"model": model.reference} if model else {})
     return _changed(asked, values, _file_pin) | {
-        name: pin.write(values[name], values) for name, pin in asked.pins.items()
+        name: pin.write(values[name], known) for name, pin in asked.pins.items()
     }
 
 

@@ -7,7 +7,7 @@ task knowing. Each declares itself in a file of its own (`engine.py`); no family
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,13 @@ def digest_of(reference: str, *, default: str) -> str:
     from genarium.checkpoints.store.find import find
 
     return find(reference, default=default).digest
+
+
+def recommended(reference: str) -> Mapping[str, float]:
+    """The settings that a starter's makers recommend; none for other models."""
+    from genarium.checkpoints.store.catalogue import starters
+
+    return {f"starter/{one.name}": one.usual for one in starters().values()}.get(reference, {})
 
 
 def open(capability: str, reference: str, *, default: str, keep: bool = True, **how: Any) -> Any:

@@ -22,10 +22,11 @@ from genarium.tasks.options import (
     MinP,
     RepetitionPenalty,
     Stop,
-    Temperature,
     TextDtype,
     TopK,
-    TopP,
+    UsualTemperature,
+    UsualTopP,
+    usual,
 )
 from genarium.tasks.task import task
 
@@ -37,7 +38,7 @@ ROUNDS = 4
 """How often replies that say what another does are written anew."""
 
 
-@task(starter="chat")
+@task(starter="chat", pins={"temperature": usual("temperature", 0.8), "top_p": usual("top_p", 0.95)})
 def chat(
     message: Annotated[str, Doc("what to say; - reads it from standard input"), MinLen(1)],
     *,
@@ -59,9 +60,9 @@ def chat(
         Doc("longest reply, in tokens [default: 512, or half of the model's context where that is less]"),
         Ge(1),
     ] = None,
-    temperature: Temperature = 0.8,
+    temperature: UsualTemperature = None,
     top_k: TopK = 0,
-    top_p: TopP = 0.95,
+    top_p: UsualTopP = None,
     min_p: MinP = 0.0,
     repetition_penalty: RepetitionPenalty = 1.0,
     stop: Stop = None,
@@ -91,9 +92,9 @@ def chat(
     request = ChatRequest(
         n=n,
         max_new_tokens=max_new_tokens or usual_reply(engine.context),
-        temperature=temperature,
+        temperature=0.8 if temperature is None else temperature,
         top_k=top_k,
-        top_p=top_p,
+        top_p=0.95 if top_p is None else top_p,
         min_p=min_p,
         repetition_penalty=repetition_penalty,
         stop=stop or (),

@@ -12,8 +12,18 @@ from genarium.devices import computed_by
 from genarium.tasks.task import Pin
 
 Temperature = Annotated[float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)]
+UsualTemperature = Annotated[
+    float | None,
+    Doc("0 always takes the likeliest token; higher is bolder [default: what a starter's makers recommend, else 0.8]"),
+    Interval(ge=0, le=10),
+]
 TopK = Annotated[int, Doc("choose among this many likeliest tokens; 0 for all"), Ge(0)]
 TopP = Annotated[float, Doc("choose among the likeliest tokens that make up this probability"), Interval(gt=0, le=1)]
+UsualTopP = Annotated[
+    float | None,
+    Doc("choose among the likeliest tokens that make up this probability [default: as temperature, else 0.95]"),
+    Interval(gt=0, le=1),
+]
 MinP = Annotated[float, Doc("leave out tokens less likely than this share of the likeliest"), Interval(ge=0, le=1)]
 RepetitionPenalty = Annotated[float, Doc("above 1 makes repeating less likely"), Gt(0)]
 Stop = Annotated[
@@ -47,3 +57,16 @@ def _written(asked: str, values: Mapping[str, Any]) -> str:
 
 BACKEND = Pin(_written, lambda recorded: recorded if recorded in ("onnx", "torch") else "torch")
 """Of the argument `backend`; a recipe of before there was one means torch."""
+
+
+def usual(name: str, otherwise: float) -> Pin:
+    """Of a setting that nobody gave: what the makers of a starter recommend, else `otherwise`."""
+
+    def written(asked: float | None, values: Mapping[str, Any]) -> float:
+        if asked is not None:
+            return asked
+        from genarium.engines.registry import recommended
+
+        return recommended(values["model"]).get(name, otherwise)
+
+    return Pin(written, lambda recorded: otherwise if recorded is None else recorded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from genarium.engines import registry
 from genarium.engines.text.protocol import ChatRequest, Completion
 from genarium.messages import Message
 from genarium.progress import Event, listening
+from genarium.run import prepare
+from tests.chat_models import STYLES, make_checkpoint
 
 STARTER = catalogue.starter("chat")
 NEEDS_IT = pytest.mark.skipif(
@@ -45,6 +48,17 @@ def test_it_replies_and_remembers() -> None:
 
 
 @NEEDS_IT
+def test_its_makers_settings_stand_in_its_recipe(small_chat: str) -> None:
+    def settings(model: str, **given: Any) -> tuple[float, float]:
+        arguments = prepare("chat", "Hello", model=model, **given).arguments
+        return arguments["temperature"], arguments["top_p"]
+
+    assert settings("starter") == settings("starter/chat") == (0.2, 0.9)
+    assert settings("starter", temperature=1.5) == (1.5, 0.9)
+    assert settings(small_chat) == (0.8, 0.95)
+
+
+@NEEDS_IT
 def test_it_sums_up_in_its_own_words() -> None:
     text = (
         "The town library will move to a new building in March. The old building has a leaking roof and no lift. The "
@@ -53,6 +67,11 @@ def test_it_sums_up_in_its_own_words() -> None:
     [summary] = genarium.summarize(text, model="starter/chat", sentences=1, max_new_tokens=60)
     assert summary.facts()["method"] == "abstractive"
     assert "library" in summary.text
+
+
+@pytest.fixture
+def small_chat(tmp_path: Path) -> str:
+    return str(make_checkpoint(tmp_path / "small", STYLES["qwen"], context=64))
 
 
 class Scripted:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from genarium import files
@@ -21,8 +21,9 @@ class Starter:
     """A shipped model. `files` maps each file's name to its sha256.
 
     `package` is the distribution it comes in, if not this (`NAME==VERSION`), and `module` where in it; it is only
-    looked into, never imported. `weights` names the one file that is the whole model, where it is no folder. `language`
-    is the one it was made for; `multilingual` names a model that does the same for others, where one runs here.
+    looked into, never imported. `weights` names the one file that is the whole model, where it is no folder. `usual`
+    are settings that its makers recommend. `language` is the one it was made for; `multilingual` names a model that
+    does the same for others, where one runs here.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Starter:
     module: str = ""
     package: str = ""
     weights: str = ""
+    usual: dict[str, float] = field(default_factory=dict)
     language: str = ""
     multilingual: str = ""
 
