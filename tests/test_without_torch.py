@@ -106,6 +106,14 @@ def test_a_story_is_kept_shown_and_made_again(run: Run) -> None:
     assert "equal, byte for byte" in run("reproduce", "last").out
 
 
+@pytest.mark.parametrize("layout", ["gguf", "onnx", "safetensors"])
+def test_a_decoder_is_exported(run: Run, layout: str) -> None:
+    done = run("models", "export", "starter/text", "--format", layout)
+    assert done.code == 0, done.told
+    assert done.out.startswith("text-float")
+    assert done.asked == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "who"),
     [

@@ -268,6 +268,19 @@ def test_nothing_half_written_is_left(llama: Path, tmp_path: Path, monkeypatch: 
     assert (where / "model.gguf").read_text() == "before"
 
 
+def test_a_graph_that_onnxruntime_refuses_is_refused_where_it_is_written(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strange(self: Any, x: str, name: str) -> str:
+        self.node("NoSuchOperator", [x], [f"{x}.act"])
+        return f"{x}.act"
+
+    monkeypatch.setattr("genarium.engines.backends.onnx.graph.Graph.activated", strange)
+    with pytest.raises(BadInput, match=r"onnxruntime refuses .*NoSuchOperator.*; export it in float32"):
+        export(str(llama), "onnx", dtype="int4", output=str(tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_replaced_without_being_told(llama: Path, tmp_path: Path) -> None:
     def said(*arguments: str) -> str:
         done = CliRunner().invoke(genarium, ["models", "export", str(llama), *arguments])
