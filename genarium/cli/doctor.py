@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -38,6 +37,8 @@ def _check(what: str, ok: bool, found: str) -> dict[str, Any]:
 
 
 def _installed() -> list[dict[str, Any]]:
+    from importlib.metadata import PackageNotFoundError, version
+
     checks = [_check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
     for package in (*PACKAGES, *OPTIONAL):
         try:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from functools import cache
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
@@ -21,26 +22,42 @@ from genarium.extras import naming_extra
 from genarium.files import reason
 
 
+# Commands that are no tasks, in the order of the help: where each is defined.
+PLACES = {
+    "history": "history",
+    "show": "history",
+    "reproduce": "history",
+    "rate": "history",
+    "index": "index",
+    "models": "models",
+    "train": "train",
+    "finetune": "finetune",
+    "serve": "serve",
+    "doctor": "doctor",
+    "completion": "completion",
+}
+
+
 class Commands(Group):
-    """The group's commands, each made when it is asked for."""
+    """The group's commands, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from genarium.tasks import tasks
 
-        return [*tasks(), *self.commands, *_brought()]
+        return [*tasks(), *PLACES, *_brought()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        from genarium.cli.chat import chat_command
-        from genarium.cli.tasks import task_command
-        from genarium.tasks import tasks
-
-        if name == "chat":
-            return with_verbosity(chat_command(tasks()[name]))
-        if name in tasks():
-            return with_verbosity(task_command(tasks()[name]))
+        if name in PLACES:
+            return with_verbosity(_ours(name))
         if name in _brought():
             return with_verbosity(_brought()[name])
-        return super().get_command(ctx, name)
+        if name not in plugins.tasks():
+            return None
+        from genarium.tasks import tasks
+
+        if plugins.tasks()[name].package and name not in tasks():  # left out
+            return None
+        return with_verbosity(_task(name))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,6 +68,25 @@ class Commands(Group):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help(ctx, formatter)
         _tell_left_out()
+
+
+@cache
+def _ours(name: str) -> click.Command:
+    command: click.Command = getattr(import_module(f"genarium.cli.{PLACES[name]}"), name)
+    return command
+
+
+@cache
+def _task(name: str) -> click.Command:
+    from genarium.tasks import find
+
+    if name == "chat":
+        from genarium.cli.chat import chat_command
+
+        return chat_command(find(name))
+    from genarium.cli.tasks import task_command
+
+    return task_command(find(name))
 
 
 @cache
@@ -90,26 +126,6 @@ def genarium(ctx: click.Context) -> None:
     ctx.default_map = given
 
 
-def _add_commands() -> None:
-    from genarium.cli import completion, doctor, history, index, models, serve, train
-
-    for command in (
-        history.history,
-        history.show,
-        history.reproduce,
-        history.rate,
-        index.index,
-        models.models,
-        train.train,
-        train.finetune(),
-        serve.serve,
-        doctor.doctor,
-        completion.completion,
-    ):
-        genarium.add_command(command)
-
-
-_add_commands()
 plugins.log.addHandler(logging.NullHandler())  # told at the end of a command
 
 

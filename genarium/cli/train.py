@@ -35,13 +35,6 @@ def train() -> None:
     """Train a model from scratch. Stopped at any moment, the same command continues to the same weights."""
 
 
-def finetune() -> click.Command:
-    """`finetune`, which is one command for all its tasks."""
-    from genarium.training.commands import finetune as module
-
-    return click_command("finetune", module.finetune)
-
-
 def click_command(name: str, made: Command) -> click.Command:
     """The command as click has it."""
 

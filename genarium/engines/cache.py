@@ -87,6 +87,8 @@ def kept(function: Callable[Concatenate[Found, P], T]) -> Callable[Concatenate[F
 
 def _make_room(size: int) -> None:
     """Let go of models until one of this size fits beside the rest; one larger than the budget stands alone."""
+    if not _open:
+        return
     budget = _budget
     if budget is None:
         from genarium.devices import total_memory

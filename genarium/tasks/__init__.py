@@ -17,12 +17,15 @@ __all__ = ["Task", "find", "tasks"]
 @cache
 def tasks() -> dict[str, Task]:
     """Every task by name: each module here but `task` defines the task it is named after, then other packages'."""
-    found = {}
-    for name, plugin in plugins.tasks().items():
-        task = plugins.load(plugin, Task)
-        if task is not None and (not plugin.package or _is_sound(plugin, name, task)):
-            found[name] = task
-    return found
+    found = {name: _load(name) for name in plugins.tasks()}
+    return {name: task for name, task in found.items() if task is not None}
+
+
+@cache
+def _load(name: str) -> Task | None:
+    plugin = plugins.tasks()[name]
+    task = plugins.load(plugin, Task)
+    return task if task is not None and (not plugin.package or _is_sound(plugin, name, task)) else None
 
 
 def _is_sound(plugin: plugins.Plugin, name: str, task: Task) -> bool:
@@ -39,6 +42,7 @@ def _is_sound(plugin: plugins.Plugin, name: str, task: Task) -> bool:
 
 def find(name: str) -> Task:
     """Raises BadInput, naming the tasks there are."""
-    if name not in tasks():
+    task = _load(name) if name in plugins.tasks() else None  # that one alone is imported
+    if task is None:
         raise BadInput(f"no task called {name!r}; there are {', '.join(tasks())}")
-    return tasks()[name]
+    return task
