@@ -134,6 +134,7 @@ def chat(
     json_schema: str | None = None,
     logprobs: int | None = None,
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto",
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     seed: int | None = None,
 ) -> Result[artefacts.Reply]:
     """Talk with a model: one message, or a conversation.
@@ -158,6 +159,7 @@ def chat(
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
     dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     seed: same seed, same reply; drawn when not given
     """
 
@@ -380,6 +382,7 @@ def text(
     json_schema: str | None = None,
     logprobs: int | None = None,
     dtype: Literal["auto", "float32", "bfloat16", "int8", "int4"] = "auto",
+    backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
     seed: int | None = None,
 ) -> Result[artefacts.Text]:
@@ -398,6 +401,7 @@ def text(
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
     dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
+    backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
     """

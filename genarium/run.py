@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
-from genarium.checkpoints.store.find import find
+from genarium.checkpoints.store.find import Found, find
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.extras import naming_extra
 from genarium.ledger import Entry, Ledger
@@ -73,7 +73,7 @@ def prepare(task: str, /, *args: Any, **kwargs: Any) -> Recipe:
     """
     asked = tasks.find(task)
     values = signature.bind(task, asked.parameters, args, kwargs)
-    model = None
+    model = found = None
     if asked.starter is not None:
         found = find(values.pop("model"), default=asked.starter)
         model = Model(found.reference, found.digest)
@@ -81,7 +81,7 @@ def prepare(task: str, /, *args: Any, **kwargs: Any) -> Recipe:
     seed = values.pop("seed", None)
     if draws and seed is None:
         seed = secrets.randbelow(2**31)  # short enough to be read out and typed again
-    return Recipe.of(task, _pinned(asked, values, model), model, seed or 0)
+    return Recipe.of(task, _pinned(asked, values, found), model, seed or 0)
 
 
 def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | None = None, keep: bool = True) -> Result:
@@ -175,11 +175,11 @@ def reproduce(identifier: str, *, ledger: Ledger, listener: Listener | None = No
     return Reproduction(entry, True, result, found, kept)
 
 
-def _pinned(asked: tasks.Task, values: dict[str, Any], model: Model | None) -> dict[str, Any]:
+def _pinned(asked: tasks.Task, values: dict[str, Any], model: Found | None) -> dict[str, Any]:
     """`values` as a recipe names them: files and the task's own pins by content."""
-    known = values | ({"model": model.reference} if model else {})
+    given = values | {"model": model}
     return _changed(asked, values, _file_pin) | {
-        name: pin.write(values[name], known) for name, pin in asked.pins.items()
+        name: pin.write(values[name], given) for name, pin in asked.pins.items()
     }
 
 

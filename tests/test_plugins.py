@@ -14,7 +14,7 @@ import pytest
 
 from genarium import plugins
 from genarium.checkpoints import layouts
-from genarium.cli.main import genarium
+from genarium.cli.main import PLACES
 from genarium.engines import registry
 from genarium.engines.cache import forget_all
 from genarium.engines.engine import Engine
@@ -82,7 +82,7 @@ def test_doctor_names_what_was_left_out_and_what_was_not(other_packages: Path, t
 
 
 def test_commands_that_are_no_tasks_are_all_named() -> None:
-    assert set(genarium.commands) == plugins.COMMANDS
+    assert set(PLACES) == plugins.COMMANDS
 
 
 def test_an_engine_that_fails_when_it_is_asked_is_left_out(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:

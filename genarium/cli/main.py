@@ -21,7 +21,6 @@ from genarium.errors import BadInput, GenariumError
 from genarium.extras import naming_extra
 from genarium.files import reason
 
-
 # Commands that are no tasks, in the order of the help: where each is defined.
 PLACES = {
     "history": "history",

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 GROUP = "genarium.engines"
 
 
-def open_text(reference: str, *, default: str = "text", dtype: str = "auto") -> TextEngine:
+def open_text(reference: str, *, default: str = "text", dtype: str = "auto", backend: str = "auto") -> TextEngine:
     """The engine that writes text with this model. Raises ModelNotFound, BadCheckpoint, as all of these do."""
-    engine: TextEngine = open("text", reference, default=default, dtype=dtype)
+    engine: TextEngine = open("text", reference, default=default, dtype=dtype, backend=backend)
     return engine
 
 

@@ -42,7 +42,7 @@ def _is_sound(plugin: plugins.Plugin, name: str, task: Task) -> bool:
 
 def find(name: str) -> Task:
     """Raises BadInput, naming the tasks there are."""
-    task = _load(name) if name in plugins.tasks() else None  # that one alone is imported
+    task = _load(name) if name in plugins.tasks() else tasks().get(name)  # that one alone is imported
     if task is None:
         raise BadInput(f"no task called {name!r}; there are {', '.join(tasks())}")
     return task

@@ -17,6 +17,8 @@ from genarium.messages import Message, conversation
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
 from genarium.tasks.options import (
+    DECODER,
+    Backend,
     JsonSchema,
     LogProbs,
     MinP,
@@ -38,7 +40,7 @@ ROUNDS = 4
 """How often replies that say what another does are written anew."""
 
 
-@task(starter="chat", pins={"temperature": usual("temperature", 0.8), "top_p": usual("top_p", 0.95)})
+@task(starter="chat", pins=DECODER | {"temperature": usual("temperature", 0.8), "top_p": usual("top_p", 0.95)})
 def chat(
     message: Annotated[str, Doc("what to say; - reads it from standard input"), MinLen(1)],
     *,
@@ -79,6 +81,7 @@ def chat(
     json_schema: JsonSchema = None,
     logprobs: LogProbs = None,
     dtype: TextDtype = "auto",
+    backend: Backend = "auto",
     seed: Annotated[int | None, Doc("same seed, same reply; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Reply]:
     """Talk with a model: one message, or a conversation."""
@@ -88,7 +91,7 @@ def chat(
     if any(turn["role"] == "system" for turn in said[1:]):
         raise BadInput("the system message comes first and once; give it with system, not among messages")
     tell_of_other_languages(model, "chat", [message])
-    engine = registry.open_text(model, default="chat", dtype=dtype)
+    engine = registry.open_text(model, default="chat", dtype=dtype, backend=backend)
     request = ChatRequest(
         n=n,
         max_new_tokens=max_new_tokens or usual_reply(engine.context),

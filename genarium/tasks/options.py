@@ -67,6 +67,25 @@ def usual(name: str, otherwise: float) -> Pin:
             return asked
         from genarium.engines.registry import recommended
 
-        return recommended(values["model"]).get(name, otherwise)
+        return recommended(values["model"].reference).get(name, otherwise)
 
     return Pin(written, lambda recorded: otherwise if recorded is None else recorded)
+
+
+def _decoder(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Backend and dtype that the model of these arguments will be computed by and in; as asked, behind an endpoint."""
+    from genarium.engines.text import decoders
+
+    path = values["model"].path
+    return (
+        (values["backend"], values["dtype"])
+        if path is None
+        else decoders.chosen(path, values["dtype"], values["backend"])
+    )
+
+
+DECODER = {
+    "backend": Pin(lambda _, values: _decoder(values)[0], lambda recorded: recorded or "torch"),
+    "dtype": Pin(lambda _, values: _decoder(values)[1], lambda recorded: recorded or "auto"),
+}
+"""Of the arguments `backend` and `dtype` where a model writes: both as they were chosen for it on this machine."""

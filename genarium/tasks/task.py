@@ -17,7 +17,7 @@ from genarium.signature import Parameter, parameters
 class Pin:
     """How an argument that names something outside, or leaves a choice open, stands in a recipe.
 
-    `write`, of it and of all arguments by name (`model` is its reference spelt out), puts down what it is and a digest
+    `write`, of it and of all arguments by name (`model` is where it was found), puts down what it is and a digest
     of its content, or what was chosen, as JSON; `open` turns that into the argument again, or raises BadInput where it
     changed. `of_model` says that it names a model.
     """

@@ -13,6 +13,8 @@ from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.recipe import MAX_SEED
 from genarium.tasks.options import (
+    DECODER,
+    Backend,
     JsonSchema,
     LogProbs,
     MinP,
@@ -26,7 +28,7 @@ from genarium.tasks.options import (
 from genarium.tasks.task import task
 
 
-@task(starter="text")
+@task(starter="text", pins=DECODER)
 def text(
     prompt: Annotated[str, Doc("the text to continue; - reads it from standard input"), MinLen(1)],
     *,
@@ -42,6 +44,7 @@ def text(
     json_schema: JsonSchema = None,
     logprobs: LogProbs = None,
     dtype: TextDtype = "auto",
+    backend: Backend = "auto",
     model: Annotated[str, Doc("starter, a folder, a GGUF file, a hub id, or openai:NAME")] = "starter",
     seed: Annotated[int | None, Doc("same seed, same text; drawn when not given"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Text]:
@@ -49,7 +52,7 @@ def text(
     from genarium.engines.text.protocol import TextRequest
 
     tell_of_other_languages(model, "text", [prompt])
-    engine = registry.open_text(model, dtype=dtype)
+    engine = registry.open_text(model, dtype=dtype, backend=backend)
     request = TextRequest(
         n=n,
         max_new_tokens=max_new_tokens,

@@ -24,7 +24,7 @@ from genarium.errors import BadInput
 
 @pytest.fixture(scope="module")
 def engine(tiny: Path) -> NativeText:
-    return NativeText(tiny)
+    return NativeText(tiny, device="cpu")
 
 
 def asked(number: int) -> tuple[list[str], TextRequest]:

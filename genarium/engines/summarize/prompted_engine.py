@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from genarium.engines.summarize.summary import Abstractive
 
 
-def open(found: Found) -> Abstractive:
+def open(found: Found, *, backend: str = "auto") -> Abstractive:
     from genarium.engines import registry
     from genarium.engines.summarize.summary import Abstractive, Prompted
+    from genarium.engines.text import decoders
 
-    writer = registry.open_found(found, "text", dtype="auto")
+    writer = registry.open_found(found, "text", dtype="auto", backend=decoders.offered(backend))
     return Abstractive(Prompted(writer, found.reference), found.reference)
 
 

@@ -32,9 +32,11 @@ from genarium.progress import emit, note
 class NativeText:
     """Writes with a checkpoint folder that has a layout for `text`, in messages called `name`. Raises BadCheckpoint."""
 
-    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
+    def __init__(
+        self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None, backend: str = "auto"
+    ):
         self.path, self.name = path, name or str(path)
-        self.decoder = decoders.open(path, dtype, device)
+        self.decoder = decoders.open(path, dtype, device, backend=backend)
         self.tokenizer = tokenizer.load(path)
         self.end_tokens = tokenizer.end_tokens(path, self.tokenizer, self.decoder.vocab_size)
         added = self.tokenizer.get_added_tokens_decoder().items()

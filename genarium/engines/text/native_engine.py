@@ -1,4 +1,4 @@
-"""Checkpoints whose layout has a network of ours, in PyTorch."""
+"""Checkpoints whose layout has a network of ours."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def opens(found: Found) -> bool:
     return found.path is not None and layouts.of("text", model_type(found)) is not None
 
 
-def open(found: Found, *, dtype: str = "auto") -> NativeText:
+def open(found: Found, *, dtype: str = "auto", backend: str = "auto") -> NativeText:
     emit("loading", preview=found.reference)
     from genarium.engines.text.native import NativeText
 
     assert found.path is not None
-    return NativeText(found.path, name=found.reference, dtype=dtype)
+    return NativeText(found.path, name=found.reference, dtype=dtype, backend=backend)
 
 
 def refusal(found: Found) -> str:
