@@ -175,7 +175,7 @@ def classify(
     few_shot: str | Path | None = None,
     label_column: str = "label",
     template: str | None = None,
-    calibrate: bool = False,
+    calibrate: bool | None = None,
     backend: Literal["auto", "onnx", "torch"] = "auto",
     model: str = "starter",
 ) -> Result[artefacts.Records]:
@@ -194,7 +194,7 @@ def classify(
     few_shot: a table of labelled examples to learn from
     label_column: where the examples have their labels
     template: zero-shot: a sentence with {label} in it; generative: a prompt with {text} that the label continues
-    calibrate: generative: leave out of the count what the model would say of any text
+    calibrate: generative: leave out of the count what the model would say of any text [default: of starter/chat]
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model
     """

@@ -63,7 +63,8 @@ def _option(parameter: Parameter) -> click.Parameter:
     if parameter.required:
         help_text += " [required]"
     if parameter.type is bool:
-        return click.Option([flag, parameter.name], is_flag=True, default=None, help=help_text)
+        both = f"{flag}/--no-{flag[2:]}" if parameter.optional and len(flag) > 2 else flag
+        return click.Option([both, parameter.name], is_flag=True, default=None, help=help_text)
     kind: click.ParamType[Any] = click.Choice(parameter.choices) if parameter.choices else TYPES[parameter.type]
     return click.Option(
         [flag, parameter.name],

@@ -14,11 +14,11 @@ from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
-from genarium.tasks.options import BACKEND, Backend
+from genarium.tasks.options import BACKEND, CALIBRATE, Backend
 from genarium.tasks.task import task
 
 
-@task(starter="encoder", pins={"backend": BACKEND})
+@task(starter="encoder", pins={"backend": BACKEND, "calibrate": CALIBRATE})
 def classify(
     texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
     *,
@@ -36,7 +36,10 @@ def classify(
         str | None,
         Doc("zero-shot: a sentence with {label} in it; generative: a prompt with {text} that the label continues"),
     ] = None,
-    calibrate: Annotated[bool, Doc("generative: leave out of the count what the model would say of any text")] = False,
+    calibrate: Annotated[
+        bool | None,
+        Doc("generative: leave out of the count what the model would say of any text [default: of starter/chat]"),
+    ] = None,
     backend: Backend = "auto",
     model: Annotated[
         str, Doc("decides the way: a fine-tuned head, an encoder (zero-shot, few-shot), or a generative model")
@@ -58,7 +61,7 @@ def classify(
         # The examples' columns have names, whatever those of the file are called.
         examples, named = read_examples(few_shot, None if no_header else column, label_column, named)
     classifier = registry.open_classifier(
-        model, labels=named, examples=examples, template=template, calibrate=calibrate, backend=backend
+        model, labels=named, examples=examples, template=template, calibrate=bool(calibrate), backend=backend
     )
     from genarium.engines.classify.protocol import columns, counts, label_rows, summary, table
 

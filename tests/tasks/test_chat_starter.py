@@ -59,6 +59,18 @@ def test_its_makers_settings_stand_in_its_recipe(small_chat: str) -> None:
 
 
 @NEEDS_IT
+def test_labels_are_calibrated_unless_it_is_said(small_chat: str) -> None:
+    def calibrated(model: str, **given: Any) -> bool:
+        arguments = prepare("classify", ["Good"], labels="a,b", model=model, **given).arguments
+        return bool(arguments["calibrate"])
+
+    assert calibrated("starter/chat")
+    assert not calibrated("starter/chat", calibrate=False)
+    assert not calibrated(small_chat)
+    assert calibrated(small_chat, calibrate=True)
+
+
+@NEEDS_IT
 def test_it_sums_up_in_its_own_words() -> None:
     text = (
         "The town library will move to a new building in March. The old building has a leaking roof and no lift. The "

@@ -35,6 +35,7 @@ function control(name, inner, about, given, task) {
   if (inner.enum) return choice(given, about, inner.enum.map((one) => [one, String(one)]));
   if (inner.format === "file-reference") return file(given, false);
   if (inner.items?.format === "file-reference") return file(given, true);
+  if (inner.type === "boolean" && about.default === null) return choice(given, about, [[true, "yes"], [false, "no"]]);
   if (inner.type === "boolean") return checkbox(given, about);
   if (inner.type === "integer" || inner.type === "number") return number(given, inner, about);
   if (inner.type === "array" && inner.items.type === "string") return lines(given);
