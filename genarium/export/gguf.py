@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genarium.checkpoints.store import gguf, gguf_names
+from genarium.checkpoints.store import gguf, gguf_header, gguf_names
 from genarium.errors import BadInput
 from genarium.export import gguf_keys, gguf_words
 from genarium.export.floats import SIZES, encoded
@@ -67,7 +67,7 @@ def write(source: Source, file: Path, dtype: str) -> None:
     writer.add_quantization_version(2)
     writer.add_file_type(_file_type(tensors))
     for one in tensors:
-        size = math.prod(one.shape) // gguf.VALUES[one.kind] * gguf.BYTES[one.kind]
+        size = math.prod(one.shape) // gguf_header.VALUES[one.kind] * gguf_header.BYTES[one.kind]
         writer.add_tensor_info(one.name, one.shape, np.dtype(np.float32), size, GGMLQuantizationType[one.kind])
     try:
         writer.write_header_to_file()
@@ -124,7 +124,7 @@ def _kind(module: str, shape: tuple[int, ...], dtype: str, source: Source) -> st
     head = "token_embd" if source.config.tie_embeddings else "output"
     if kind in FEW_BITS and module == head:
         kind = "Q8_0"
-    return kind if shape[-1] % gguf.VALUES[kind] == 0 else "F16"
+    return kind if shape[-1] % gguf_header.VALUES[kind] == 0 else "F16"
 
 
 def _tell_unquantised(tensors: list[Written], dtype: str) -> None:
@@ -134,7 +134,7 @@ def _tell_unquantised(tensors: list[Written], dtype: str) -> None:
     if kept:
         note(
             f"{len(kept)} of {len(tensors)} tensors stay float16, such as {kept[0].name}: blocks have "
-            f"{gguf.VALUES[KINDS[dtype]]} values, which do not divide its rows of {kept[0].shape[-1]}"
+            f"{gguf_header.VALUES[KINDS[dtype]]} values, which do not divide its rows of {kept[0].shape[-1]}"
         )
     if len(kept) == sum(len(one.shape) > 1 and one.kind != "F32" for one in tensors):
         raise BadInput(f"no matrix of this model has rows that blocks of {dtype} divide; export it as float16")
