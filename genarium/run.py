@@ -93,7 +93,6 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     asked = tasks.find(recipe.task)
     if recipe.model is not None:
         _require_same_model(recipe.model, asked.starter or "")
-    arguments = signature.bind(recipe.task, asked.parameters, (), arguments_of(recipe))
     result = Result(recipe)
 
     def listen(event: Event) -> None:
@@ -102,6 +101,8 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
         if listener is not None:
             listener(event)
 
+    with progress.listening(listen):
+        arguments = signature.bind(recipe.task, asked.parameters, (), arguments_of(recipe))
     began = time.perf_counter()
     opened = Ledger() if keep and ledger is None else ledger  # first: what can't be kept is not worth making
     try:

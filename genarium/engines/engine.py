@@ -33,6 +33,12 @@ def model_type(found: Found) -> str:
     """What the folder's config.json says; empty behind an endpoint. Raises BadCheckpoint."""
     if found.path is None:
         return ""
+    from genarium.checkpoints.store import gguf
     from genarium.checkpoints.store.folder import read_config
 
+    if gguf.is_gguf(found.path):
+        from genarium.checkpoints.processors import gguf_tokenizer
+
+        if gguf_tokenizer.for_llama_cpp(found.path):
+            return "llama.cpp"  # its network has no config.json
     return str(read_config(found.path)["model_type"])

@@ -86,9 +86,11 @@ def usual(name: str, otherwise: float) -> Pin:
 
 def _decoder(values: Mapping[str, Any]) -> tuple[str, str]:
     """Backend and dtype that the model of these arguments will be computed by and in; as asked, behind an endpoint."""
-    from genarium.engines.text import decoders
+    from genarium.engines.text import decoders, llama_cpp_engine
 
     path = values["model"].path
+    if version := llama_cpp_engine.version(values["model"]):
+        return version, values["dtype"]
     return (
         (values["backend"], values["dtype"])
         if path is None
@@ -96,8 +98,17 @@ def _decoder(values: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def _recorded(backend: str | None) -> str:
+    from genarium.engines.text import llama_cpp_engine
+
+    if backend is not None and backend.startswith(llama_cpp_engine.NAME):
+        llama_cpp_engine.tell_other(backend)
+        return "auto"
+    return backend or "torch"
+
+
 DECODER = {
-    "backend": Pin(lambda _, values: _decoder(values)[0], lambda recorded: recorded or "torch"),
+    "backend": Pin(lambda _, values: _decoder(values)[0], _recorded),
     "dtype": Pin(lambda _, values: _decoder(values)[1], lambda recorded: recorded or "auto"),
 }
 """Of the arguments `backend` and `dtype` where a model writes: both as they were chosen for it on this machine."""

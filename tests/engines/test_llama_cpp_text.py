@@ -160,6 +160,36 @@ def test_what_is_asked_for_is_written_as_json_or_refused(gemma: tuple[Path, Any,
 
 
 @pytest.mark.usefixtures("wheel")
+def test_the_recipe_names_the_wheel(gemma: tuple[Path, Any, Any], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import version
+
+    import genarium
+    from genarium.ledger import Ledger
+    from genarium.run import reproduce
+
+    genarium.text("The fox", model=str(gemma[0]), max_new_tokens=5, seed=3)
+    with Ledger() as ledger:
+        recipe = ledger.find("last").recipe
+        assert reproduce("last", ledger=ledger).equal
+        heard: list[str] = []
+        monkeypatch.setattr("genarium.engines.text.llama_cpp_engine._here", lambda: "llama.cpp, xllamacpp 1.0")
+        reproduce("last", ledger=ledger, listener=lambda event: heard.append(str(event.preview)))
+    assert any("here is llama.cpp, xllamacpp 1.0: the text may be another" in one for one in heard)
+    assert recipe.arguments["backend"] == f"llama.cpp, xllamacpp {version('xllamacpp')}"
+
+
+@pytest.mark.usefixtures("wheel")
+def test_it_can_be_asked_for_a_summary_and_scores_no_labels(gemma: tuple[Path, Any, Any], home: Path) -> None:
+    import genarium
+
+    summary = genarium.summarize("The fox ran. The owl sang.", model=str(gemma[0]), max_new_tokens=5)
+    assert summary[0].text
+    with pytest.raises(BadCheckpoint) as told:
+        genarium.classify(["The fox ran."], labels=["a", "b"], model=str(gemma[0]))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.usefixtures("wheel")
 def test_a_damaged_file_is_one_sentence(gemma: tuple[Path, Any, Any], tmp_path: Path) -> None:
     whole = gemma[0].read_bytes()
     for content in (whole[:3000], whole.replace(b"blk.0.ffn_up.weight", b"blk.0.ffn_xx.weight")):

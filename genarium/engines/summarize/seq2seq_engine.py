@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def opens(found: Found) -> bool:
-    if found.path is None:
+    if found.path is None or found.path.is_file():  # a GGUF file, which holds a decoder
         return False
     from genarium.checkpoints.store.folder import read_config
 
