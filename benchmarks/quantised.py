@@ -4,8 +4,10 @@ usage: quantised.py quality MODEL [--text FILE] [--tokens 4096]
        quantised.py speed MODEL.gguf [--llama PYTHON Q8.gguf Q4.gguf]
 
 `quality` reads a text the model never saw, in windows of its context or 512 tokens, with float32, int8 and int4: the
-loss, and how often the likeliest token is float32's. `speed` writes 64 tokens after 16, one text and eight, all ways in
-turn, and gives the median of three turns. PYTHON is an interpreter that has the package xllamacpp.
+loss, and how often the likeliest token is float32's. What is read at once has the bits that steps give, since a row's
+numbers depend on no other row's. `speed` writes 64 tokens after 16, one text and eight, all ways in turn, and gives the
+median of three turns and the CPU time a step; beside ours stands the limit, how often memory can deliver the weights a
+second. PYTHON is an interpreter that has the package xllamacpp.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ import numpy as np
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.store.find import find
 from genarium.engines.backends.onnx.decoder import OnnxDecoder
+from genarium.engines.backends.onnx.prepared import prepared
 
 DTYPES = ("float32", "int8", "int4")
 NEW, READ = 64, 16
@@ -42,7 +47,8 @@ def all_of(n):
     return time.perf_counter() - begin
 all_of(4)
 for line in sys.stdin:
-    short = all_of(4); print(threads * 60 / (all_of(64) - short), flush=True)
+    short, spent = all_of(4), time.process_time(); long = all_of(64)
+    print(json.dumps([threads * 60 / (long - short), (time.process_time() - spent) / 64 * 1000]), flush=True)
 """  # noqa: E501
 
 
@@ -77,21 +83,47 @@ def loss_of(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     return found
 
 
-def ours(decoder: Any, rows: int) -> float:
-    """Tokens a second."""
+def ours(decoder: Any, rows: int, cpu: list[float]) -> float:
+    """Tokens a second; the CPU milliseconds of a step are added to `cpu`."""
     state, logits = decoder.prefill([list(range(300 + row, 300 + row + READ)) for row in range(rows)])
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), time.process_time()
     for _ in range(NEW):
         logits = decoder.step(state, logits.argmax(axis=-1)[:, None])
+    cpu.append((time.process_time() - spent) / NEW * 1000)
     return rows * NEW / (time.perf_counter() - begin)
+
+
+def bandwidth(threads: int) -> float:
+    """Bytes a second that so many threads read at once, of arrays that no cache holds."""
+    arrays = [np.ones(2**25, np.uint64) for _ in range(threads)]
+    found = []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(5):
+            begin = time.perf_counter()
+            list(pool.map(lambda array: array.max(), arrays))
+            found.append(sum(array.nbytes for array in arrays) / (time.perf_counter() - begin))
+    return max(found)
+
+
+def weight_bytes(model: Path, dtype: str) -> int:
+    """Of all that a step multiplies with."""
+    arrays = prepared(model, dtype).arrays
+    return sum(array.nbytes for name, array in arrays.items() if name not in ("cos", "sin"))
 
 
 def speed(model: Path, llama: list[str], threads: int) -> None:
     ways: dict[str, Callable[[], float]] = {}
     decoders = {dtype: OnnxDecoder(model, dtype, threads=threads) for dtype in ("int8", "int4")}
+    per_second = bandwidth(threads)
+    for dtype in decoders:
+        size = weight_bytes(model, dtype)
+        limit = f"at {per_second / 1e9:.1f} GB/s {per_second / size:.0f} steps/s"
+        print(f"onnx {dtype}: {size / 1e6:.0f} MB of weights, {limit}", flush=True)
+    cpu: dict[str, list[float]] = {}
     for rows in (1, 8):
         for dtype, decoder in decoders.items():
-            ways[f"onnx {dtype}, {rows}"] = lambda decoder=decoder, rows=rows: ours(decoder, rows)
+            spent = cpu[f"onnx {dtype}, {rows}"] = []
+            ways[f"onnx {dtype}, {rows}"] = partial(ours, decoder, rows, spent)
     try:
         from genarium.checkpoints.layouts import gpt
         from genarium.decoding.torch_decoder import TorchDecoder
@@ -100,7 +132,10 @@ def speed(model: Path, llama: list[str], threads: int) -> None:
         network = gpt.load(model)
         use_decoding_linears(network)
         native = TorchDecoder(network)
-        ways |= {f"torch float32, {rows}": lambda rows=rows: ours(native, rows) for rows in (1, 8)}
+        cpu |= {f"torch float32, {rows}": [] for rows in (1, 8)}
+        ways |= {
+            f"torch float32, {rows}": partial(ours, native, rows, cpu[f"torch float32, {rows}"]) for rows in (1, 8)
+        }
     except ImportError as error:
         print(f"torch is not measured: {error}")
     servers = []
@@ -110,27 +145,32 @@ def speed(model: Path, llama: list[str], threads: int) -> None:
             pipe = subprocess.PIPE
             server = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
             servers.append(server)
-            ways[f"llama.cpp {Path(file).name}, {rows}"] = lambda server=server: asked(server)
+            name = f"llama.cpp {Path(file).name}, {rows}"
+            cpu[name] = []
+            ways[name] = partial(asked, server, cpu[name])
     found: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(4):
         for name, way in ways.items():
-            got = way()
+            speed_now = way()
             if turn:  # the first warms up
-                found[name].append(got)
+                found[name].append(speed_now)
     for server in servers:
         server.terminate()
     for name, got in found.items():
-        print(f"{name}: {statistics.median(got):.1f} tokens/s ({min(got):.1f} to {max(got):.1f})", flush=True)
+        step = f", {statistics.median(cpu[name][1:]):.1f} ms of CPU time a step" if name in cpu else ""
+        print(f"{name}: {statistics.median(got):.1f} tokens/s ({min(got):.1f} to {max(got):.1f}){step}", flush=True)
 
 
-def asked(server: subprocess.Popen[str]) -> float:
+def asked(server: subprocess.Popen[str], cpu: list[float]) -> float:
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write("go\n")
     server.stdin.flush()
     for line in server.stdout:
         try:
-            return float(json.loads(line))
+            speed, spent = json.loads(line)
+            cpu.append(spent)
+            return float(speed)
         except (ValueError, TypeError):
             continue
     raise SystemExit("llama.cpp ended")
