@@ -158,7 +158,8 @@ def chat(
     strict: refuse a conversation longer than the context instead of leaving out its oldest turns
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
-    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
+    dtype: what to compute in; auto is bfloat16 on a GPU, float32 on a CPU, or int8 for a GGUF of 8 bits or less;
+        int8 is faster than float32, int4 faster still
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     seed: same seed, same reply; drawn when not given
     """
@@ -400,7 +401,8 @@ def text(
     strict: refuse a prompt longer than the context instead of cutting its beginning
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
-    dtype: what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU
+    dtype: what to compute in; auto is bfloat16 on a GPU, float32 on a CPU, or int8 for a GGUF of 8 bits or less;
+        int8 is faster than float32, int4 faster still
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given

@@ -38,7 +38,7 @@ def pick_device(name: str) -> str:
 
 def has_gpu() -> bool:
     """Whether torch is here and has a GPU; torch is imported only where the system has a driver for one."""
-    could = find_spec("torch") is not None and any(driver.exists() for driver in DRIVERS)
+    could = any(driver.exists() for driver in DRIVERS) and find_spec("torch") is not None
     if "torch" not in sys.modules and not could:
         return False
     import torch

@@ -23,7 +23,7 @@ NAMED = 5
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def doctor(as_json: bool) -> int:
     """Check the installation. Exit code 1 where something is wrong."""
-    checks = [*_installed(), _device(), *_storage(), *_starters(), *_plugins()]
+    checks = [*_installed(), _device(), _automatic(), *_storage(), *_starters(), *_plugins()]
     if as_json:
         click.echo(json.dumps(checks, indent=2))
     else:
@@ -62,6 +62,12 @@ def _device() -> dict[str, Any]:
         return _check("device", True, f"cuda: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
     bfloat16 = ", multiplies bfloat16 natively" if cpu_bfloat16() == "native" else ""
     return _check("device", True, f"cpu: {torch.get_num_threads()} threads{bfloat16}")
+
+
+def _automatic() -> dict[str, Any]:
+    from genarium.engines.text import decoders
+
+    return _check("auto", True, decoders.rule())
 
 
 def _storage() -> list[dict[str, Any]]:

@@ -39,7 +39,10 @@ LogProbs = Annotated[
 ]
 TextDtype = Annotated[
     Literal["auto", "float32", "bfloat16", "int8", "int4"],
-    Doc("what to compute in; auto is float32 on a CPU, bfloat16 on a GPU; int8 and int4 are faster on a CPU"),
+    Doc(
+        "what to compute in; auto is bfloat16 on a GPU, float32 on a CPU, or int8 for a GGUF of 8 bits or less; "
+        "int8 is faster than float32, int4 faster still"
+    ),
 ]
 Backend = Annotated[
     Literal["auto", "onnx", "torch"],

@@ -17,6 +17,7 @@ from genarium.decoding.continuous import sharing
 from genarium.engines import registry
 from genarium.engines.backends.onnx import prepared, quantise
 from genarium.engines.backends.onnx.decoder import OnnxDecoder
+from genarium.engines.text import decoders
 from genarium.engines.text.protocol import TextRequest
 from genarium.errors import BadCheckpoint
 from tests import causal_checkpoints, gguf_files
@@ -248,6 +249,18 @@ def test_it_runs_without_torch(llama: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(1, 53) False"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("Q8_0", "int8"), ("Q4_1", "int8"), ("F16", "float32"), (None, "float32")]
+)
+def test_auto_is_int8_for_a_file_of_8_bits_or_fewer(
+    kind: str | None, expected: str, llama: Path, tmp_path: Path
+) -> None:
+    path = gguf_files.write(llama, tmp_path / "model.gguf", kind=kind) if kind else llama
+    assert decoders.chosen(path, "auto") == ("onnx", expected)
+    assert decoders.chosen(path, "float32") == ("onnx", "float32")
+    assert decoders.chosen(path, "auto", "torch") == ("torch", "auto")
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int4"])

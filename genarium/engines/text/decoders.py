@@ -53,8 +53,24 @@ def offered(backend: str) -> str:
 
 
 def auto_dtype(path: Path) -> str:
-    """What onnxruntime computes a model in, where nothing is asked for."""
-    return "float32"
+    """What onnxruntime computes a model in where nothing is asked for: int8 what a GGUF file has in 8 bits or fewer."""
+    from genarium.checkpoints.store import gguf
+
+    if not gguf.is_gguf(path):
+        return "float32"
+    kinds = {tensor.kind for tensor in gguf.read(path).tensors.values() if len(tensor.shape) > 1}
+    return "float32" if kinds <= {"F32", "F16", "BF16"} else "int8"
+
+
+def rule() -> str:
+    """What `auto` chooses on this machine, for people."""
+    from genarium.devices import computed_by
+
+    if computed_by("auto") == "torch":
+        return "text and chat: torch on the GPU, in bfloat16"
+    return (
+        "text and chat: onnxruntime in float32, in int8 for a GGUF file of 8 bits or fewer; torch for what has no graph"
+    )
 
 
 def _no_graph(path: Path) -> str:

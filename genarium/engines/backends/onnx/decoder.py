@@ -7,7 +7,6 @@ it never depends on others; steps take all rows together.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +17,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from genarium.decoding.ranking import NUMPY
-from genarium.devices import cores
-from genarium.engines.backends.onnx.prepared import Prepared, prepared
-from genarium.errors import BadCheckpoint, first_line
+from genarium.engines.backends.onnx import session
+from genarium.engines.backends.onnx.prepared import prepared
 
 PIECE = 512
-SPIN = "20"
-"""Microseconds: about as long as what is between two products."""
 GROWTH = 128
 """Places that the cache grows by at least."""
 
@@ -59,7 +55,7 @@ class OnnxDecoder:
         self.context_length, self.vocab_size = self.shape.context_length, self.shape.vocab_size
         # One row alone is rounded otherwise than among others by onnxruntime's kernels of 4 bits; so it is never alone.
         self.least = 2 if dtype == "int4" else 1
-        self.session = _session(made, path, threads)
+        self.session = session.open(made.model, made.arrays, path, threads)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[OnnxCache, NDArray[np.float32]]:
         longest = max(len(prompt) for prompt in prompts)
@@ -205,22 +201,3 @@ class OnnxDecoder:
     def _within(self, length: int) -> None:
         if length > self.context_length:
             raise IndexError(f"{length} positions exceed the context of {self.context_length}")
-
-
-def _session(made: Prepared, path: Path, threads: int | None) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # The graph is made of fused operators already: looking for more takes a third of opening and finds nothing.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # By default threads spin a millisecond for what comes next, and so for each other where others use the cores.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
-    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in made.arrays.values()]
-    options.add_external_initializers(list(made.arrays), values)
-    try:
-        return ort.InferenceSession(made.model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library raises its own kinds, which have no common one
-        raise BadCheckpoint(
-            f"{path}: onnxruntime refuses its network ({first_line(error)}); run it with dtype float32"
-        ) from None

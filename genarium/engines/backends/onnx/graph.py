@@ -11,13 +11,13 @@ Shapes: B rows, T new tokens, S places of the cache, C width, H and K heads, D h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
+from genarium.engines.backends.onnx import proto
 from genarium.engines.backends.onnx.quantise import BLOCK, Quantised, quantise
 from genarium.engines.backends.onnx.rotary import tables
 from genarium.engines.backends.onnx.weights import Weights
@@ -37,7 +37,7 @@ class Graph:
     def __init__(self, weights: Weights, bits: int | None):
         self.weights, self.config, self.bits = weights, weights.config, bits
         self.arrays: dict[str, NDArray[Any]] = {}
-        self.nodes: list[onnx.NodeProto] = []
+        self.nodes: list[bytes] = []
         self.made: set[str] = set()
         self._body()
         self.model = self._serialised()
@@ -238,40 +238,22 @@ class Graph:
         self.arrays[name] = np.ascontiguousarray(array)
 
     def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
-        self.nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
+        self.nodes.append(proto.node(kind, inputs, outputs, domain, **attributes))
 
     def _serialised(self) -> bytes:
         c = self.config
-        cache: list[str | int | None] = ["B", c.n_kv_heads, "S", c.head_dim]
-        whole = TensorProto.INT32
-        inputs = [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", "T", c.d_model]),
-            helper.make_tensor_value_info("ends", whole, ["B"]),
-            helper.make_tensor_value_info("longest", whole, []),
-            helper.make_tensor_value_info("asked", TensorProto.INT64, ["n"]),
-        ]
-        outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", c.vocab_size])]
-        for layer in range(c.n_layers):
-            for which in "kv":
-                name = f"{which}{layer}"
-                inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, cache))
-                outputs.append(helper.make_tensor_value_info(f"{name}.new", TensorProto.FLOAT, cache))
-        held = [self._outside(name, array) for name, array in self.arrays.items()]
-        graph = helper.make_graph(self.nodes, "decoder", inputs, outputs, held)
-        versions = [helper.make_opsetid("", 18), helper.make_opsetid(MICROSOFT, 1)]
-        model = helper.make_model(graph, opset_imports=versions, ir_version=10)
-        return bytes(model.SerializeToString())
-
-    @staticmethod
-    def _outside(name: str, array: NDArray[Any]) -> TensorProto:
-        """An initialiser whose values are handed over beside the graph; shapes are read while the graph is made."""
-        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-        if array.dtype == np.int64:
-            return helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True)
-        tensor = TensorProto(name=name, data_type=kind, dims=array.shape, data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", "weights"), ("offset", "0"), ("length", str(array.nbytes))):
-            tensor.external_data.add(key=key, value=value)
-        return tensor
+        names = [f"{which}{layer}" for layer in range(c.n_layers) for which in "kv"]
+        cache: tuple[str, Sequence[int | str]] = ("float32", ["B", c.n_kv_heads, "S", c.head_dim])
+        inputs: dict[str, tuple[str, Sequence[int | str]]] = {
+            "x": ("float32", ["B", "T", c.d_model]),
+            "ends": ("int32", ["B"]),
+            "longest": ("int32", []),
+            "asked": ("int64", ["n"]),
+        }
+        inputs |= dict.fromkeys(names, cache)
+        outputs: dict[str, tuple[str, Sequence[int | str]]] = {"logits": ("float32", ["n", c.vocab_size])}
+        outputs |= {f"{name}.new": cache for name in names}
+        return proto.model("decoder", self.nodes, inputs, outputs, self.arrays, {"": 18, MICROSOFT: 1})
 
 
 def of(config: GPTConfig) -> str:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from genarium.devices import cores
 from genarium.errors import BadCheckpoint, first_line
 
+SPIN = "20"
+"""Microseconds: about as long as what is between two products."""
+
 
 def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: int | None = None) -> Any:
     """A session of the graph, whose arrays have to live as long as it does. Raises BadCheckpoint."""
@@ -22,6 +25,8 @@ def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: 
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # the graphs are fused as they are
+    # By default threads spin a millisecond for what comes next, and so for each other where others use the cores.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
     given = {name: array for name, array in arrays.items() if array.dtype != np.int64}
     options.add_external_initializers(
         list(given), [ort.OrtValue.ortvalue_from_numpy(array) for array in given.values()]
@@ -29,4 +34,6 @@ def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: 
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises its own kinds, which have no common one
-        raise BadCheckpoint(f"{path}: onnxruntime refuses its network ({first_line(error)})") from None
+        raise BadCheckpoint(
+            f"{path}: onnxruntime refuses its network ({first_line(error)}); try another dtype"
+        ) from None
