@@ -100,7 +100,7 @@ class Weights:
         whole = (sum(size[0] for size in sizes), *sizes[0][1:])
         if whole != shape or any(size[1:] != sizes[0][1:] for size in sizes):
             raise BadCheckpoint(
-                f"{self.path}: {names[0]} makes {name} of shape {whole}, but its config asks for {shape}; it mixes "
+                f"{self.path}: {names[0]} has shape {whole}, but its config asks for {shape}; it mixes "
                 "parts of two models, so download it again"
             )
         return parts
