@@ -137,6 +137,6 @@ LATIN = ("LATIN", "FULLWIDTH", "MATHEMATICAL", "DOUBLE", "SCRIPT", "MODIFIER", "
 
 @cache
 def _identifier() -> LanguageIdentifier:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from genarium.data.language_model import identifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
+    return identifier()
