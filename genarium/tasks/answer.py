@@ -59,7 +59,7 @@ def answer(
     batch_size: Annotated[int, Doc("questions read together; each then waits for all of them"), Ge(1)] = 1,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        Doc("what to compute in; with bfloat16, close calls are decided in float32. auto takes what is fastest here"),
+        Doc("what to compute in; with bfloat16, close calls are decided in float32. A type named is computed by torch"),
     ] = "auto",
     backend: Backend = "auto",
     model: Annotated[str, Doc("starter, a folder or a hub id of a BERT, DistilBERT or RoBERTa trained on SQuAD")] = (

@@ -9,6 +9,7 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MaxLen
 
 from genarium.devices import computed_by
+from genarium.errors import BadInput
 from genarium.tasks.task import Pin
 
 Temperature = Annotated[float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)]
@@ -53,9 +54,9 @@ Backend = Annotated[
 def _written(asked: str, values: Mapping[str, Any]) -> str:
     """onnx or torch: what computes is a part of the recipe, since each rounds in its own way."""
     dtype = values.get("dtype", "auto")
-    if dtype == "bfloat16" or (asked == "auto" and dtype == "float32"):
-        return "torch"
-    return computed_by(asked)
+    if asked == "onnx" and dtype == "bfloat16":
+        raise BadInput("bfloat16 is computed by torch; leave the backend to auto, or choose float32")
+    return "torch" if asked == "auto" and dtype != "auto" else computed_by(asked)
 
 
 BACKEND = Pin(_written, lambda recorded: recorded if recorded in ("onnx", "torch") else "torch")

@@ -12,6 +12,7 @@ import pytest
 
 import genarium
 from genarium.engines import registry
+from genarium.errors import BadInput
 from genarium.recipe import Recipe
 from genarium.run import prepare, run
 
@@ -80,7 +81,7 @@ def test_a_recipe_says_what_computed_it_and_one_of_before_means_torch(monkeypatc
         ({}, False, "onnx"),
         ({}, True, "torch"),
         ({"dtype": "float32"}, False, "torch"),
-        ({"dtype": "bfloat16", "backend": "onnx"}, False, "torch"),
+        ({"dtype": "bfloat16"}, False, "torch"),
         ({"dtype": "float32", "backend": "onnx"}, True, "onnx"),
         ({"backend": "torch"}, False, "torch"),
     ],
@@ -90,6 +91,11 @@ def test_which_library_computes(
 ) -> None:
     monkeypatch.setattr("genarium.devices.has_gpu", lambda: gpu)
     assert prepare("answer", question=["Who?"], context="He.", **asked).arguments["backend"] == recorded
+
+
+def test_bfloat16_on_onnxruntime_is_refused() -> None:
+    with pytest.raises(BadInput, match="bfloat16 is computed by torch"):
+        prepare("answer", question=["Who?"], context="He.", dtype="bfloat16", backend="onnx")
 
 
 def test_answers_and_labels_are_the_same_by_either_library() -> None:
