@@ -17,7 +17,7 @@ from genarium.engines import registry
 from genarium.engines.classify import protocol as classify
 from genarium.engines.classify.language_labels import LanguageModelLabels, continuations
 from genarium.engines.classify.protocol import Classifier, counts, label_rows, summary
-from genarium.engines.classify.vector_labels import fit
+from genarium.engines.classify.regression import fit
 from genarium.engines.text.native import NativeText
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import listening
@@ -121,11 +121,12 @@ def test_an_encoder_finds_plain_feelings(films: dict[str, Classifier], way: str)
     assert summary(counts(films[way].labels, rows)) == "There are 2 positive and 1 negative."
 
 
-def test_the_fit_is_the_optimum() -> None:
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_the_fit_is_the_optimum(library: str) -> None:
     """At the maximum a posteriori the gradient is zero; computed here by hand, classes weighted equally."""
     rng = np.random.default_rng(0)
     x, y, prior = rng.normal(size=(20, 5)), np.array([0] * 12 + [1] * 5 + [2] * 3), rng.normal(size=(3, 5))
-    weight, bias = fit(x, y, prior, 1.5)
+    weight, bias = fit(x, y, prior, 1.5, library=library)
     scores = x @ weight.T + bias
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     error = (shares - np.eye(3)[y]) * (20 / (3 * np.bincount(y)))[y][:, None]

@@ -26,10 +26,12 @@ except SystemExit as ended:
 print("IMPORTED", sorted(name for name in sys.modules if name.partition(".")[0] in ("torch", "transformers", "onnx")))
 """
 TEXT = "The lighthouse was built in 1862. Its keeper wrote down the weather of every evening. The museum has the books."
+VERBS = [("love", "good"), ("enjoyed", "good"), ("hate", "bad"), ("disliked", "bad")]
 COMMANDS = {
     "embed": ["embed", "what the keeper wrote", "--static"],
     "classify": ["classify", "a lovely film and well played", "--model", "starter/sentiment"],
     "classify by labels": ["classify", "a lovely film and well played", "--labels", "good,bad"],
+    "classify from examples": ["classify", "what a lovely song", "--few-shot", "examples.csv"],
     "rank": ["rank", "who wrote it", "the keeper wrote it", "the cat sat"],
     "rank by a cross-encoder": ["rank", "who wrote it", "he wrote it", "the cat sat", "--model", "starter/rank"],
     "answer": ["answer", "Who wrote down the weather?", "--context", TEXT],
@@ -44,6 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     (home / "documents").mkdir()
     (home / "documents" / "lighthouse.txt").write_text(TEXT)
+    rows = [f"I {verb} this {what},{label}" for verb, label in VERBS for what in ("film", "song")]
+    (home / "examples.csv").write_text("\n".join(["text,label", *rows]))
     assert called(["index", str(home / "documents")], home) == "[]"
     return home
 
@@ -51,7 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def called(command: list[str], home: Path) -> str:
     environment = {**os.environ, "GENARIUM_HOME": str(home / "data")}
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, *command], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", CHECK, *command], capture_output=True, text=True, env=environment, cwd=home, check=False
     )
     assert "IMPORTED" in done.stdout, done.stdout + done.stderr
     return done.stdout.rpartition("IMPORTED ")[2].strip()

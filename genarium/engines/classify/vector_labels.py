@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from genarium.decoding.ranking import log_softmax
+from genarium.engines.classify.regression import fit
 from genarium.engines.embed.encoder import NativeEncoder
 from genarium.errors import BadInput
 from genarium.progress import emit
@@ -78,8 +79,9 @@ def few_shot(
     described = np.concatenate([described, unknown], axis=1)
     x = _vectors(encoder, [text for text, _ in examples], layers)
     y = np.array([labels.index(label) for _, label in examples])
-    temperature, scale = _best_settings(x, y, described)
-    weight, bias = fit(x, y, described / temperature, scale)
+    library = "torch" if encoder.backend == "torch" else "numpy"
+    temperature, scale = _best_settings(x, y, described, library)
+    weight, bias = fit(x, y, described / temperature, scale, library=library)
     meaning = "what the labels mean counted too" if np.isfinite(temperature) else "what the labels mean did not help"
     way = f"few-shot: a logistic regression on the vectors of {len(examples)} examples; {meaning}"
     return VectorLabels(encoder, labels, weight, bias, layers=layers, way=way)
@@ -101,34 +103,7 @@ def _vectors(encoder: NativeEncoder, texts: Sequence[str], layers: Sequence[int]
     return np.concatenate(encoder.embed_layers(texts, layers, tell=False), axis=1).astype(np.float64)
 
 
-def fit(x: np.ndarray, y: np.ndarray, prior: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Multinomial logistic regression, maximum a posteriori: weight (L, C) and bias (L,).
-
-    From vectors `x` (N, C) and label numbers `y` (N,): normal(`prior`, `scale`²) on the weights, no prior on the
-    biases, every label counting the same however many examples it has. Convex, so L-BFGS finds the one optimum.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    vectors, targets, mean = torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(prior)
-    counts = torch.bincount(targets, minlength=len(mean)).double()
-    weights = (len(y) / (len(mean) * counts))[targets]
-    weight = mean.clone().requires_grad_()
-    bias = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        fits = (weights * F.cross_entropy(vectors @ weight.T + bias, targets, reduction="none")).sum()
-        total = fits + (weight - mean).square().sum() / (2 * scale**2)
-        total.backward()
-        return total
-
-    optimizer.step(loss)
-    return weight.detach().numpy(), bias.detach().numpy()
-
-
-def _best_settings(x: np.ndarray, y: np.ndarray, described: np.ndarray) -> tuple[float, float]:
+def _best_settings(x: np.ndarray, y: np.ndarray, described: np.ndarray, library: str) -> tuple[float, float]:
     """The prior's temperature and scale that predict left-out examples best (log-likelihood), by cross-validation.
 
     With one example of a label nothing can be left out: the sharpest prior and the smallest scale.
@@ -146,7 +121,7 @@ def _best_settings(x: np.ndarray, y: np.ndarray, described: np.ndarray) -> tuple
         loss = 0.0
         for left_out in range(fold.max() + 1):
             inside, outside = fold != left_out, fold == left_out
-            weight, bias = fit(x[inside], y[inside], described / temperature, scale)
+            weight, bias = fit(x[inside], y[inside], described / temperature, scale, library=library)
             scores = log_softmax(x[outside] @ weight.T + bias)
             loss -= float(scores[np.arange(len(scores)), y[outside]].sum())
         losses[temperature, scale] = loss

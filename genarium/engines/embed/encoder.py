@@ -16,6 +16,7 @@ from genarium.checkpoints.layouts import sentence_transformers as sentence_layou
 from genarium.checkpoints.layouts.sentence_transformers import PASSAGE, QUERY
 from genarium.checkpoints.processors import tokenizer, tokenizer_config
 from genarium.checkpoints.store.folder import read_config
+from genarium.devices import computed_by
 from genarium.engines.embed import networks
 from genarium.progress import emit, note
 
@@ -28,7 +29,8 @@ class NativeEncoder:
     """
 
     def __init__(self, path: Path, *, backend: str = "auto", device: str | None = None):
-        self.network = networks.open(path, backend, device)
+        self.backend = computed_by(backend, device)
+        self.network = networks.open(path, self.backend, device)
         config = self.config = self.network.config
         self.sentence = sentence_layout.load(path, width=config.d_model)
         self.network.prepare(self.sentence.head)
