@@ -75,5 +75,7 @@ def check(layout: str, dtype: str) -> None:
 
 def _usual(source: Source, layout: str) -> str:
     if layout == "onnx":
-        return "float32"
+        from genarium.engines.text.decoders import auto_dtype
+
+        return auto_dtype(source.path)
     return "as stored" if layout == "gguf" and source.is_gguf else source.dtype
