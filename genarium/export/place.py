@@ -64,7 +64,8 @@ def _check(target: Path, *, folder: bool, overwrite: bool, source: Path) -> None
 
 
 def _failed(target: Path, error: OSError) -> StorageError:
+    why = files.reason(error) if error.errno else "only a part of it could be written"  # numpy's own has no number
     return StorageError(
-        f"can't write {files.shortened(str(target), 300)}: {files.reason(error)}; free some space or name another "
+        f"can't write {files.shortened(str(target), 300)}: {why}; free some space or name another "
         "place (nothing is left half-written)"
     )
