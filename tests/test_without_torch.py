@@ -96,14 +96,66 @@ def test_doctor_names_what_is_optional_and_how_to_get_it(run: Run) -> None:
     assert "ok   device" in done.out
 
 
-def test_a_story_is_kept_shown_and_made_again(run: Run) -> None:
-    story = run("text", "The fox said", "--max-new-tokens", "8", "--seed", "7", "--dtype", "int8")
+@pytest.mark.parametrize(("dtype", "used"), [("auto", "float32"), ("int8", "int8")])
+def test_a_story_is_kept_shown_and_made_again(run: Run, dtype: str, used: str) -> None:
+    story = run("text", "The fox said", "--max-new-tokens", "8", "--seed", "7", "--dtype", dtype)
     assert story.code == 0, story.told
     assert story.out.startswith("The fox said")
     assert story.asked == []
     assert "The fox said" in run("history").out
-    assert "int8" in run("show", "last", "--json").out
+    arguments = json.loads(run("show", "last", "--json").out)["recipe"]["arguments"]
+    assert (arguments["backend"], arguments["dtype"]) == ("onnx", used)
     assert "equal, byte for byte" in run("reproduce", "last").out
+
+
+def test_a_story_imports_nothing_of_an_extra_where_all_are_installed(run: Run) -> None:
+    story = run("text", "Once upon a time", "--max-new-tokens", "4", absent=())
+    assert story.code == 0, story.told
+    assert set(EXTRAS) & set(story.imported) == set()
+    assert {"fastapi", "huggingface_hub", "llguidance", "PIL"} & set(story.imported) == set()
+
+
+def test_a_server_starts_and_writes(home: Path) -> None:
+    script = """
+import json, sys, threading, urllib.request
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in json.loads(sys.argv[1]):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+import asyncio
+from genarium.ledger import Ledger
+from genarium.server.serve import address, listen, server_of
+from genarium.server.settings import ServerSettings
+Ledger().close()
+settings = ServerSettings(port=0, grace=2.0)
+listening, up = listen(settings), threading.Event()
+async def run():
+    await server_of(settings, up.set).serve(sockets=[listening])
+threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
+assert up.wait(300)
+for given in ({"model": "starter/text", "prompt": "Once", "max_tokens": 3}, None):
+    where = address(listening) + ("/v1/completions" if given else "/")
+    body = json.dumps(given).encode() if given else None
+    asked = urllib.request.Request(where, body, {"Content-Type": "application/json"})
+    said = urllib.request.urlopen(asked).read().decode()
+    print(json.loads(said)["usage"]["completion_tokens"] if given else "<html" in said)
+asked = urllib.request.Request(address(listening) + "/v1/images/generations",
+    json.dumps({"prompt": "a cat"}).encode(), {"Content-Type": "application/json"})
+try:
+    urllib.request.urlopen(asked)
+except urllib.error.HTTPError as error:
+    print(error.code, json.loads(error.read())["error"]["message"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(list(EXTRAS))],
+        capture_output=True,
+        text=True,
+        env=_here(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["3", "True", f"400 image {TORCH}"]
 
 
 @pytest.mark.parametrize("layout", ["gguf", "onnx", "safetensors"])

@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_in_a_sentence(home: Path, arguments: list[str]) -> 
     assert done.stderr == b"genarium: can't read or write the output: no space left on device\n"
 
 
-def test_ctrl_c_while_torch_is_loading_is_answered_in_a_sentence(home: Path, tiny: Path) -> None:
+def test_ctrl_c_while_libraries_load_is_answered_in_a_sentence(home: Path, tiny: Path) -> None:
     """Interrupted at its imports, wherever they are: a hook interrupts as soon as the module is looked for."""
     code = (
         "import os, signal, sys\n"
@@ -175,12 +175,12 @@ def test_ctrl_c_while_torch_is_loading_is_answered_in_a_sentence(home: Path, tin
         "    def find_spec(self, name, *_):\n"
         "        if name == os.environ['AT']: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupt())\n"
-        "sys.argv = ['genarium', 'text', 'The fox', '--model', os.environ['TINY']]\n"
+        "sys.argv = ['genarium', 'text', 'The fox', '--model', os.environ['TINY'], '--backend', os.environ['BY']]\n"
         "from genarium.__main__ import start\n"
         "start()\n"
     )
-    for module in ("click", "genarium.run", "numpy", "torch", "genarium.models.gpt"):
-        env = os.environ | {"AT": module, "TINY": str(tiny)}
+    for module in ("click", "genarium.run", "numpy", "torch", "genarium.models.gpt", "onnxruntime"):
+        env = os.environ | {"AT": module, "TINY": str(tiny), "BY": "onnx" if module == "onnxruntime" else "torch"}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, check=False)
         assert done.returncode == 130, module
         assert done.stderr == b"\ngenarium: stopped; what was finished is kept, nothing is half-written\n"
