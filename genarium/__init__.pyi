@@ -46,7 +46,8 @@ def answer(
     max_seq_len: tokens read at once, the question among them; a longer text is read in windows
     doc_stride: tokens that neighbouring windows share
     batch_size: questions read together; each then waits for all of them
-    dtype: what to compute in; with bfloat16, close calls are decided in float32. auto takes what is fastest here
+    dtype: what to compute in; with bfloat16, close calls are decided in float32. A type named is computed by
+        torch
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder or a hub id of a BERT, DistilBERT or RoBERTa trained on SQuAD
     """
@@ -159,7 +160,7 @@ def chat(
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
     dtype: what to compute in; auto is bfloat16 on a GPU, float32 on a CPU, or int8 for a GGUF of 8 bits or less;
-        int8 is faster than float32, int4 faster still
+        int8 is faster than float32, int4 faster where many texts are written at once
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     seed: same seed, same reply; drawn when not given
     """
@@ -402,7 +403,7 @@ def text(
     json_schema: a JSON Schema, as JSON: what is written is JSON of this kind, unless it is cut at the longest
     logprobs: keep each token's log-probability, and those of so many likeliest in its place
     dtype: what to compute in; auto is bfloat16 on a GPU, float32 on a CPU, or int8 for a GGUF of 8 bits or less;
-        int8 is faster than float32, int4 faster still
+        int8 is faster than float32, int4 faster where many texts are written at once
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
