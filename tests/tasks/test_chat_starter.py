@@ -61,7 +61,7 @@ def test_its_makers_settings_stand_in_its_recipe(small_chat: str) -> None:
 @NEEDS_IT
 def test_labels_are_calibrated_unless_it_is_said(small_chat: str) -> None:
     def calibrated(model: str, **given: Any) -> bool:
-        arguments = prepare("classify", ["Good"], labels="a,b", model=model, **given).arguments
+        arguments = prepare("classify", ["Good"], labels=["a", "b"], model=model, **given).arguments
         return bool(arguments["calibrate"])
 
     assert calibrated("starter/chat")
