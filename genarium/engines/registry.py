@@ -111,6 +111,19 @@ def digest_of(reference: str, *, default: str) -> str:
     return find(reference, default=default).digest
 
 
+def computing(found: Found) -> str:
+    """The library that computes a model, an encoder or one that writes: torch where no graph is made of it here."""
+    from genarium.devices import computed_by
+
+    if found.path is None or can_open(found, "embed"):
+        return computed_by("auto")
+    from genarium.engines.text import decoders, llama_cpp_engine, native_engine
+
+    if llama_cpp_engine.version(found):
+        return computed_by("auto")
+    return decoders.chosen(found.path, "auto")[0] if native_engine.opens(found) else "torch"
+
+
 def recommended(reference: str) -> Mapping[str, float]:
     """The settings that a starter's makers recommend; none for other models."""
     from genarium.checkpoints.store.catalogue import starters

@@ -56,7 +56,13 @@ def _written(asked: str, values: Mapping[str, Any]) -> str:
     dtype = values.get("dtype", "auto")
     if asked == "onnx" and dtype == "bfloat16":
         raise BadInput("bfloat16 is computed by torch; leave the backend to auto, or choose float32")
-    return "torch" if asked == "auto" and dtype != "auto" else computed_by(asked)
+    if asked != "auto":
+        return computed_by(asked)
+    if dtype != "auto":
+        return "torch"
+    from genarium.engines.registry import computing
+
+    return computing(values["model"])
 
 
 BACKEND = Pin(_written, lambda recorded: recorded if recorded in ("onnx", "torch") else "torch")

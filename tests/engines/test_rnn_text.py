@@ -15,10 +15,12 @@ import genarium
 from genarium.checkpoints.layouts import rnn
 from genarium.data.text import END_OF_TEXT, bpe_tokenizer
 from genarium.decoding.continuous import sharing
+from genarium.devices import computed_by
 from genarium.engines.text.native import NativeText
 from genarium.engines.text.protocol import TextRequest
 from genarium.models.rnn import RNN, RNNConfig
 from genarium.progress import Event, listening
+from genarium.run import prepare
 from genarium.server.settings import ServerSettings
 from tests.server.conftest import running
 from tests.server.test_openai_client import SCHEMA
@@ -49,6 +51,12 @@ def engine(folder: Path) -> NativeText:
 
 def written(engine: NativeText, prompts: list[str], request: TextRequest) -> list[str]:
     return [made.text for made in sorted(engine.write(prompts, request), key=lambda made: made.row)]
+
+
+def test_a_recipe_says_torch_of_a_network_that_no_graph_is_made_of(folder: Path) -> None:
+    for task, given in (("classify", {"texts": ["Good"], "labels": ["a", "b"]}), ("summarize", {"text": "The fox."})):
+        assert prepare(task, model=str(folder), **given).arguments["backend"] == "torch"
+        assert prepare(task, model="starter/encoder", **given).arguments["backend"] == computed_by("auto")
 
 
 def test_a_text_is_the_same_alone_in_a_batch_and_among_other_callers(engine: NativeText) -> None:
