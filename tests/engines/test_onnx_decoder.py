@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from genarium.checkpoints.layouts import gpt
+from genarium.checkpoints.store.ggml import restored
 from genarium.decoding.continuous import sharing
 from genarium.engines import registry
 from genarium.engines.backends.onnx import prepared, quantise
@@ -228,7 +229,7 @@ def test_rows_of_a_stored_matrix_are_those_that_others_read(kind: str) -> None:
     stored = published.quants.quantize(np.random.default_rng(1).standard_normal((5, 64)).astype(np.float32), type_)
     stored = stored.view(np.uint8).reshape(5, -1)
     expected = published.quants.dequantize(stored, type_)
-    np.testing.assert_array_equal(quantise.restored(stored, kind), expected)
+    np.testing.assert_array_equal(restored(stored, kind), expected)
 
 
 def test_it_says_what_it_does_not_run(tmp_path: Path) -> None:

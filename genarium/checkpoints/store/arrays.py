@@ -6,14 +6,15 @@ float32 is not copied; float16, bfloat16 and float64 become float32, other kinds
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genarium.checkpoints.store import folder
+from genarium.checkpoints.store.ggml import of_bfloat16
 from genarium.checkpoints.store.tensors import Stored
-from genarium.errors import BadCheckpoint, first_line
 
 KINDS = {
     "F64": "<f8",
@@ -33,40 +34,38 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 
 def read(path: Path) -> Stored:
     """Every tensor of the folder by its published name, as `folder.read_tensors` has torch's. Raises BadCheckpoint."""
-    from safetensors import SafetensorError
-
-    tensors = Stored()
-    for file in folder.weight_files(path):
-        try:
-            more = read_file(file)
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
-        if twice := tensors.keys() & more.keys():
-            raise BadCheckpoint(f"{path}: two of its files hold {min(twice)}; download the folder again")
-        tensors.update(more)
-    return tensors
+    return folder.of_files(path, read_file)
 
 
 def read_file(file: Path) -> dict[str, Any]:
-    """The tensors of one safetensors file. Raises SafetensorError, OSError or ValueError, as the library does."""
+    """The tensors of one safetensors file. Raises what `mapped` raises."""
+    return {name: _array(stored, kind).reshape(shape) for name, stored, kind, shape in mapped(file)}
+
+
+def mapped(file: Path) -> Iterator[tuple[str, np.ndarray, str, tuple[int, ...]]]:
+    """Of each tensor of a safetensors file its name, bytes (n,) where they lie, kind and shape.
+
+    Raises SafetensorError, OSError or ValueError, as the library does.
+    """
     from safetensors import safe_open
 
     with safe_open(file, "np"):  # the library holds the header against the file
         pass
-    mapped = np.memmap(file, np.uint8, mode="r")
-    size = int(mapped[:8].view("<u8")[0])
-    header = json.loads(bytes(mapped[8 : 8 + size]))
+    whole = np.memmap(file, np.uint8, mode="r")
+    size = int(whole[:8].view("<u8")[0])
+    header = json.loads(bytes(whole[8 : 8 + size]))
     header.pop("__metadata__", None)
-    return {name: _array(mapped[8 + size :], **told) for name, told in header.items()}
+    for name, told in header.items():
+        begin, end = told["data_offsets"]
+        yield name, np.asarray(whole[8 + size + begin : 8 + size + end]), told["dtype"], tuple(told["shape"])
 
 
-def _array(data: np.ndarray, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
-    stored = np.asarray(data[data_offsets[0] : data_offsets[1]])
-    if dtype not in KINDS:
-        raise ValueError(f"tensors of the kind {dtype} are not read here")
-    values = stored.view(KINDS[dtype]).reshape(shape)
-    if dtype == "BF16":
-        return (values.astype(np.uint32) << 16).view(np.float32)
-    if dtype in FLOATS and (dtype != "F32" or not values.flags.aligned):
+def _array(stored: np.ndarray, kind: str) -> np.ndarray:
+    if kind not in KINDS:
+        raise ValueError(f"tensors of the kind {kind} are not read here")
+    values = stored.view(KINDS[kind])
+    if kind == "BF16":
+        return of_bfloat16(values)
+    if kind in FLOATS and (kind != "F32" or not values.flags.aligned):
         return values.astype(np.float32)
     return values

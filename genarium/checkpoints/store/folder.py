@@ -125,7 +125,6 @@ def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
 
     Whoever builds a network of them ends with `refuse_left_over`, so that no tensor is passed over in silence.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from genarium.checkpoints.store import gguf, gguf_names
@@ -134,10 +133,17 @@ def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
         import torch
 
         return Stored({name: torch.from_numpy(stored.copy()) for name, stored in gguf_names.values(path).items()})
+    return of_files(path, load_file, weights)
+
+
+def of_files(path: Path, read: Callable[[Path], Mapping[str, Any]], weights: str = WEIGHTS) -> Stored:
+    """What `read` makes of each of the folder's files, together. BadCheckpoint where one is damaged."""
+    from safetensors import SafetensorError
+
     tensors = Stored()
     for file in weight_files(path, weights):
         try:
-            more = load_file(file)
+            more = read(file)
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
         if twice := tensors.keys() & more.keys():

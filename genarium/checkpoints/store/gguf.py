@@ -54,20 +54,10 @@ class GGUF:
 
     def values(self, name: str) -> NDArray[np.float32]:
         """The tensor in float32, in its own shape."""
-        import numpy as np
+        from genarium.checkpoints.store.ggml import restored
 
-        tensor, stored = self.tensors[name], self.blocks(name)
-        if tensor.kind == "F32":
-            return stored.view("<f4").reshape(tensor.shape)
-        if tensor.kind == "F16":
-            return stored.view("<f2").astype(np.float32).reshape(tensor.shape)
-        if tensor.kind == "BF16":
-            return (stored.view("<u2").astype(np.uint32) << 16).view(np.float32).reshape(tensor.shape)
-        from gguf.constants import GGMLQuantizationType
-        from gguf.quants import dequantize
-
-        with np.errstate(all="ignore"):  # whoever fills a network looks for what is no number
-            return dequantize(stored, GGMLQuantizationType[tensor.kind]).astype(np.float32).reshape(tensor.shape)
+        tensor = self.tensors[name]
+        return restored(self.blocks(name), tensor.kind).reshape(tensor.shape)
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from genarium import files
 from genarium.checkpoints.store import digest
-from genarium.engines.backends.onnx.quantise import restored
+from genarium.checkpoints.store.ggml import restored
 from genarium.errors import BadCheckpoint, StorageError
 
-BITS: dict[str, int | None] = {"int8": 8, "int4": 4, "float32": None}
+BITS: dict[str, int | None] = {"float32": None, "int8": 8, "int4": 4}
 SCHEME = 1
 """Of what is kept; another one where a file of the same checkpoint and precision would differ."""
 MAGIC = b"genarium"

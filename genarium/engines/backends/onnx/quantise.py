@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium.checkpoints.store.ggml import halves
+
 BLOCK = 32
 SHARES = {8: (1.0,), 4: (1.1, 1.05, 1.0, 0.95, 0.9, 0.85, 0.8)}
 """Ranges that are tried for each block of so many bits: a smaller one errs at its ends and less within."""
-FLOATS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 AT_ONCE = 1 << 22
 """Values that are quantised at once, so that little memory is taken beside the weights."""
 
@@ -110,7 +111,7 @@ def of_ggml(stored: NDArray[np.uint8], kind: str, bits: int) -> Quantised | None
     if size is None or (kind == "Q8_0" and bits < 8):
         return None
     blocks = stored.reshape(len(stored), -1, size)
-    scales = _halves(blocks[..., :2])
+    scales = halves(blocks[..., :2])
     if kind == "Q8_0":
         return Quantised(8, blocks[..., 2:] ^ np.uint8(128), scales)  # signed, and now from 0
     inner = blocks[..., -16:]
@@ -118,25 +119,6 @@ def of_ggml(stored: NDArray[np.uint8], kind: str, bits: int) -> Quantised | None
     values = _packed(np.concatenate([inner & 15, inner >> 4], axis=-1))
     if kind == "Q4_0":
         return Quantised(4, values, scales)
-    least = _halves(blocks[..., 2:4])
+    least = halves(blocks[..., 2:4])
     zeros = np.clip(np.rint(-least / np.where(scales == 0, np.float32(1), scales)), 0, 15)
     return Quantised(4, values, scales, _held(zeros, 4), (least + zeros * scales).astype(np.float32))
-
-
-def restored(stored: NDArray[np.uint8], kind: str) -> NDArray[np.float32]:
-    """The values (N, K) of rows as a checkpoint stores them, (N, bytes of a row) in GGML's `kind`."""
-    if kind in FLOATS:
-        values = np.ascontiguousarray(stored).view(FLOATS[kind])
-        return (values.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else values.astype(np.float32)
-    if kind == "Q8_0":  # as the package `gguf` does it, whose import takes longer than a step
-        blocks = stored.reshape(len(stored), -1, 34)
-        whole = np.ascontiguousarray(blocks[..., 2:]).view(np.int8) * _halves(blocks[..., :2])[..., None]
-        return whole.reshape(len(stored), -1)
-    from gguf.constants import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    return dequantize(np.ascontiguousarray(stored), GGMLQuantizationType[kind]).astype(np.float32)
-
-
-def _halves(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(stored).view("<f2")[..., 0].astype(np.float32)

@@ -5,9 +5,7 @@ Nothing is read before it is asked for, and what nobody asked for is refused at 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,11 @@ from numpy.typing import NDArray
 
 from genarium.checkpoints.layouts.gpt_config import query_scale, read_config
 from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names
-from genarium.checkpoints.store import adapters, folder, gguf, gguf_names
+from genarium.checkpoints.store import adapters, arrays, folder, gguf, gguf_names
+from genarium.checkpoints.store.ggml import FLOATS, restored
 from genarium.checkpoints.store.tensors import Stored
-from genarium.engines.backends.onnx.quantise import FLOATS, Quantised, concatenated, of_ggml, quantise, restored
-from genarium.errors import BadCheckpoint, first_line
+from genarium.engines.backends.onnx.quantise import Quantised, concatenated, of_ggml, quantise
+from genarium.errors import BadCheckpoint
 from genarium.models.gpt_config import GPTConfig
 
 
@@ -165,33 +164,13 @@ def _of_gguf(path: Path) -> Iterator[tuple[str, Lying]]:
         yield name, replace(lying, file=file, name=place.name)
 
 
-def _of_folder(path: Path) -> Iterator[tuple[str, Lying]]:
-    for file in folder.weight_files(path):
-        with _readable(file):
-            yield from _of_safetensors(file)
+def _of_folder(path: Path) -> dict[str, Lying]:
+    found: Any = folder.of_files(path, _of_safetensors)
+    return dict(found)
 
 
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    from safetensors import SafetensorError, safe_open
+def _of_safetensors(file: Path) -> dict[str, Lying]:
+    def rows(stored: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        return stored.reshape(shape[0] if len(shape) > 1 and shape[0] else 1, -1)
 
-    try:
-        with safe_open(file, "np"):  # the library holds the header against the file
-            pass
-        yield
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise BadCheckpoint(f"{file} is damaged or cut short ({first_line(error)}); download it again") from None
-
-
-def _of_safetensors(file: Path) -> Iterator[tuple[str, Lying]]:
-    mapped = np.memmap(file, np.uint8, mode="r")
-    size = int(mapped[:8].view("<u8")[0])
-    header = json.loads(bytes(mapped[8 : 8 + size]))
-    for name, told in header.items():
-        if name == "__metadata__":
-            continue
-        begin, end = told["data_offsets"]
-        shape, kind = tuple(told["shape"]), told["dtype"]
-        stored = mapped[8 + size + begin : 8 + size + end]
-        rows = stored.reshape(shape[0], -1) if len(shape) > 1 and shape[0] else stored.reshape(1, -1)
-        yield name, Lying(rows, shape, kind)
+    return {name: Lying(rows(stored, shape), shape, kind) for name, stored, kind, shape in arrays.mapped(file)}
