@@ -21,12 +21,12 @@ from onnx import TensorProto, helper
 
 from genarium.checkpoints.layouts.gpt_config import ARCHITECTURES
 from genarium.engines.backends.onnx import graph as graphs
+from genarium.engines.backends.onnx.prepared import BITS
 from genarium.errors import BadInput, first_line
 from genarium.export.safetensors import beside
 from genarium.export.source import Source
 from genarium.progress import emit
 
-BITS: dict[str, int | None] = {"float32": None, "int8": 8, "int4": 4}
 DTYPES = tuple(BITS)
 FILE, DATA = "model.onnx", "model.onnx.data"
 ALIGNMENT = 4096

@@ -16,14 +16,14 @@ from genarium.models.encoder_config import EncoderConfig
 
 
 class OnnxEncoder:
-    """The network of `weights`, in float32 or with matrices of 8 bits."""
+    """The network of `weights`, in float32."""
 
-    def __init__(self, weights: EncoderWeights, *, int8: bool = False, threads: int | None = None):
+    def __init__(self, weights: EncoderWeights):
         self.config: EncoderConfig = weights.config
-        graph = EncoderGraph(weights, int8=int8)
+        graph = EncoderGraph(weights)
         self.arrays = graph.arrays  # the session reads the weights where they are
         self.embedding: NDArray[np.float32] = graph.arrays["embedding.weight"]
-        self.session: Any = session.open(graph.model, graph.arrays, weights.path, threads)
+        self.session: Any = session.open(graph.model, graph.arrays, weights.path)
 
     def states(
         self, tokens: Sequence[int], types: Sequence[int] | None = None, layers: Sequence[int] = ()
@@ -52,12 +52,12 @@ def positions(tokens: NDArray[np.int64], first: int) -> NDArray[np.int64]:
     return counted.cumsum() * counted + first - 1
 
 
-def load(path: Path, *, int8: bool = False) -> OnnxEncoder:
+def load(path: Path) -> OnnxEncoder:
     """The network below any head. Raises BadCheckpoint."""
     weights = EncoderWeights(path)
     if weights.config.pooler:
         for leaf, shape in (("weight", (weights.config.d_model,) * 2), ("bias", (weights.config.d_model,))):
             weights.value(f"pooler.{leaf}", shape)  # checked as the other tensors are, though nothing uses it
-    made = OnnxEncoder(weights, int8=int8)
+    made = OnnxEncoder(weights)
     weights.finish()
     return made

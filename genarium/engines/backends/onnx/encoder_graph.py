@@ -1,15 +1,12 @@
 """A bidirectional Transformer as one ONNX graph, made of its config: the network of `models/encoder.py` for one text.
 
 Attention is onnxruntime's `MultiHeadAttention`, norms are `SkipLayerNormalization` (docs/ContribOperators.md there);
-matrices are products of float32 as the folder has them, or of 8 bits (`DynamicQuantizeMatMul`): weights rounded once,
-a scale for each output, and what goes in rounded each time, with one scale for the text.
+matrices are products of float32 as the folder has them.
 
 Shapes: T tokens of one text, C width.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +22,18 @@ ACTIVATIONS: dict[Activation, tuple[str, str, dict[str, float]]] = {
     "quick_gelu": ("QuickGelu", MICROSOFT, {"alpha": 1.702}),
     "relu": ("Relu", "", {}),
 }
-LARGEST = 127
-"""Of weights at 8 bits, whose zero is 128."""
 
 
-class EncoderGraph:
+class EncoderGraph(proto.Nodes):
     """`model` is the serialised graph, `arrays` its weights by name, which it does not hold.
 
     Takes `tokens`, `positions` and, where the network has segments, `types` (T,) int64; gives `state1` … of each
     block (T, C).
     """
 
-    def __init__(self, weights: EncoderWeights, *, int8: bool = False):
-        self.weights, self.config, self.int8 = weights, weights.config, int8
-        self.arrays: dict[str, NDArray[Any]] = {}
-        self.nodes: list[bytes] = []
+    def __init__(self, weights: EncoderWeights):
+        self.weights, self.config = weights, weights.config
+        super().__init__()
         self.model = self._made()
 
     def _made(self) -> bytes:
@@ -95,10 +89,6 @@ class EncoderGraph:
     def three(self, x: str, name: str) -> list[str]:
         """Queries, keys and values (T, C)."""
         C = self.config.d_model
-        if self.int8:  # what goes in is rounded once
-            whole = self.product(x, name, 3 * C, C)
-            self.node("Split", [whole], [f"{name}.{part}" for part in "qkv"], axis=-1, num_outputs=3)
-            return [f"{name}.{part}" for part in "qkv"]
         weights, biases = self.weights.parts(f"{name}.weight", (C, C)), self.weights.parts(f"{name}.bias", (C,))
         return [
             self.plain(x, f"{name}.{part}", weight, bias)
@@ -108,18 +98,7 @@ class EncoderGraph:
     def product(self, x: str, name: str, d_out: int, d_in: int) -> str:
         """x (T, d_in) by the matrix (d_out, d_in) of that name, plus its bias."""
         weight = self.weights.value(f"{name}.weight", (d_out, d_in))
-        bias = self.weights.value(f"{name}.bias", (d_out,))
-        if not self.int8:
-            return self.plain(x, name, weight, bias)
-        scales = np.abs(weight).max(axis=1) / np.float32(LARGEST)
-        whole = np.rint(weight / np.where(scales == 0, np.float32(1), scales)[:, None])
-        self.hold(f"{name}.whole", (whole.T + 128).astype(np.uint8))
-        self.hold(f"{name}.scales", scales)
-        self.hold(f"{name}.zeros", np.full(d_out, 128, np.uint8))
-        self.hold(f"{name}.bias", bias)
-        parts = [x, *(f"{name}.{part}" for part in ("whole", "scales", "zeros", "bias"))]
-        self.node("DynamicQuantizeMatMul", parts, [f"{name}.out"], MICROSOFT)
-        return f"{name}.out"
+        return self.plain(x, name, weight, self.weights.value(f"{name}.bias", (d_out,)))
 
     def plain(self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         self.hold(f"{name}.weight", weight)
@@ -137,9 +116,3 @@ class EncoderGraph:
         for leaf in ("weight", "bias"):
             self.hold(f"{name}.{leaf}", self.weights.value(f"{name}.{leaf}", (self.config.d_model,)))
         return [f"{name}.weight", f"{name}.bias"]
-
-    def hold(self, name: str, array: NDArray[Any]) -> None:
-        self.arrays[name] = np.ascontiguousarray(array)
-
-    def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
-        self.nodes.append(proto.node(kind, inputs, outputs, domain, **attributes))

@@ -12,10 +12,8 @@ Shapes: B rows, T new tokens, S places of the cache, C width, H and K heads, D h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genarium.engines.backends.onnx import proto
 from genarium.engines.backends.onnx.quantise import BLOCK, Quantised, quantise
@@ -31,13 +29,12 @@ EIGHT = ("attention.qkv", "mlp.down", "head", "embedding")
 costs most in loss and rests in no cache anyway."""
 
 
-class Graph:
+class Graph(proto.Nodes):
     """`model` is the serialised graph, `arrays` its weights by name, which it does not hold."""
 
     def __init__(self, weights: Weights, bits: int | None):
         self.weights, self.config, self.bits = weights, weights.config, bits
-        self.arrays: dict[str, NDArray[Any]] = {}
-        self.nodes: list[bytes] = []
+        super().__init__()
         self.made: set[str] = set()
         self._body()
         self.model = self._serialised()
@@ -233,12 +230,6 @@ class Graph:
             inputs.pop()
         sizes = {"K": width, "N": len(matrix.values), "bits": matrix.bits, "block_size": BLOCK}
         self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
-
-    def hold(self, name: str, array: NDArray[Any]) -> None:
-        self.arrays[name] = np.ascontiguousarray(array)
-
-    def node(self, kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: Any) -> None:
-        self.nodes.append(proto.node(kind, inputs, outputs, domain, **attributes))
 
     def _serialised(self) -> bytes:
         c = self.config

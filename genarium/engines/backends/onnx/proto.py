@@ -17,6 +17,20 @@ KINDS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7}
 """What ONNX numbers the types of elements."""
 
 
+class Nodes:
+    """A graph while it is made: its nodes, and by name the arrays that it reads."""
+
+    def __init__(self) -> None:
+        self.nodes: list[bytes] = []
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    def hold(self, name: str, array: NDArray[Any]) -> None:
+        self.arrays[name] = np.ascontiguousarray(array)
+
+    def node(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **more: Any) -> None:
+        self.nodes.append(node(kind, inputs, outputs, domain, **more))
+
+
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str], domain: str = "", **attributes: float) -> bytes:
     """A NodeProto; attributes are whole numbers or floats."""
     return b"".join(
