@@ -13,8 +13,7 @@ def tell_of_other_languages(reference: str, default: str, texts: Sequence[str]) 
 
     `reference` is a model's, `default` the starter that `starter` means. Other models are left to their cards.
     """
-    name = default if reference == "starter" else reference.removeprefix("starter/")
-    starter = catalogue.starters().get(name) if reference.startswith("starter") else None
+    starter = catalogue.named(f"starter/{default}" if reference == "starter" else reference)
     if starter is None or starter.language != "English":
         return
     from genarium.data.languages import foreign
@@ -26,4 +25,5 @@ def tell_of_other_languages(reference: str, default: str, texts: Sequence[str]) 
     seems = f"{named[0]}{f' or {named[1]}' if len(named) == 2 else ', and others' if len(named) > 2 else ''}"
     which = "this looks" if len(texts) == 1 else f"{len(found)} of {len(texts)} texts look"
     elsewhere = f"; {starter.multilingual} knows other languages" if starter.multilingual else "; put it into English"
-    note(f"starter/{name} was made for English, and {which} like {seems}: what comes of it means little{elsewhere}")
+    made = f"starter/{starter.name} was made for English"
+    note(f"{made}, and {which} like {seems}: what comes of it means little{elsewhere}")

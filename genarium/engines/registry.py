@@ -126,9 +126,10 @@ def computing(found: Found) -> str:
 
 def recommended(reference: str) -> Mapping[str, float]:
     """The settings that a starter's makers recommend; none for other models."""
-    from genarium.checkpoints.store.catalogue import starters
+    from genarium.checkpoints.store import catalogue
 
-    return {f"starter/{one.name}": one.usual for one in starters().values()}.get(reference, {})
+    starter = catalogue.named(reference)
+    return starter.usual if starter else {}
 
 
 def open(capability: str, reference: str, *, default: str, keep: bool = True, **how: Any) -> Any:

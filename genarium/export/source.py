@@ -96,8 +96,8 @@ class Source:
     @property
     def licence(self) -> str:
         """Of a starter; empty where that is not known."""
-        name = self.found.reference.removeprefix("starter/")
-        return catalogue.starter(name).licence if self.found.reference.startswith("starter/") else ""
+        starter = catalogue.named(self.found.reference)
+        return starter.licence if starter else ""
 
     @property
     def dtype(self) -> str:

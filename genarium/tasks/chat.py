@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from genarium.engines.text.protocol import ChatRequest, Completion, TextEngine
 
 
+TEMPERATURE, TOP_P = 0.8, 0.95
+"""Where nobody says, and nothing is recommended of the model."""
 ROUNDS = 4
 """How often replies that say what another does are written anew."""
 
 
-@task(starter="chat", pins=DECODER | {"temperature": usual("temperature", 0.8), "top_p": usual("top_p", 0.95)})
+@task(starter="chat", pins=DECODER | {"temperature": usual("temperature", TEMPERATURE), "top_p": usual("top_p", TOP_P)})
 def chat(
     message: Annotated[str, Doc("what to say; - reads it from standard input"), MinLen(1)],
     *,
@@ -95,9 +97,9 @@ def chat(
     request = ChatRequest(
         n=n,
         max_new_tokens=max_new_tokens or usual_reply(engine.context),
-        temperature=0.8 if temperature is None else temperature,
+        temperature=TEMPERATURE if temperature is None else temperature,
         top_k=top_k,
-        top_p=0.95 if top_p is None else top_p,
+        top_p=TOP_P if top_p is None else top_p,
         min_p=min_p,
         repetition_penalty=repetition_penalty,
         stop=stop or (),

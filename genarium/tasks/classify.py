@@ -14,11 +14,11 @@ from genarium.data.tables import Delimiter, Encoding, How, NoHeader, given
 from genarium.engines import registry
 from genarium.engines.languages import tell_of_other_languages
 from genarium.progress import note
-from genarium.tasks.options import BACKEND, CALIBRATE, Backend
+from genarium.tasks.options import BACKEND, Backend, usual
 from genarium.tasks.task import task
 
 
-@task(starter="encoder", pins={"backend": BACKEND, "calibrate": CALIBRATE})
+@task(starter="encoder", pins={"backend": BACKEND, "calibrate": usual("calibrate", False)})
 def classify(
     texts: Annotated[list[str] | None, Doc("the texts; - reads one a line from standard input"), MinLen(1)] = None,
     *,

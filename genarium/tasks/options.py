@@ -69,20 +69,8 @@ BACKEND = Pin(_written, lambda recorded: recorded if recorded in ("onnx", "torch
 """Of the argument `backend`; a recipe of before there was one means torch."""
 
 
-def _calibrated(asked: bool | None, values: Mapping[str, Any]) -> bool:
-    if asked is not None:
-        return asked
-    from genarium.engines.registry import recommended
-
-    return bool(recommended(values["model"].reference).get("calibrate", False))
-
-
-CALIBRATE = Pin(_calibrated, bool)
-"""Of the argument `calibrate`: what is best for a starter, where nobody says."""
-
-
 def usual(name: str, otherwise: float) -> Pin:
-    """Of a setting that nobody gave: what the makers of a starter recommend, else `otherwise`."""
+    """Of a setting that nobody gave: what is recommended of a starter, else `otherwise`."""
 
     def written(asked: float | None, values: Mapping[str, Any]) -> float:
         if asked is not None:

@@ -90,6 +90,12 @@ def starters() -> dict[str, Starter]:
     return {name: Starter(name=name, **entry | {"tasks": tuple(entry["tasks"])}) for name, entry in listed.items()}
 
 
+def named(reference: str) -> Starter | None:
+    """The starter that a reference spelt out (`starter/NAME`) means; None for other models."""
+    name = reference.removeprefix("starter/")
+    return None if name == reference else starters().get(name)
+
+
 def starter(name: str) -> Starter:
     """Raises ModelNotFound, naming the ones there are."""
     known = starters()
