@@ -100,7 +100,6 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     Raises ModelNotFound, BadCheckpoint.
     """
     from genarium.checkpoints.layouts.encoder_config import has_span_head
-    from genarium.engines.text import decoders
     from genarium.engines.text.protocol import ChatRequest, TextRequest
 
     found = find(model, default="encoder")
@@ -108,7 +107,7 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
         if has_span_head(found.path):
             return lambda question, hits: generate.read(question, hits, spans_of(model, backend))
         return lambda question, hits: generate.extract(question, hits, _paired(encoder))
-    engine = registry.open_text(model, backend=decoders.offered(backend))
+    engine = registry.open_text(model, backend=backend)
 
     def complete(prompt: str) -> str:
         # The likeliest token each time: an answer from documents is no place for invention.

@@ -22,10 +22,9 @@ def open(found: Found, *, asked: ClassifyRequest, backend: str = "auto") -> Lang
     named = asked.named(found)
     from genarium.engines import registry
     from genarium.engines.classify.language_labels import LanguageModelLabels
-    from genarium.engines.text import decoders
     from genarium.engines.text.native import NativeText
 
-    engine = registry.open_found(found, "text", dtype="auto", backend=decoders.offered(backend))
+    engine = registry.open_found(found, "text", dtype="auto", backend=backend)
     assert isinstance(engine, NativeText)
     return LanguageModelLabels(engine, named, asked.examples, template=asked.template, calibrate=asked.calibrate)
 

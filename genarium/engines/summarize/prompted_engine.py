@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 def open(found: Found, *, backend: str = "auto") -> Abstractive:
     from genarium.engines import registry
     from genarium.engines.summarize.summary import Abstractive, Prompted
-    from genarium.engines.text import decoders
 
-    writer = registry.open_found(found, "text", dtype="auto", backend=decoders.offered(backend))
+    writer = registry.open_found(found, "text", dtype="auto", backend=backend)
     return Abstractive(Prompted(writer, found.reference), found.reference)
 
 

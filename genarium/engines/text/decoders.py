@@ -47,11 +47,6 @@ def chosen(
     return "onnx", auto_dtype(path) if dtype == "auto" else dtype
 
 
-def offered(backend: str) -> str:
-    """For a task whose models are of many kinds: onnx where there is a graph, and torch where there is none."""
-    return "auto" if backend == "onnx" else backend
-
-
 def auto_dtype(path: Path) -> str:
     """What onnxruntime computes a model in where nothing is asked for: int8 what a GGUF file has in 8 bits or fewer."""
     from genarium.checkpoints.store import gguf
