@@ -193,8 +193,9 @@ class Ledger:
                     )
                     part.rename(target)
             except BaseException:
-                shutil.rmtree(part, ignore_errors=True)
-                shutil.rmtree(target, ignore_errors=True)
+                if not self._recorded(identifier):  # an interrupt may also come when all is written
+                    shutil.rmtree(part, ignore_errors=True)
+                    shutil.rmtree(target, ignore_errors=True)
                 raise
             finally:
                 if lock is not None:
@@ -202,6 +203,12 @@ class Ledger:
                     os.close(lock)
         artefact.id, artefact.path = identifier, target / name
         return artefact
+
+    def _recorded(self, identifier: str) -> bool:
+        try:
+            return self.connection.execute("SELECT 1 FROM artefacts WHERE id = ?", (identifier,)).fetchone() is not None
+        except sqlite3.Error:
+            return False
 
     def history(
         self,
