@@ -1,7 +1,7 @@
 """Weights of 8 and 4 bits on onnxruntime: what they cost in loss, and how fast they are beside llama.cpp and torch.
 
 usage: quantised.py quality MODEL [--text FILE] [--tokens 4096]
-       quantised.py speed MODEL.gguf [--llama PYTHON Q8.gguf Q4.gguf]
+       quantised.py speed MODEL.gguf [--llama PYTHON Q8.gguf Q4.gguf] [--ctranslate2 FOLDER]
 
 `quality` reads a text the model never saw, in windows of its context or 512 tokens, with float32, int8 and int4: the
 loss, and how often the likeliest token is float32's. What is read at once stands for what steps give: equal within
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def weight_bytes(model: Path, dtype: str) -> int:
     return sum(array.nbytes for name, array in arrays.items() if name not in ("cos", "sin"))
 
 
-def speed(model: Path, llama: list[str], threads: int) -> None:
+def speed(model: Path, llama: list[str], converted: Path | None, threads: int) -> None:
     ways: dict[str, Callable[[], float]] = {}
     decoders = {dtype: OnnxDecoder(model, dtype, threads=threads) for dtype in ("int8", "int4")}
     per_second = bandwidth(threads)
@@ -139,6 +140,12 @@ def speed(model: Path, llama: list[str], threads: int) -> None:
         }
     except ImportError as error:
         print(f"torch is not measured: {error}")
+    if converted is not None:
+        import ctranslate2
+
+        whole = ctranslate2.Generator(str(converted), intra_threads=threads, compute_type="int8")
+        peer = SimpleNamespace(whole=whole, words=json.loads((converted / "vocabulary.json").read_text("utf-8")))
+        ways |= {f"CTranslate2 int8, {rows}": partial(ctranslate2s, peer, rows) for rows in (1, 8)}
     servers = []
     for file in llama[1:]:
         for rows in (1, 8):
@@ -160,6 +167,20 @@ def speed(model: Path, llama: list[str], threads: int) -> None:
     for name, got in found.items():
         step = f", {statistics.median(cpu[name][1:]):.1f} ms of CPU time a step" if name in cpu else ""
         print(f"{name}: {statistics.median(got):.1f} tokens/s ({min(got):.1f} to {max(got):.1f}){step}", flush=True)
+
+
+def ctranslate2s(generator: Any, rows: int) -> float:
+    """Tokens a second of CTranslate2, without the reading of the prompts: the same prompts, the likeliest tokens."""
+    prompts = [[generator.words[300 + row + place] for place in range(READ)] for row in range(rows)]
+
+    def seconds(new: int) -> float:
+        begin = time.perf_counter()
+        generator.whole.generate_batch(
+            prompts, max_length=new, min_length=new, sampling_topk=1, include_prompt_in_result=False
+        )
+        return time.perf_counter() - begin
+
+    return rows * (NEW - 4) / (seconds(NEW) - seconds(4))
 
 
 def asked(server: subprocess.Popen[str], cpu: list[float]) -> float:
@@ -185,11 +206,12 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--llama", nargs="+", default=[])
+    parser.add_argument("--ctranslate2", type=Path, help="the same model, converted by CTranslate2 to int8")
     given = parser.parse_args()
     if given.what == "quality":
         quality(given.model, given.text, given.tokens)
     else:
-        speed(Path(given.model), given.llama, given.threads)
+        speed(Path(given.model), given.llama, given.ctranslate2, given.threads)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SLOW_BFLOAT16 = "this processor has no instructions for bfloat16, which takes more time here than float32"
 CONTROL_GROUP = Path("/sys/fs/cgroup")
+THREADS = "OMP_NUM_THREADS"
+"""The environment's variable that says how many threads compute, for torch and BLAS as for what runs here."""
 DRIVERS = (
     *(Path(name) for name in ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/dxg", "/dev/kfd")),
     Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll"),
@@ -109,6 +111,14 @@ def cores() -> int:
     except (OSError, ValueError):  # no control group, or "max"
         return bound
     return max(1, min(bound, quota // period)) if period > 0 else bound
+
+
+def threads() -> int:
+    """How many threads compute: what the environment says, else as many as `cores`."""
+    try:
+        return int(os.environ.get(THREADS, "").split(",")[0]) or cores()
+    except ValueError:
+        return cores()
 
 
 def total_memory() -> int:

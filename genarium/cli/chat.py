@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.common import aside
 from genarium.cli.display import Display
 from genarium.cli.options import given
 from genarium.cli.tasks import run_task, task_command
 from genarium.cli.terminal import printable
-from genarium.cli.verbosity import aside
 from genarium.errors import BadInput, GenariumError
 from genarium.messages import Message
 from genarium.progress import Event

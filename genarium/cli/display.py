@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from genarium.cli import verbosity
+from genarium.cli import common
 from genarium.cli.terminal import echo_result, printable
 from genarium.errors import StorageError
 from genarium.files import reason
@@ -39,7 +39,7 @@ class Display:
         self.row: TaskID | None = None
         self.midline = False
         self.streamed = False  # whether anything of the result was written yet
-        self.level, self.stage = verbosity.level(), ""
+        self.level, self.stage = common.level(), ""
 
     def __enter__(self) -> Display:
         return self

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from genarium import extras
-from genarium.devices import cores
+from genarium.devices import threads
 
 PACKAGES = ("genarium", "onnxruntime", "tokenizers", "safetensors", "huggingface_hub")
 OPTIONAL = ("torch", "transformers", "diffusers", "matplotlib", "openai")
@@ -52,7 +52,7 @@ def _installed() -> list[dict[str, Any]]:
 
 def _device() -> dict[str, Any]:
     if not extras.is_installed("torch"):
-        return _check("device", True, f"cpu: {cores()} cores, used by onnxruntime")
+        return _check("device", True, f"cpu: {threads()} threads, used by onnxruntime")
     import torch
 
     from genarium.devices import cpu_bfloat16

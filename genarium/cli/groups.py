@@ -1,4 +1,4 @@
-"""Groups of commands: their help is not cut, a mistyped name gets a suggestion, every command takes -q and -v."""
+"""Groups of commands: help is not cut, a mistyped name gets a suggestion, every command takes what all take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genarium.cli.verbosity import options
+from genarium.cli.common import options
 
 LONGEST_HELP = 1000
 """Characters of a command's first sentence: click's own limit, for one line, cuts it."""
@@ -18,7 +18,7 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = super().get_command(ctx, name)
-        return command if command is None else with_verbosity(command)
+        return command if command is None else with_common(command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
@@ -38,8 +38,8 @@ class Group(click.Group):
                 formatter.write_dl(rows)
 
 
-def with_verbosity(command: click.Command) -> click.Command:
-    """The command with -q and -v, where it has none yet."""
+def with_common(command: click.Command) -> click.Command:
+    """The command with the options that all have, where it has none yet."""
     if not isinstance(command, click.Group) and not any(p.name == "quiet" for p in command.params):
         command.params = [*command.params, *options()]
     return command

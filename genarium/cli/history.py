@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.common import aside
 from genarium.cli.completion import identifiers
 from genarium.cli.display import Display
 from genarium.cli.groups import Group
 from genarium.cli.terminal import echo_result, printable
-from genarium.cli.verbosity import aside
 
 if TYPE_CHECKING:
     from genarium.ledger import Entry

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from genarium.cli.common import aside
 from genarium.cli.display import Display
 from genarium.cli.terminal import printable
-from genarium.cli.verbosity import aside
 
 SHOWN = 10
 

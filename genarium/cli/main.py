@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from genarium import plugins
-from genarium.cli.groups import Group, unknown, with_verbosity
+from genarium.cli.common import aside
+from genarium.cli.groups import Group, unknown, with_common
 from genarium.cli.terminal import sentence
-from genarium.cli.verbosity import aside
 from genarium.errors import BadInput, GenariumError
 from genarium.extras import naming_extra
 from genarium.files import reason
@@ -47,16 +47,16 @@ class Commands(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in PLACES:
-            return with_verbosity(_ours(name))
+            return with_common(_ours(name))
         if name in _brought():
-            return with_verbosity(_brought()[name])
+            return with_common(_brought()[name])
         if name not in plugins.tasks():
             return None
         from genarium.tasks import tasks
 
         if plugins.tasks()[name].package and name not in tasks():  # left out
             return None
-        return with_verbosity(_task(name))
+        return with_common(_task(name))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

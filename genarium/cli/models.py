@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.common import aside
 from genarium.cli.completion import models as complete_models
 from genarium.cli.groups import Group
 from genarium.cli.terminal import printable
-from genarium.cli.verbosity import aside
 from genarium.export.export import FORMATS
 
 DTYPES = (

@@ -12,10 +12,10 @@ import click
 
 from genarium import files
 from genarium.artefacts import Artefact, Plot, Png, Sheet, Text
+from genarium.cli.common import aside, level
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.cli.terminal import echo_result, printable
-from genarium.cli.verbosity import aside, level
 from genarium.errors import BadInput, StorageError
 from genarium.tasks.task import Task
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genarium.cli.display import Display
-from genarium.cli.groups import Group, with_verbosity
+from genarium.cli.groups import Group, with_common
 from genarium.cli.options import click_parameters, given
 
 if TYPE_CHECKING:
@@ -51,6 +51,4 @@ def click_command(name: str, made: Command) -> click.Command:
 
     as_json = click.Option(["--json", "as_json"], is_flag=True, help="print the figures as JSON")
     options = [*click_parameters(made.parameters), as_json]
-    return with_verbosity(
-        click.Command(name, callback=command, params=options, help=made.help, short_help=made.summary)
-    )
+    return with_common(click.Command(name, callback=command, params=options, help=made.help, short_help=made.summary))

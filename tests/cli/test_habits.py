@@ -243,3 +243,10 @@ def test_a_table_is_written_in_each_of_its_formats(genarium: Command, tmp_path: 
         done = genarium("classify", "a fine day", "--labels", "good,bad", "-o", out)
         assert done.returncode == 0, done.stderr
         assert out.read_text().startswith(beginning)
+
+
+def test_threads_are_those_that_were_asked_for(genarium: Command, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert "cpu: 1 threads" in genarium("doctor", "--threads", "1").stdout
+    assert genarium(*TEXT, "--model", tiny, "--threads", "3").stdout == genarium(*TEXT, "--model", tiny).stdout
+    assert "0 is not in the range" in genarium("text", "a", "--threads", "0").stderr

@@ -185,11 +185,11 @@ def _server(path: Path, context: int, why: str) -> Any:
         import xllamacpp
     except ImportError:
         raise BadCheckpoint(f"{why}; llama.cpp runs it: {extras.command('xllamacpp')}") from None
-    from genarium.devices import cores
+    from genarium.devices import threads
 
     asked = xllamacpp.CommonParams()
     asked.model.path, asked.n_ctx, asked.n_parallel = str(path), context, 1
-    asked.cpuparams.n_threads = asked.cpuparams_batch.n_threads = cores()
+    asked.cpuparams.n_threads = asked.cpuparams_batch.n_threads = threads()
     asked.warmup = asked.fit_params = False
     asked.verbosity = 0
     asked.api_keys = [secrets.token_hex(32)]  # it listens on a port of this machine: nobody else is to use it

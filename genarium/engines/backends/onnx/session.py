@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from genarium.devices import cores
+from genarium import devices
 from genarium.errors import BadCheckpoint, first_line
 
 SPIN = "20"
@@ -21,7 +20,7 @@ SPIN = "20"
 def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: int | None = None) -> Any:
     """A session of the graph, whose arrays have to live as long as it does. Raises BadCheckpoint."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or cores()
+    options.intra_op_num_threads = threads or devices.threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # the graphs are fused as they are
