@@ -55,7 +55,9 @@ def answer(
 def ask(
     question: str,
     *,
-    index: str | None = None,
+    index: str | list[str] | None = None,
+    where: str | list[str] | None = None,
+    since: str | None = None,
     top_k: int = 5,
     min_support: float = 0.36,
     ranker: str | None = None,
@@ -69,7 +71,10 @@ def ask(
     Every sentence names the file, the page and the characters it comes from. Make an index first: genarium index DIR.
 
     question: what you want to know; - reads it from standard input
-    index: which documents: an index's name or its folder; may be left out where there is only one
+    index: which documents: an index's name or its folder, or @all; may be left out where there is only one; may
+        be repeated
+    where: only passages of this kind: type=pdf, path=2024/*, heading=Install; all must hold; may be repeated
+    since: only files changed since then: 2026-01-31, or 30d for the last 30 days
     top_k: how many passages to answer from
     min_support: how close a passage must come to the question (cosine) for there to be an answer
     ranker: a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank

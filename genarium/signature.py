@@ -2,7 +2,8 @@
 
 A parameter is `name: Annotated[TYPE, Doc("help"), Ge(0), …] = default`, in the words of the standard libraries for
 it: `annotated_doc.Doc` for help, `annotated_types` for ranges, `Literal` for choices, `X | None` for optional,
-`list[X]` for repeatable (`MaxLen` then counts items; of each it stands inside, `list[Annotated[X, MaxLen(9)]]`), `Path`
+`list[X]` for repeatable (`MaxLen` then counts items; of each it stands inside, `list[Annotated[X, MaxLen(9)]]`),
+`X | list[X]` where one stands for a list of one, `Path`
 for a file to read, a `TypedDict` for an object with named fields. FastAPI and pydantic read the same annotations.
 A parameter whose type is a dataclass stands for its fields: options that several functions share are written once.
 """
@@ -49,7 +50,8 @@ class ModelOption:
 class Parameter:
     """One argument: its type, its bounds (`above`/`below` exclusive), its choices, its default and its help.
 
-    `longest` is in characters of a text, `most` the items of a repeated argument.
+    `longest` is in characters of a text, `most` the items of a repeated argument. `or_one` says that a repeated one may
+    be given as its only item.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Parameter:
     positional: bool = False
     optional: bool = False
     repeated: bool = False
+    or_one: bool = False
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -79,6 +82,8 @@ class Parameter:
         """The value as this parameter's type, or BadInput: what is wrong, and what would be right."""
         if value is None and (self.optional or self.default is None):
             return None
+        if self.or_one and isinstance(value, str):
+            value = [value]
         if self.repeated:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise BadInput(f"{self.name} must be a list, got {seen(value)}")
@@ -150,8 +155,9 @@ class Parameter:
         }
         one |= {name: value for name, value in bounds.items() if value is not None}
         whole = {"type": "array", "items": one, "maxItems": self.most} if self.repeated else one
-        if self.optional:
-            whole = {"anyOf": [whole, {"type": "null"}]}
+        if self.optional or self.or_one:
+            either = [whole, *([one] if self.or_one else []), *([{"type": "null"}] if self.optional else [])]
+            whole = {"anyOf": either}
         if not self.required:
             whole["default"] = self.default
         return whole | {"description": self.help}
@@ -230,11 +236,13 @@ def _fields(group: Any, default: Any) -> list[Parameter]:
 def _parameter(name: str, hint: Any, *, default: Any = REQUIRED, positional: bool = False) -> Parameter:
     hint, metadata = _apart(hint)
     optional = False
+    facts: dict[str, Any] = {}
     if get_origin(hint) in (Union, types.UnionType):
         inner = [part for part in get_args(hint) if part is not type(None)]
-        optional, hint = True, inner[0]
+        lists = [part for part in inner if get_origin(part) is list]
+        optional, hint = len(inner) < len(get_args(hint)), (lists or inner)[0]
+        facts["or_one"] = len(inner) > len(lists) > 0
     repeated = get_origin(hint) is list
-    facts: dict[str, Any] = {}
     if repeated:
         facts["most"] = next((item.max_length for item in metadata if isinstance(item, MaxLen)), MOST_ITEMS)
         hint, of_items = _apart(get_args(hint)[0])

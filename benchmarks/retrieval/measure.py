@@ -33,10 +33,12 @@ from genarium.engines import registry
 from genarium.retrieval import documents
 from genarium.retrieval.asking import embedder
 from genarium.retrieval.build import build
+from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
+from genarium.retrieval.places import create, names, writing
 from genarium.retrieval.rank import rank
 from genarium.retrieval.retrieve import PassageVectors, by_words, fuse
-from genarium.retrieval.store import Hit, Index, Kept, create, names, writing
+from genarium.retrieval.store import Index
 from genarium.run import prepare, run
 
 HERE = Path(__file__).parent

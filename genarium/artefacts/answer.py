@@ -12,7 +12,8 @@ from genarium.artefacts.artefact import Artefact
 class Citation:
     """What `[number]` in an answer points at: characters `start` to `end` of the file's text are `quote`.
 
-    `file` is relative to the index's folder; `page` counts from 1, None where the file has no pages.
+    `file` is relative to the index's folder; `page` counts from 1, None where the file has no pages. `index` is empty
+    where one index was asked.
     """
 
     number: int
@@ -21,12 +22,18 @@ class Citation:
     start: int
     end: int
     quote: str
+    index: str = ""
 
     def __str__(self) -> str:
         page = f"page {self.page}, " if self.page is not None else ""
-        return (
-            f"[{self.number}] {self.file}, {page}characters {self.start}-{self.end}: “{' '.join(self.quote.split())}”"
-        )
+        of = f"{self.index}: " if self.index else ""
+        place = f"{of}{self.file}, {page}characters {self.start}-{self.end}"
+        return f"[{self.number}] {place}: “{' '.join(self.quote.split())}”"
+
+
+def _told(citation: Citation) -> dict[str, Any]:
+    """A citation as JSON values, with its index where several were asked."""
+    return {name: value for name, value in asdict(citation).items() if name != "index" or value}
 
 
 @dataclass(kw_only=True)
@@ -50,7 +57,7 @@ class Answer(Artefact):
             "question": self.question,
             "text": self.text,
             "supported": self.supported,
-            "citations": [asdict(citation) for citation in self.citations],
+            "citations": [_told(citation) for citation in self.citations],
         }
 
     @classmethod

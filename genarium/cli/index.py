@@ -38,7 +38,7 @@ def index(
     if list_them:
         _list(as_json)
     elif remove is not None:
-        from genarium.retrieval.store import remove as remove_index
+        from genarium.retrieval.places import remove as remove_index
 
         remove_index(remove)
         click.echo(
@@ -96,7 +96,7 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
 
 
 def _list(as_json: bool) -> None:
-    from genarium.retrieval.store import names
+    from genarium.retrieval.places import names
 
     rows = [_described(name) for name in names()]
     if as_json:

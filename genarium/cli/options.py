@@ -29,6 +29,20 @@ class JsonObject(click.ParamType[Any]):
             self.fail(f"{shortened(value)!r} is not JSON ({error})", param, ctx)
 
 
+class Whole(click.types.StringParamType):
+    """Text of which several may be given; from the environment it is one, whatever spaces are in it."""
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return [rv]
+
+
+class OneOrMore(click.Option):
+    """An option that may be repeated, and by a default of the user's be one text."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        return super().type_cast_value(ctx, (value,) if isinstance(value, str) else value)
+
+
 LARGEST_INPUT = 64 * 2**20
 """Bytes that are read from standard input."""
 TYPES: dict[type, click.ParamType[Any]] = {
@@ -66,9 +80,9 @@ def _option(parameter: Parameter) -> click.Parameter:
         both = f"{flag}/--no-{flag[2:]}" if parameter.optional and len(flag) > 2 else flag
         return click.Option([both, parameter.name], is_flag=True, default=None, help=help_text)
     kind: click.ParamType[Any] = click.Choice(parameter.choices) if parameter.choices else TYPES[parameter.type]
-    return click.Option(
+    return (OneOrMore if parameter.or_one else click.Option)(
         [flag, parameter.name],
-        type=kind,
+        type=Whole() if parameter.or_one else kind,
         multiple=parameter.repeated,
         default=None,
         help=help_text,

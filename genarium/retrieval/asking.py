@@ -18,8 +18,9 @@ from genarium.messages import Message
 from genarium.progress import note
 from genarium.retrieval import generate
 from genarium.retrieval.generate import Read, Sentence, TextSpan
+from genarium.retrieval.hits import Hit
 from genarium.retrieval.rank import Score
-from genarium.retrieval.store import Hit, Index
+from genarium.retrieval.store import Index
 
 if TYPE_CHECKING:
     from genarium.engines.embed.encoder import NativeEncoder

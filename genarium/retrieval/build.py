@@ -15,10 +15,13 @@ import numpy as np
 
 from genarium import files, progress
 from genarium.errors import BadInput
-from genarium.retrieval import documents, store
+from genarium.retrieval import documents, places
+from genarium.retrieval.chosen import of_folder
 from genarium.retrieval.document import Unreadable
+from genarium.retrieval.hits import Kept
 from genarium.retrieval.passages import Passage, passages
-from genarium.retrieval.store import Index, Kept
+from genarium.retrieval.store import Index
+from genarium.retrieval.tables import FORMAT
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 BATCH = 256
@@ -74,7 +77,7 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
         raise BadInput(f"{folder} is {'a file' if where.exists() else 'not there'}; name a folder of documents")
     where = where.resolve()
     name = _name(where, name)
-    fresh = name not in store.names()
+    fresh = name not in places.names()
     report = Report(name, str(where))
     found = list(_walk(where, report))
     if found:
@@ -82,9 +85,9 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
             "folder": str(where),
             "encoder": encoder,
             "encoder_digest": encoder_digest,
-            "format": str(store.FORMAT),
+            "format": str(FORMAT),
         }
-        with store.writing(name), _opened(name, made_with) as index:
+        with places.writing(name), _opened(name, made_with) as index:
             _update(index, where, found, embed, report)
             with index.transaction():
                 index.set_meta(updated=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -92,7 +95,7 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
             report.passages = index.count()
     if not report.files and fresh:
         if found:
-            store.remove(name)
+            places.remove(name)
         listed = "".join(f"\n  {path}: {why}" for path, why in list(report.skipped.items())[:5])
         raise BadInput(f"{folder} holds nothing that can be read; put text, PDF or Word files there{listed}")
     if not found:
@@ -115,11 +118,11 @@ def state(folder: Path, kept: Mapping[str, Kept]) -> str:
 
 def _name(folder: Path, name: str | None) -> str:
     """The name asked for, the one the folder's index has, or the folder's own. Raises BadInput where it is taken."""
-    there = store.of_folder(folder)
+    there = of_folder(folder)
     if name is None:
         name = there or re.sub(r"[^\w.-]+", "-", folder.name).strip("-._") or "documents"
-    store.checked(name)
-    if name in store.names():
+    places.checked(name)
+    if name in places.names():
         with Index(name) as index:
             other = index.meta()["folder"]
         if other != str(folder):
@@ -129,8 +132,8 @@ def _name(folder: Path, name: str | None) -> str:
 
 def _opened(name: str, made_with: dict[str, str]) -> Index:
     """The index, made where it is not there; made with something else before, it is emptied."""
-    if name not in store.names():
-        store.create(name, made_with)
+    if name not in places.names():
+        places.create(name, made_with)
     index = Index(name)
     meta = index.meta()
     if any(meta[key] != value for key, value in made_with.items()):

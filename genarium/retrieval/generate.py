@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genarium.data.sentences import sentences
+from genarium.retrieval.hits import Hit
 from genarium.retrieval.normalize import normalized
 from genarium.retrieval.quotes import Quote, meant_rows, quotes_of, units_of, with_its_numbers
-from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -172,8 +172,9 @@ def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
         return []
     vectors = embed([text, *(quote.searched for quote in quotes)])
     closeness = vectors[1:] @ vectors[0]
-    best: dict[int, tuple[float, Quote]] = {}
+    best: dict[tuple[str, int], tuple[float, Quote]] = {}
     for quote, close in zip(quotes, closeness, strict=True):
-        if close >= SAME and (quote.hit.id not in best or close > best[quote.hit.id][0]):
-            best[quote.hit.id] = (float(close), quote)
+        passage = (quote.hit.index, quote.hit.id)
+        if close >= SAME and (passage not in best or close > best[passage][0]):
+            best[passage] = (float(close), quote)
     return [quote for _, quote in best.values()]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genarium.data.sentences import sentences
+from genarium.retrieval.hits import Hit
 from genarium.retrieval.normalize import normalized
-from genarium.retrieval.store import Hit
 from genarium.retrieval.words import keywords
 
 
@@ -42,10 +42,10 @@ class Quote:
 
 def quotes_of(hits: Sequence[Hit]) -> list[Quote]:
     """Every sentence and row of the passages once, though neighbouring passages share some."""
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, str, int]] = set()
     quotes = []
     for quote in itertools.chain.from_iterable(map(units_of, hits)):
-        place = (quote.hit.file, quote.hit.start + quote.start)
+        place = (quote.hit.index, quote.hit.file, quote.hit.start + quote.start)
         if place not in seen and re.search(r"\w", quote.text):
             seen.add(place)
             quotes.append(quote)

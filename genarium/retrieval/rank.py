@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from genarium.retrieval.store import Hit
+from genarium.retrieval.hits import Hit
 
 DEPTH = 20
 """How many of the passages that were retrieved are looked at again."""

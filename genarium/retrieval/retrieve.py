@@ -3,59 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
+from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.store import Index
+from genarium.retrieval.vectors import DEPTH, PassageVectors
 from genarium.retrieval.words import keywords
 
-DEPTH = 50
-"""How many each search gives to the fusion."""
+Item = TypeVar("Item", int, tuple[int, int])
 K = 60
 """The constant of reciprocal rank fusion that its authors found good on every collection they tried."""
 
 
-def fuse(rankings: Sequence[Sequence[int]], *, k: int = K) -> list[int]:
+def fuse(rankings: Sequence[Sequence[Item]], *, k: int = K) -> list[Item]:
     """Several rankings as one: an item's score is the sum of 1 / (k + its rank) over those it is in.
 
     Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009). Equal scores stay in order of number.
     """
-    scores: dict[int, float] = {}
+    scores: dict[Item, float] = {}
     for ranking in rankings:
         for rank, item in enumerate(ranking, 1):
             scores[item] = scores.get(item, 0.0) + 1.0 / (k + rank)
     return sorted(scores, key=lambda item: (-scores[item], item))
 
 
-def by_words(index: Index, question: str, limit: int = DEPTH) -> list[int]:
-    """Passages that share words with the question, best first (BM25)."""
+def by_words(index: Index, question: str, limit: int = DEPTH, conditions: Conditions | None = None) -> list[int]:
+    """Passages that share words with the question and meet the conditions, best first (BM25)."""
     words = keywords(question)
-    return index.search_words(words, limit) if words else []
-
-
-class PassageVectors:
-    """Every passage's vector in memory: `numbers` (N,) and `matrix` (N, C)."""
-
-    def __init__(self, index: Index):
-        self.numbers, self.matrix = index.vectors()
-
-    def nearest(self, vector: np.ndarray, limit: int = DEPTH) -> list[tuple[int, float]]:
-        """Passages by the cosine with `vector` (C,), which has length 1; best first. Exact: all are compared."""
-        if not len(self.numbers):
-            return []
-        cosines = self.matrix @ vector
-        limit = min(limit, len(cosines))
-        best = np.argpartition(-cosines, limit - 1)[:limit]
-        best = best[np.lexsort((self.numbers[best], -cosines[best]))]
-        return [(int(self.numbers[place]), float(cosines[place])) for place in best]
-
-
-@lru_cache(maxsize=2)
-def vectors(name: str, digest: str) -> PassageVectors:
-    """The vectors of an index with this digest, read once."""
-    with Index(name) as index:
-        return PassageVectors(index)
+    return index.search_words(words, limit, conditions) if words else []
 
 
 def retrieve(index: Index, known: PassageVectors, question: str, vector: np.ndarray, limit: int = DEPTH) -> list[int]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from genarium.errors import BadInput
-from genarium.retrieval import store
+from genarium.retrieval.places import names
+from genarium.retrieval.store import Index
 from genarium.server.errors import Json, RequestRefused
 
 router = APIRouter()
@@ -19,8 +20,8 @@ NEIGHBOURS = 1
 def list_indexes() -> dict[str, Any]:
     """Every index of documents on this machine."""
     found = []
-    for name in store.names():
-        with store.Index(name) as index:
+    for name in names():
+        with Index(name) as index:
             shown = {"id": name, "object": "index", "passages": index.count(), "sha256": index.digest()}
             found.append(shown | {"updated": index.meta().get("updated")})
     return {"object": "list", "data": found}
@@ -35,7 +36,7 @@ def passages(
 ) -> Response:
     """The text around a citation: the passages it lies in, and those beside them."""
     try:
-        with store.Index(index) as opened:
+        with Index(index) as opened:
             hits = opened.around(file, start, end, NEIGHBOURS)
             digest = opened.digest()
     except BadInput as error:

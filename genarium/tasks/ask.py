@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
-from annotated_types import Interval, MinLen
+from annotated_types import Interval, MaxLen, MinLen
 
 from genarium.artefacts import Answer, Citation
-from genarium.engines.languages import tell_of_other_languages
-from genarium.errors import BadInput
 from genarium.progress import note
 from genarium.recipe import MAX_SEED
 from genarium.tasks.options import BACKEND, Backend
@@ -21,32 +19,58 @@ if TYPE_CHECKING:
     from genarium.retrieval.generate import Sentence
 
 
-def _pin_index(asked: str | None, _: Mapping[str, Any]) -> dict[str, str]:
-    from genarium.retrieval.store import Index, named
+def _pin_indexes(asked: list[str] | None, values: Mapping[str, Any]) -> Any:
+    from genarium.retrieval import chosen
 
-    with Index(named(asked)) as index:
-        return {"name": index.name, "sha256": index.digest()}
-
-
-def _open_index(pin: dict[str, str]) -> str:
-    from genarium.retrieval.store import Index
-
-    with Index(pin["name"]) as index:
-        if index.digest() != pin["sha256"]:
-            folder = index.meta()["folder"]
-            raise BadInput(
-                f"the index {pin['name']} changed since this recipe was written; put {folder} back as it was and give "
-                f"genarium index {folder}, or ask anew"
-            )
-    return pin["name"]
+    return chosen.pin(asked, values)
 
 
-@task(starter="encoder", pins={"index": Pin(_pin_index, _open_index), "ranker": model_pin("rank"), "backend": BACKEND})
+def _open_indexes(pinned: Any) -> list[str]:
+    from genarium.retrieval import chosen
+
+    return chosen.opened(pinned)
+
+
+def _pin_where(asked: list[str] | None, _: Mapping[str, Any]) -> list[str] | None:
+    from genarium.retrieval.conditions import read
+
+    return [f"{key}={value}" for key, value in read(asked or []).where] or None
+
+
+def _pin_since(asked: str | None, _: Mapping[str, Any]) -> str | None:
+    from genarium.retrieval.conditions import moment
+
+    return None if asked is None else moment(asked).isoformat(timespec="seconds")
+
+
+PINS = {
+    "index": Pin(_pin_indexes, _open_indexes),
+    "where": Pin(_pin_where, lambda recorded: recorded),
+    "since": Pin(_pin_since, lambda recorded: recorded),
+    "ranker": model_pin("rank"),
+    "backend": BACKEND,
+}
+
+
+@task(starter="encoder", pins=PINS)
 def ask(
     question: Annotated[str, Doc("what you want to know; - reads it from standard input"), MinLen(1)],
     *,
     index: Annotated[
-        str | None, Doc("which documents: an index's name or its folder; may be left out where there is only one")
+        str | list[str] | None,
+        Doc(
+            "which documents: an index's name or its folder, or @all; may be left out where there is only one; may be "
+            "repeated"
+        ),
+        MaxLen(64),
+    ] = None,
+    where: Annotated[
+        str | list[Annotated[str, MaxLen(1000)]] | None,
+        Doc("only passages of this kind: type=pdf, path=2024/*, heading=Install; all must hold; may be repeated"),
+        MaxLen(16),
+    ] = None,
+    since: Annotated[
+        str | None, Doc("only files changed since then: 2026-01-31, or 30d for the last 30 days"), MaxLen(100)
     ] = None,
     top_k: Annotated[int, Doc("how many passages to answer from"), Interval(ge=1, le=50)] = 5,
     min_support: Annotated[
@@ -70,27 +94,23 @@ def ask(
 
     Every sentence names the file, the page and the characters it comes from. Make an index first: genarium index DIR.
     """
-    from genarium.retrieval.asking import encoder_of, generator, ranker_of
+    from genarium.retrieval.asking import generator, ranker_of
+    from genarium.retrieval.conditions import read
     from genarium.retrieval.generate import NO_ANSWER, row_support
     from genarium.retrieval.rank import DEPTH, rank
-    from genarium.retrieval.retrieve import retrieve, vectors
-    from genarium.retrieval.store import Index
+    from genarium.retrieval.search import search
 
     began = time.perf_counter()
-    with Index(index or "") as opened:
-        tell_of_other_languages(opened.meta()["encoder"], "encoder", [question])
-        encoder = encoder_of(opened, backend)
-        known = vectors(opened.name, opened.digest())
-        vector = encoder.embed_search(question)[0]
-        found = retrieve(opened, known, question, vector)
-        if ranker is None:
-            hits = opened.hits(found[:top_k])
-        else:
-            hits = rank(question, opened.hits(found[:DEPTH]), ranker_of(ranker, backend))[:top_k]
-        nearest = known.nearest(vector, 1)
-    closest = nearest[0][1] if nearest else -1.0
+    names = [index] if isinstance(index, str) else index or []
+    conditions = read([where] if isinstance(where, str) else where or [], since)
+    found = search(names, question, conditions=conditions, backend=backend)
+    encoder, closest = found.encoder, found.closest
+    if ranker is None:
+        hits = found.hits[:top_k]
+    else:
+        hits = rank(question, found.hits[:DEPTH], ranker_of(ranker, backend))[:top_k]
     if closest < min_support:
-        closest = max(closest, row_support(question, vector, hits, encoder.embed))
+        closest = max(closest, row_support(question, found.vector, hits, encoder.embed))
     retrieved = time.perf_counter() - began
     sentences: list[Sentence] = []
     if closest >= min_support:
@@ -110,15 +130,16 @@ def ask(
 
 def _with_citations(sentences: Sequence[Sentence]) -> tuple[str, list[Citation]]:
     """The answer with a number after each sentence, and what the numbers stand for, in order."""
-    numbers: dict[tuple[str, int, int], Citation] = {}
+    numbers: dict[tuple[str, str, int, int], Citation] = {}
     written = []
     for sentence in sentences:
         marks = []
         for quote in sentence.quotes:
             start = quote.hit.start + quote.start
-            place = (quote.hit.file, start, quote.hit.start + quote.end)
+            hit, end = quote.hit, quote.hit.start + quote.end
             citation = numbers.setdefault(
-                place, Citation(len(numbers) + 1, place[0], quote.hit.page, place[1], place[2], quote.text)
+                (hit.index, hit.file, start, end),
+                Citation(len(numbers) + 1, hit.file, hit.page, start, end, quote.text, hit.index),
             )
             marks.append(f"[{citation.number}]")
         written.append(f"{' '.join(sentence.text.split())} {''.join(marks)}")

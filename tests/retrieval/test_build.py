@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from genarium.errors import BadInput, StorageError
-from genarium.retrieval import store
+from genarium.retrieval import chosen, places
 from genarium.retrieval.build import Report, build
 from genarium.retrieval.store import Index
 
@@ -113,7 +113,7 @@ def test_folders_that_hold_nothing_are_refused(folder: Path, tmp_path: Path) -> 
     (tmp_path / "empty" / "noise.bin").write_bytes(bytes(range(256)))
     with pytest.raises(BadInput, match=r"noise\.bin: binary"):
         index(tmp_path / "empty")
-    assert store.names() == []
+    assert places.names() == []
     index(folder)
     for file in (folder / "one.txt", folder / "deep" / "two.md"):
         file.unlink()
@@ -130,15 +130,15 @@ def test_names_are_one_folder_each(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--name"):
         index(other)
     index(other, name="more")
-    assert store.names() == ["more", "notes"]
-    assert (store.named(str(other)), store.named(str(folder)), store.named("more")) == ("more", "notes", "more")
+    assert places.names() == ["more", "notes"]
+    assert (chosen.named(str(other)), chosen.named(str(folder)), chosen.named("more")) == ("more", "notes", "more")
     with pytest.raises(BadInput, match="which index"):
-        store.named(None)
+        chosen.named(None)
     for bad in ("../up", ".hidden", "a/b", ""):
         with pytest.raises(BadInput, match="can't be called"):
             index(folder, name=bad)
-    store.remove("more")
-    assert store.named(None) == "notes"
+    places.remove("more")
+    assert chosen.named(None) == "notes"
 
 
 def test_another_encoder_makes_the_index_anew(folder: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_kill_loses_nothing_committed_and_the_next_run_completes(folder: Path,
         until = time.monotonic() + 600
         while committed < 8 and time.monotonic() < until:
             time.sleep(0.02)
-            if "notes" in store.names():
+            if "notes" in places.names():
                 with Index("notes") as opened:
                     committed = len(opened.files())
         assert 0 < committed < 62
@@ -194,15 +194,15 @@ def test_a_kill_loses_nothing_committed_and_the_next_run_completes(folder: Path,
     assert sorted(resumed.unchanged) == sorted(kept)
     assert resumed.files == 62
     after = contents("notes")
-    store.remove("notes")
+    places.remove("notes")
     index(folder)
     assert contents("notes") == after
 
 
 def test_a_damaged_index_is_said_and_can_be_removed(folder: Path) -> None:
     index(folder)
-    (store.folder() / "notes" / "index.sqlite").write_bytes(b"not a database, not at all" * 100)
+    (places.folder() / "notes" / "index.sqlite").write_bytes(b"not a database, not at all" * 100)
     with pytest.raises(StorageError, match="--remove notes"):
         Index("notes")
-    store.remove("notes")
-    assert store.names() == []
+    places.remove("notes")
+    assert places.names() == []

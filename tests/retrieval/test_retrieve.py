@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
+from genarium.retrieval.places import create, writing
 from genarium.retrieval.rank import rank
 from genarium.retrieval.retrieve import PassageVectors, by_words, fuse, retrieve
-from genarium.retrieval.store import Hit, Index, Kept, create, writing
+from genarium.retrieval.store import Index
 from genarium.retrieval.words import keywords
 
 RANKINGS = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), max_size=4)

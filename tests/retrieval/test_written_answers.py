@@ -9,7 +9,7 @@ import pytest
 
 from genarium.engines import registry
 from genarium.retrieval.generate import NO_ANSWER, Sentence, extract, prompt, write
-from genarium.retrieval.store import Hit
+from genarium.retrieval.hits import Hit
 
 HITS = [
     Hit(
