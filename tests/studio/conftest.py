@@ -60,6 +60,9 @@ def studio_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENARIUM_HOME", str(home))
         CliRunner().invoke(command, ["index", str(folder), "--name", "town"], catch_exceptions=False)
+        village = tmp_path_factory.mktemp("village")
+        (village / "harbour.md").write_text("The village has no harbour; its pond has ducks.")
+        CliRunner().invoke(command, ["index", str(village), "--name", "village"], catch_exceptions=False)
     return home
 
 

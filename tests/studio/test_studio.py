@@ -43,7 +43,11 @@ def ask_for(page: Any, task: str, prompt: str, **options: Any) -> Any:
         page.locator(".composer details").evaluate("details => { details.open = true }")
     for name, value in options.items():
         box = page.locator(f".composer [name={name}]")
-        if name in ("model", "index"):
+        if name == "index":
+            page.locator(".composer [name=index] label").first.wait_for()
+            for label in page.locator(".composer [name=index] label").all():
+                label.locator("input").set_checked(label.inner_text().split()[0] in value)
+        elif name == "model":
             page.locator(f".composer [name={name}] option", has_text=value).first.wait_for(state="attached")
             box.select_option(json.dumps(value))
         else:
@@ -175,6 +179,20 @@ def test_an_answer_cites_and_its_passage_opens_as_text(look: Look) -> None:
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
     assert "cite" in (page.evaluate("document.activeElement.className") or ""), "the focus goes back"
+
+
+def test_a_question_to_several_indexes_cites_each(look: Look, studio_home: Path) -> None:
+    page = look()
+    card = ask_for(page, "ask", "Who built the lighthouse?", index=["town", "village"])
+    assert "town: harbour.md" in card.inner_text()
+    card.locator(".cite").first.click()
+    page.wait_for_selector("dialog mark")
+    page.keyboard.press("Escape")
+    made = entries(studio_home, task="ask")[0]
+    assert [one["name"] for one in made.recipe.arguments["index"]] == ["town", "village"]
+    page.goto(f"{page.url.partition('#')[0]}#/make/{made.id}")
+    page.locator(".composer [name=index] input").nth(1).wait_for()
+    assert page.locator(".composer [name=index] input:checked").count() == 2
 
 
 def test_tables_and_marked_answers(look: Look) -> None:

@@ -7,6 +7,7 @@ import { pieces } from "./table.js";
 /** The answer's sentences with their numbers, and below it what the numbers stand for. */
 export function answer(artefact, recipe) {
   const byNumber = new Map(artefact.citations.map((one) => [one.number, one]));
+  // Of an answer from several indexes, each citation says its own.
   const index = recipe?.arguments?.index?.name;
   const written = artefact.text.split(/(\[\d+\])/).map((piece) => {
     const found = byNumber.get(Number(/^\[(\d+)\]$/.exec(piece)?.[1]));
@@ -27,9 +28,10 @@ export function answer(artefact, recipe) {
 const cite = (citation, index, sign) =>
   button(`Open passage ${citation.number}: ${where(citation)}`, () => show(citation, index), { sign, class: "cite" });
 
-const where = ({ file, page, start, end }) => `${file}${page === null ? "" : `, page ${page}`}, characters ${start}–${end}`;
+const where = ({ index, file, page, start, end }) => `${index ? `${index}: ` : ""}${file}${page === null ? "" : `, page ${page}`}, characters ${start}–${end}`;
 
-async function show(citation, index) {
+async function show(citation, only) {
+  const index = citation.index ?? only;
   const id = fresh("passage");
   const body = el("div", { class: "passage", tabindex: 0 }, el("p", { class: "help" }, "Opening the passage …"));
   const dialog = el(

@@ -31,7 +31,7 @@ function helpOf(about, inner, hint = "") {
 
 function control(name, inner, about, given, task) {
   if (name === "model") return choice(given, about, modelChoices(task), "another, by its name …");
-  if (name === "index" && inner.type === "string") return choice(given, { ...about, default: undefined }, indexChoices());
+  if (name === "index" && inner.items?.type === "string") return several(given, indexChoices(), "none yet: genarium index DIR");
   if (inner.enum) return choice(given, about, inner.enum.map((one) => [one, String(one)]));
   if (inner.format === "file-reference") return file(given, false);
   if (inner.items?.format === "file-reference") return file(given, true);
@@ -122,6 +122,30 @@ function choice(given, about, found, other = null) {
   return { element: el("div", {}, select, written), value: read, set: write, focus: () => select.focus() };
 }
 
+/** A box to tick for each of `found`, a promise of [value, label] pairs; the first is ticked at first. */
+function several(given, found, nothing) {
+  const group = el("fieldset", { ...given, "aria-label": labelOf(given.name), class: "several" });
+  let wanted = null;
+  const boxes = () => [...group.querySelectorAll("input")];
+  const ready = Promise.resolve(found).catch(() => []);
+  const tick = () => boxes().forEach((box, place) => (box.checked = wanted === null ? place === 0 : wanted.includes(box.value)));
+  ready.then((pairs) => {
+    const all = pairs.map(([value, label]) => el("label", {}, el("input", { type: "checkbox", value }), " ", label));
+    group.replaceChildren(...(all.length ? all : [nothing]));
+    tick();
+  });
+  const read = async () => {
+    await ready;
+    const ticked = boxes().filter((box) => box.checked).map((box) => box.value);
+    return ticked.length ? ticked : undefined;
+  };
+  const write = (value) => {
+    wanted = value === undefined || value === null ? null : [value].flat().map((one) => one.name ?? one);
+    ready.then(tick);
+  };
+  return { element: group, value: read, set: write, focus: () => boxes()[0]?.focus() };
+}
+
 const option = (value, label) => el("option", { value: value === null ? "" : JSON.stringify(value) }, label);
 
 /** The models that may do a task: its starter, those that users named, other starters for it, what was pulled. */
@@ -135,8 +159,7 @@ async function modelChoices(task) {
 }
 
 async function indexChoices() {
-  const found = (await indexes()).map((one) => [one.id, `${one.id} (${one.passages} passages)`]);
-  return found.length ? found : [[null, "none yet: genarium index DIR"]];
+  return (await indexes()).map((one) => [one.id, `${one.id} (${one.passages} passages)`]);
 }
 
 function file(given, many) {

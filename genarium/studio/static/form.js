@@ -56,7 +56,7 @@ export class Form {
     const all = { ...recipe.arguments, model: recipe.model?.reference, seed: recipe.seed };
     for (const [name, one] of Object.entries(this.fields)) {
       const value = all[name];
-      const pinned = isPin(value) && !value.name;
+      const pinned = isPin(value) && named(value) === null;
       one.set(pinned ? undefined : value);
       if (pinned) one.element.querySelector(".file-name")?.append("as in the recipe");
     }
@@ -69,8 +69,8 @@ export class Form {
     for (const [name, one] of Object.entries(this.fields)) {
       const before = this.base[name];
       const value = (await one.value()) ?? this.task.properties[name].default ?? null;
-      const was = before?.name ?? before ?? null;
-      if (isPin(before) && !before.name && value === null) continue;
+      const was = named(before) ?? before ?? null;
+      if (isPin(before) && named(before) === null && value === null) continue;
       if (JSON.stringify(value) !== JSON.stringify(was)) found[name] = value;
     }
     return found;
@@ -89,6 +89,12 @@ export class Form {
     if (this.folded?.contains(named.element)) this.folded.open = true;
     named.focus();
   }
+}
+
+/** The names of what a recipe names by name and content, as the form gives them; null of anything else. */
+function named(value) {
+  const names = [value].flat().map((one) => (isPin(one) ? one.name : null));
+  return names.length && names.every(Boolean) ? names : null;
 }
 
 /** Files and the like, which a recipe names by their content. */
