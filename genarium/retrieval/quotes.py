@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from genarium.data.sentences import sentences
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.normalize import normalized
-from genarium.retrieval.words import keywords
+from genarium.retrieval.words import is_german, keywords, words
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ def quotes_of(hits: Sequence[Hit]) -> list[Quote]:
 def units_of(hit: Hit) -> list[Quote]:
     """What can be quoted of a passage, in order: rows of tables, and the sentences around them."""
     quotes, place = list[Quote](), 0
+    language = "de" if is_german(hit.text) else "en"
     for row in [*hit.rows, None]:
         end = len(hit.text) if row is None else row.start
-        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end])]
+        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end], language)]
         if row is not None:
             quotes.append(Quote(hit, row.start, row.end, row.reading))
             place = row.end
@@ -75,7 +76,7 @@ def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
     often = Counter(word for _, words in rows for word in words)
     rare = {word for word in asked if word.isdigit() or 0 < often[word] <= max(1, len(rows) // 4)}
     numbers = {word for word in rare if word.isdigit()}
-    pairs = {" ".join(pair) for pair in itertools.pairwise(re.findall(r"\w+", normalized(question).lower()))}
+    pairs = {" ".join(pair) for pair in itertools.pairwise(words(question))}
     fitting = [
         (quote, (len(words & rare), sum(f" {pair} " in _spelled(quote) for pair in pairs)))
         for quote, words in rows
@@ -86,19 +87,18 @@ def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
 
 
 def _words(quote: Quote) -> set[str]:
-    return set(re.findall(r"\w+", quote.searched.lower()))
+    return set(words(quote.searched))
 
 
 def _heading_words(quote: Quote) -> set[str]:
     """The words of a row's headings: every row of its table has them."""
     headings = " ".join(re.findall(r"(?:^|; )([^:;]+): ", quote.searched.lower()))
-    return {word for word in re.findall(r"\w+", headings) if not word.isdigit()}
+    return {word for word in words(headings) if not word.isdigit()}
 
 
 def _spelled(quote: Quote) -> str:
     """A quote's words and nothing else, a blank around each."""
-    words = re.findall(r"\w+", quote.searched.lower())
-    return f" {' '.join(words)} "
+    return f" {' '.join(words(quote.searched))} "
 
 
 def with_its_numbers(question: str, quotes: Sequence[Quote]) -> list[Quote]:
