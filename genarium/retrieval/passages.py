@@ -9,13 +9,19 @@ from dataclasses import dataclass, field
 
 from genarium.retrieval.document import Document, TableRow
 from genarium.retrieval.normalize import normalized
+from genarium.retrieval.words import RUN
 
 SIZE, OVERLAP, LEAST = 800, 120, 200
 """Characters: the longest passage, about what the encoder reads at once (256 tokens); the most that two share;
 and below which a section does not stand alone."""
 
 # From strong to weak. A passage ends after the last match of the strongest kind found in its second half.
-ENDS = (re.compile(r"\n[ \t]*\n\s*"), re.compile(r"[.!?:;][\"'”’)\]]*\s+"), re.compile(r"\n"), re.compile(r"\s+"))
+ENDS = (
+    re.compile(r"\n[ \t]*\n\s*"),
+    re.compile(r"[.!?:;][\"'”’)\]]*\s+|[。！？；][”’」』）]*\s*"),
+    re.compile(r"\n"),
+    re.compile(r"\s+|[，、：]"),
+)
 SENTENCE = ENDS[1]
 
 
@@ -53,6 +59,8 @@ def passages(document: Document, *, size: int = SIZE, overlap: int = OVERLAP, le
     of whole sentences. A row of a table is cut only where it is longer than a passage.
     """
     text = document.text
+    if 2 * sum(map(len, RUN.findall(text))) > len(text):  # a character of Chinese says as much as two letters
+        size, overlap, least = size // 2, overlap // 2, least // 2
     sections = [section.start for section in document.sections]
     rows, ends = document.rows, [row.end for row in document.rows]
     whole = _without_ends(text, rows)

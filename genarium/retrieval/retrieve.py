@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from genarium.retrieval.compounds import related
 from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.store import Index
 from genarium.retrieval.vectors import DEPTH, PassageVectors
-from genarium.retrieval.words import keywords
+from genarium.retrieval.words import is_german, keywords
 
 Item = TypeVar("Item", int, tuple[int, int])
 K = 60
@@ -30,8 +31,13 @@ def fuse(rankings: Sequence[Sequence[Item]], *, k: int = K) -> list[Item]:
 
 
 def by_words(index: Index, question: str, limit: int = DEPTH, conditions: Conditions | None = None) -> list[int]:
-    """Passages that share words with the question and meet the conditions, best first (BM25)."""
+    """Passages that share words with the question and meet the conditions, best first (BM25).
+
+    Words of a German question are searched with the compounds that they are in or made of.
+    """
     words = keywords(question)
+    if is_german(question):
+        words += related(index.connection, words)
     return index.search_words(words, limit, conditions) if words else []
 
 

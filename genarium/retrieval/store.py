@@ -21,6 +21,7 @@ from genarium.retrieval.hits import Hit, Kept, packed, unpacked
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import checked, explained, folder, there
 from genarium.retrieval.tables import CONTENTS, DROPPED, FORMAT
+from genarium.retrieval.words import spaced
 
 IN_MEMORY = 256 * 2**20
 """Bytes of vectors in memory. More are in a file without a name, of which the system keeps in memory what it can."""
@@ -113,7 +114,7 @@ class Index:
                     about,
                     p.text,
                     packed(p),
-                    p.searched if p.searched != p.text else None,
+                    _read(p, about),
                 )
                 for p, about in zip(found, context, strict=True)
             ],
@@ -236,3 +237,11 @@ def _room(numbers: int) -> np.ndarray:
         return np.empty(numbers, np.float16)
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, np.float16, "w+", shape=(numbers,))
+
+
+def _read(passage: Passage, about: str) -> str | None:
+    """What an index of words reads of a passage; None where that is its text. Pairs of a heading come after it."""
+    read = spaced(passage.searched)
+    if (heading := spaced(about)) != about:
+        read = f"{read}\n{heading}"
+    return read if read != passage.text else None

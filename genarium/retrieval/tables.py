@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 2
+FORMAT = 3
 """Raised when readers or passages change, so that an index made by earlier ones is made anew."""
 META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 CONTENTS = (
@@ -25,7 +25,7 @@ CONTENTS = (
     context TEXT NOT NULL,
     text    TEXT NOT NULL,
     rows    TEXT,  -- JSON: where each row of a table is in the text, and how it reads
-    read    TEXT   -- the text as it is searched, where that is another
+    read    TEXT   -- the text as it is searched by words, where that is another
 )""",
     "CREATE INDEX passages_by_file ON passages (file)",
     "CREATE VIEW searched AS SELECT id, context, coalesce(read, text) AS text FROM passages",

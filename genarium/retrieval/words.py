@@ -28,12 +28,11 @@ GERMAN = (
 )
 COMMON, COMMON_GERMAN = frozenset(ENGLISH.split()), frozenset(GERMAN.split())
 ONLY_GERMAN = COMMON_GERMAN - COMMON - frozenset("am bin die hat warum".split())
-EMPTY = frozenset("的了是在和有什么多少哪里谁吗呢怎样几个我你他她它们这那吧啊与及或被把对从到为以会能可要得着就都也请问如何")
-"""Chinese characters that ask or join: a pair of them tells nothing."""
-CJK = (
-    "\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003134f"
+EMPTY = frozenset(
+    "的了是在和有什么多少哪里谁吗呢怎样几个我你他她它们这那吧啊与及或被把对从到为以会能可要得着就都也请问如何"
 )
+"""Chinese characters that ask or join: a pair of them tells nothing."""
+CJK = "\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 RUN = re.compile(f"[{CJK}]+")
 WORD = re.compile(f"[{CJK}]+|[^\\W{CJK}]+")
 
