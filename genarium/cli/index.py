@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genarium.cli.common import aside
 from genarium.cli.display import Display
 from genarium.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from genarium.retrieval.build import Report
+    from genarium.retrieval.watch import Held, Update
 
 SHOWN = 10
 
@@ -22,9 +27,20 @@ SHOWN = 10
 @click.option("--list", "list_them", is_flag=True, help="list the indexes, and whether their folders changed since")
 @click.option("--remove", metavar="NAME", help="remove an index; the documents stay")
 @click.option("--encoder", default="starter/encoder", show_default=True, help="the model that makes the vectors")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--watch", "watched", is_flag=True, help="follow the folder until Ctrl-C: what changes is read again")
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="seconds between looks at it"
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON; with --watch a line an update")
 def index(
-    folder: str | None, name: str | None, list_them: bool, remove: str | None, encoder: str, as_json: bool
+    folder: str | None,
+    name: str | None,
+    list_them: bool,
+    remove: str | None,
+    encoder: str,
+    watched: bool,
+    every: float,
+    as_json: bool,
 ) -> None:
     """Index a folder of documents, to ask them.
 
@@ -35,6 +51,8 @@ def index(
 
     if sum([folder is not None, list_them, remove is not None]) != 1:
         raise BadInput("give a folder to index, or --list, or --remove NAME")
+    if watched and folder is None:
+        raise BadInput("--watch follows a folder; give one")
     if list_them:
         _list(as_json)
     elif remove is not None:
@@ -46,10 +64,15 @@ def index(
         )
     else:
         assert folder is not None
-        _build(Path(folder), name, encoder, as_json)
+        update = _updating(Path(folder), name, encoder)
+        if watched:
+            _watch(Path(folder), update, every, as_json)
+        else:
+            _tell(update(lambda path, seen: False), as_json)
 
 
-def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> None:
+def _updating(folder: Path, name: str | None, reference: str) -> Update:
+    """Brings the folder's index up to date, showing how far it is."""
     from genarium.checkpoints.store.find import find
     from genarium.progress import listening
     from genarium.retrieval.asking import embedder, vectors_digest
@@ -61,38 +84,75 @@ def _build(folder: Path, name: str | None, reference: str, as_json: bool) -> Non
         # Opened when the first passage is there: with nothing new, the command answers at once.
         return embedder(reference)(texts)
 
-    with Display() as display, listening(display):
-        report = build(
-            folder,
-            embed,
-            encoder=found.reference,
-            encoder_digest=vectors_digest(found),
-            name=name,
-        )
+    def update(held: Held) -> Report:
+        with Display() as display, listening(display):
+            return build(
+                folder,
+                embed,
+                encoder=found.reference,
+                encoder_digest=vectors_digest(found),
+                name=name,
+                held=held,
+            )
+
+    return update
+
+
+def _watch(folder: Path, update: Update, every: float, as_json: bool) -> None:
+    """A line an update until Ctrl-C, which ends it well."""
+    from genarium.retrieval.watch import watch
+
+    skipped: dict[str, str] | None = None
+    try:
+        for report in watch(folder, update, every=every, told=lambda sentence: aside(printable(sentence))):
+            if as_json:
+                _tell(report, as_json, a_line=True)
+            elif skipped is None:
+                _tell(report, as_json)
+                aside(f"following {printable(str(folder))}; Ctrl-C ends it")
+            else:
+                click.echo(_counted(report, unchanged=False))
+                _list_some(dict(report.skipped.items() - skipped.items()))
+            skipped = report.skipped
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        aside("stopped; the index is whole")
+
+
+def _tell(report: Report, as_json: bool, *, a_line: bool = False) -> None:
     if as_json:
-        click.echo(json.dumps(vars(report), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(vars(report), indent=None if a_line else 2, ensure_ascii=False))
         return
-    counts = ", ".join(
-        f"{len(paths)} {what}"
-        for what, paths in (
-            ("new", report.added),
-            ("changed", report.changed),
-            ("unchanged", report.unchanged),
-            ("removed", report.removed),
-            ("skipped", report.skipped),
-        )
-        if paths
-    )
-    click.echo(printable(f"{report.name}: {report.files} files, {report.passages} passages ({counts})"))
-    for path, why in list(report.skipped.items())[:SHOWN]:
-        click.echo(printable(f"  skipped {path}: {why}"))
-    if len(report.skipped) > SHOWN:
-        click.echo(f"  and {len(report.skipped) - SHOWN} more; --json lists them all")
+    click.echo(_counted(report))
+    _list_some(report.skipped)
     for path, what in list(report.notes.items())[:SHOWN]:
         aside(printable(f"note: {path}: {what}"))
     if len(report.notes) > SHOWN:
         aside(f"note: and {len(report.notes) - SHOWN} more files; --json lists them all")
     aside(f'ask it: genarium ask "…" --index {report.name}')
+
+
+def _counted(report: Report, *, unchanged: bool = True) -> str:
+    """What an update did, on a line."""
+    counts = ", ".join(
+        f"{len(paths)} {what}"
+        for what, paths in (
+            ("new", report.added),
+            ("changed", report.changed),
+            ("unchanged", report.unchanged if unchanged else ()),
+            ("removed", report.removed),
+            ("skipped", report.skipped),
+        )
+        if paths
+    )
+    return printable(f"{report.name}: {report.files} files, {report.passages} passages ({counts})")
+
+
+def _list_some(skipped: dict[str, str]) -> None:
+    for path, why in list(skipped.items())[:SHOWN]:
+        click.echo(printable(f"  skipped {path}: {why}"))
+    if len(skipped) > SHOWN:
+        click.echo(f"  and {len(skipped) - SHOWN} more; --json lists them all")
 
 
 def _list(as_json: bool) -> None:
@@ -112,8 +172,8 @@ def _list(as_json: bool) -> None:
 
 def _described(name: str) -> dict[str, Any]:
     """An index as JSON values."""
-    from genarium.retrieval.build import state
     from genarium.retrieval.store import Index
+    from genarium.retrieval.walk import state
 
     with Index(name) as opened:
         meta, kept = opened.meta(), opened.files()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +21,11 @@ from genarium.retrieval.hits import Kept
 from genarium.retrieval.passages import Passage, passages
 from genarium.retrieval.store import Index
 from genarium.retrieval.tables import FORMAT
+from genarium.retrieval.walk import Listed, Seen, walk
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 BATCH = 256
 """Passages that are embedded and committed together: what a kill can cost, some seconds of work."""
-NEVER = frozenset(("__pycache__", "node_modules"))
 
 
 @dataclass
@@ -48,6 +47,9 @@ class Report:
     new_passages: int = 0
 
 
+_Held = Callable[[str, Seen | None], bool] | None
+
+
 @dataclass(frozen=True)
 class _Read:
     """A file's passages, waiting to be embedded with others."""
@@ -66,8 +68,17 @@ def about(path: str, heading: str) -> str:
     return f"{name} › {heading}" if heading else name
 
 
-def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name: str | None = None) -> Report:
+def build(
+    folder: Path,
+    embed: Embed,
+    *,
+    encoder: str,
+    encoder_digest: str,
+    name: str | None = None,
+    held: Callable[[str, Seen | None], bool] | None = None,
+) -> Report:
     """Bring the index of `folder` up to date, making it where there is none; `embed` gives passages their vectors.
+    Of a file that is `held`, by its path and how it is now, None if gone, the index stays as it was.
 
     A stopped or killed call loses at most the batch in hand; the next one continues. Raises BadInput where the folder
     is not there or holds nothing that can be read, StorageError where another process is at it.
@@ -79,7 +90,7 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
     name = _name(where, name)
     fresh = name not in places.names()
     report = Report(name, str(where))
-    found = list(_walk(where, report))
+    found = list(walk(where, report.skipped))
     if found:
         made_with = {
             "folder": str(where),
@@ -88,7 +99,8 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
             "format": str(FORMAT),
         }
         with places.writing(name), _opened(name, made_with) as index:
-            _update(index, where, found, embed, report)
+            _drop(index, found, held, report)
+            _update(index, where, found, embed, held, report)
             with index.transaction():
                 index.set_meta(updated=datetime.now(UTC).isoformat(timespec="seconds"))
             report.files = sum(not file.problem for file in index.files().values())
@@ -102,18 +114,6 @@ def build(folder: Path, embed: Embed, *, encoder: str, encoder_digest: str, name
         # An empty folder is more often a drive that is not there than a wish to forget everything.
         raise BadInput(f"{folder} is empty now; the index {name} stays as it was (genarium index --remove {name})")
     return report
-
-
-def state(folder: Path, kept: Mapping[str, Kept]) -> str:
-    """Whether the folder is still as it was indexed, in words; only sizes and times are looked at."""
-    if not folder.is_dir():
-        return "its folder is gone"
-    now = {path: (status.st_size, status.st_mtime_ns) for path, status in _walk(folder, Report("", ""))}
-    then = {path: (file.size, file.mtime) for path, file in kept.items()}
-    new, gone = len(now.keys() - then.keys()), len(then.keys() - now.keys())
-    changed = sum(now[path] != then[path] for path in now.keys() & then.keys())
-    words = [f"{count} {what}" for count, what in ((new, "new"), (changed, "changed"), (gone, "gone")) if count]
-    return f"out of date ({', '.join(words)})" if words else "up to date"
 
 
 def _name(folder: Path, name: str | None) -> str:
@@ -144,21 +144,33 @@ def _opened(name: str, made_with: dict[str, str]) -> Index:
     return index
 
 
-def _update(index: Index, folder: Path, found: list[tuple[str, os.stat_result]], embed: Embed, report: Report) -> None:
-    before = index.files()
-    report.removed = sorted(before.keys() - {path for path, _ in found})
+def _drop(index: Index, found: list[Listed], held: _Held, report: Report) -> None:
+    """Forget the files that are gone."""
+    gone = sorted(index.files().keys() - {path for path, _ in found})
+    report.removed = [path for path in gone if held is None or not held(path, None)]
     with index.transaction():
         for path in report.removed:
             index.drop(path)
+
+
+def _update(index: Index, folder: Path, found: list[Listed], embed: Embed, held: _Held, report: Report) -> None:
+    """Read what is new or changed."""
+    before = index.files()
     waiting: list[_Read] = []
     for done, (path, status) in enumerate(found):
         progress.emit("indexing", done, len(found), preview=path)
         known = before.get(path)
-        if known and (known.size, known.mtime) == (status.st_size, status.st_mtime_ns):
+        if held is not None and held(path, (status.st_size, status.st_mtime_ns)):
+            if known is None:
+                continue
+            read = _Read(known, [])
+        elif known and known.sha256 and (known.size, known.mtime) == (status.st_size, status.st_mtime_ns):
             read = _Read(known, [])
         else:
             read = _read(folder / path, path, status)
-            if known and known.sha256 and known.sha256 == read.file.sha256:
+            if known == read.file:  # can't be read, and couldn't be
+                pass
+            elif known and known.sha256 and known.sha256 == read.file.sha256:
                 with index.transaction():
                     index.touch(read.file)
             else:
@@ -170,43 +182,10 @@ def _update(index: Index, folder: Path, found: list[tuple[str, os.stat_result]],
             report.skipped[path] = read.file.problem
         else:
             (report.unchanged if known else report.changed if path in before else report.added).append(path)
-        if sum(len(read.found) for read in waiting) >= BATCH:
+        if sum(max(1, len(read.found)) for read in waiting) >= BATCH:
             _keep(index, waiting, embed, report)
             waiting = []
     _keep(index, waiting, embed, report)
-
-
-def _walk(folder: Path, report: Report) -> Iterator[tuple[str, os.stat_result]]:
-    """Every ordinary file in the folder, by its path in it, sorted. Hidden ones are passed over in silence.
-
-    Symbolic links are never followed: what they point to may be outside, or above.
-    """
-
-    def unlisted(error: OSError) -> None:
-        report.skipped[os.path.relpath(error.filename, folder)] = f"can't be listed: {files.reason(error)}"
-
-    for where, folders, names in os.walk(folder, onerror=unlisted):
-        for name in folders:
-            if (Path(where) / name).is_symlink() and not name.startswith("."):
-                report.skipped[(Path(where) / name).relative_to(folder).as_posix()] = "a symbolic link, not followed"
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NEVER)
-        for name in sorted(names):
-            if name.startswith("."):
-                continue
-            path = (Path(where) / name).relative_to(folder).as_posix()
-            try:
-                path.encode()
-                status = (Path(where) / name).lstat()
-            except UnicodeEncodeError:
-                report.skipped[path.encode("utf-8", "replace").decode()] = "its name is not UTF-8; rename it"
-            except OSError as error:
-                report.skipped[path] = f"can't be read: {files.reason(error)}"
-            else:
-                if stat.S_ISREG(status.st_mode):
-                    yield path, status
-                else:
-                    link = stat.S_ISLNK(status.st_mode)
-                    report.skipped[path] = "a symbolic link, not followed" if link else "not an ordinary file"
 
 
 def _read(file: Path, path: str, status: os.stat_result) -> _Read:

@@ -19,6 +19,7 @@ from genarium import files
 from genarium.data import encodings
 from genarium.errors import BadInput
 from genarium.retrieval.document import MAX_TEXT, Document, Section, Unreadable, line_starts
+from genarium.retrieval.formats import recording
 
 MAX_FILE = 256 * 2**20
 """Bytes. A longer file is skipped, as is one that unpacks to more text than MAX_TEXT characters."""
@@ -37,6 +38,8 @@ def load(path: Path) -> bytes:
             before = os.fstat(opened)
             if not stat.S_ISREG(before.st_mode):
                 raise Unreadable("not an ordinary file")
+            if (reason := recording(path.suffix.lower())) and not file.peek(5).startswith(b"%PDF-"):
+                raise Unreadable(reason)
             if before.st_size > MAX_FILE:
                 raise Unreadable(f"larger than {MAX_FILE // 2**20} MiB; split it")
             content = file.read(MAX_FILE + 1)

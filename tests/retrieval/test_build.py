@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from genarium.errors import BadInput, StorageError
-from genarium.retrieval import chosen, places
+from genarium.retrieval import chosen, documents, places
 from genarium.retrieval.build import Report, build
+from genarium.retrieval.document import Unreadable
 from genarium.retrieval.store import Index
 
 
@@ -100,6 +101,35 @@ def test_links_and_hidden_and_unreadable_files_are_left_out_and_said(folder: Pat
     with Index("notes") as opened:
         assert opened.search_words(["secret"], 5) == []
     assert index(folder).skipped == report.skipped  # still said, though not read again
+
+
+def test_what_could_not_be_read_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(path: Path) -> bytes:
+        if path.name == "one.txt":
+            raise Unreadable("can't be read: Permission denied")
+        return path.read_bytes()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "load", load)
+        assert index(folder).skipped == {"one.txt": "can't be read: Permission denied"}
+        assert index(folder).skipped == {"one.txt": "can't be read: Permission denied"}
+    again = index(folder)
+    assert (again.skipped, again.changed) == ({}, ["one.txt"])
+
+
+def test_recordings_are_left_out_by_name_however_large(folder: Path) -> None:
+    (folder / "song.mp3").write_bytes(b"ID3" + bytes(100))
+    film = folder / "film.mp4"
+    film.touch()
+    os.truncate(film, 2 * documents.MAX_FILE)
+    (folder / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nThe gull has landed.\n")
+    report = index(folder)
+    assert {path: why.partition(";")[0] for path, why in report.skipped.items()} == {
+        "song.mp3": "sound",
+        "film.mp4": "video",
+    }
+    with Index("notes") as opened:
+        assert len(opened.search_words(["gull"], 5)) == 1
 
 
 def test_folders_that_hold_nothing_are_refused(folder: Path, tmp_path: Path) -> None:

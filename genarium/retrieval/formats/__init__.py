@@ -43,8 +43,16 @@ OTHERS = {
     "tar": "an archive; unpack it",
 }
 IMAGES = frozenset("avif bmp gif heic ico jpeg jpg png svg tif tiff webp".split())
-RECORDINGS = frozenset("aac avi flac m4a mkv mov mp3 mp4 ogg opus wav webm wma wmv".split())
+SOUND = frozenset("aac aif aiff amr caf flac m4a mid midi mka mp3 oga ogg opus wav wma".split())
+VIDEO = frozenset("3gp avi flv m4v mkv mov mp4 mpeg mpg ogv webm wmv".split())
 Reader = Callable[[bytes], Document]
+
+
+def recording(suffix: str) -> str:
+    """Why a file is left out whose content is sound or video, by its ending; empty for another."""
+    ending = suffix.removeprefix(".")
+    kind = "sound" if ending in SOUND else "video" if ending in VIDEO else ""
+    return kind and f"{kind}; what is said in it can't be read yet, a transcript beside it (.txt, .srt, .vtt) is"
 
 
 def binary(suffix: str, content: bytes) -> Reader | None:
@@ -62,8 +70,8 @@ def binary(suffix: str, content: bytes) -> Reader | None:
         raise Unreadable(OTHERS[ending])
     if ending in IMAGES:
         raise Unreadable("an image; text in images is not read")
-    if ending in RECORDINGS:
-        raise Unreadable("a recording; it is not listened to")
+    if reason := recording(suffix):
+        raise Unreadable(reason)
     if ending not in READERS:
         return None
     module, _, function = READERS[ending].partition(":")
