@@ -91,7 +91,7 @@ def _nothing(opened: Sequence[Index], conditions: Conditions) -> str:
     for index in opened:
         for kept in index.files().values():
             if not kept.problem:
-                ending = kept.path.rpartition("/")[2].rpartition(".")[2]
+                ending = kept.path.rpartition("/")[2].rpartition(".")[2].lower()
                 types[ending] = types.get(ending, 0) + 1
                 newest = max(newest, kept.mtime)
     often = sorted(types, key=lambda ending: (-types[ending], ending))[:5]

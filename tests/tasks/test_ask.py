@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from genarium.artefacts import Answer
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from genarium.recipe import Recipe
 from genarium.retrieval import documents
 from genarium.run import prepare, reproduce, run
 
@@ -99,6 +102,67 @@ def test_questions_that_cannot_be_asked(island: Path) -> None:
         prepare("ask", "  ")
     with pytest.raises(BadInput, match="no index called 'peninsula'; there are island"):
         prepare("ask", "When does the ferry leave?", index="peninsula")
+
+
+def test_a_recipe_of_one_index_is_as_it_was_and_one_of_several_names_each(island: Path, tmp_path: Path) -> None:
+    village = tmp_path / "village"
+    village.mkdir()
+    (village / "ferry.txt").write_text("The ferry office of the village is closed on Mondays.")
+    indexed(island)
+    one = prepare("ask", "When does the ferry leave?", index=str(island), seed=1)
+    assert one.arguments["index"].keys() == {"name", "sha256"}
+    [before] = run(one, keep=False)
+    earlier = one.arguments
+    for name in ("where", "since"):  # no such arguments when it was recorded
+        del earlier[name]
+    [again] = run(Recipe.of("ask", earlier, one.model, one.seed), keep=False)
+    assert again.content() == before.content()
+    indexed(village)
+    several = prepare("ask", "When is the ferry office closed?", index=["village", "island", str(island)], seed=1)
+    assert [pin["name"] for pin in several.arguments["index"]] == ["village", "island"]
+    with Ledger(tmp_path / "kept") as ledger:
+        [answer] = run(several, ledger=ledger)
+        assert isinstance(answer, Answer)
+        assert str(answer.citations[0]).startswith("[1] village: ferry.txt, characters 0-")
+        assert ledger.find(answer.id).facts["citations"][0]["index"] == "village"
+        assert reproduce(answer.id, ledger=ledger).equal
+    asked = prepare("ask", "When does the ferry leave?", index="@all", where="path=ferry.txt", top_k=5)
+    [answer] = run(asked, keep=False)
+    assert isinstance(answer, Answer)
+    assert {citation.file for citation in answer.citations} == {"ferry.txt"}
+
+
+def test_since_is_a_moment_in_the_recipe_and_holds_while_the_times_do(island: Path) -> None:
+    os.utime(island / "lighthouse.md", (1, 1))
+    indexed(island)
+    asked = prepare("ask", "Who lights the lamp?", since="30d")
+    assert datetime.fromisoformat(asked.arguments["since"]).utcoffset() is not None
+    [answer] = run(asked, keep=False)
+    assert isinstance(answer, Answer)
+    assert "lighthouse.md" not in {citation.file for citation in answer.citations}
+    with pytest.raises(BadInput, match="nothing in island meets type=md and changed since"):
+        run(prepare("ask", "Who lights the lamp?", since="30d", where=["type=md"]), keep=False)
+    os.utime(island / "lighthouse.md")
+    indexed(island)
+    with pytest.raises(BadInput, match="other times"):
+        run(asked, keep=False)
+
+
+def test_an_index_is_also_named_by_the_users_own_defaults(
+    island: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed(island)
+    other = tmp_path / "other place"
+    other.mkdir()
+    (other / "mayor.txt").write_text("The mayor is Ida Holm.")
+    indexed(other)
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("GENARIUM_CONFIG", str(config))
+    for written in ('index = "island"', 'index = ["other-place", "island"]'):
+        config.write_text(f"[ask]\n{written}\n")
+        assert "noon" in genarium("ask", "When does the ferry leave?")
+    monkeypatch.setenv("GENARIUM_ASK_INDEX", str(other))
+    assert "Ida Holm" in genarium("ask", "Who is the mayor?")
 
 
 def test_an_answer_is_kept_with_its_citations(island: Path, tmp_path: Path) -> None:
