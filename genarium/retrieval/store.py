@@ -168,9 +168,9 @@ class Index:
         return digest.hexdigest()
 
     def matching(self, conditions: Conditions) -> np.ndarray:
-        """The passages that meet the conditions, by number (N,), sorted."""
+        """The passages that meet the conditions, by number (N,)."""
         where, values = conditions.sql(self.connection)
-        rows = self.connection.execute(f"{PASSAGES} WHERE {where} ORDER BY passages.id", values)
+        rows = self.connection.execute(f"{PASSAGES} WHERE {where}", values)
         return np.fromiter((number for (number,) in rows), np.int64)
 
     def search_words(self, words: Sequence[str], limit: int, conditions: Conditions | None = None) -> list[int]:
@@ -228,7 +228,7 @@ class Index:
         return self.hits([number for number, _ in rows[first : last + 1]])
 
 
-PASSAGES = "SELECT passages.id FROM passages JOIN files ON files.id = passages.file"
+PASSAGES = "SELECT passages.id FROM files CROSS JOIN passages ON files.id = passages.file"
 
 
 def _room(numbers: int) -> np.ndarray:

@@ -27,17 +27,19 @@ def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Listed]:
         skipped[os.path.relpath(error.filename, folder)] = f"can't be listed: {files.reason(error)}"
 
     for where, folders, names in os.walk(folder, onerror=unlisted):
+        within = Path(where).relative_to(folder).as_posix()
+        prefix = "" if within == "." else f"{within}/"  # names are joined as text: paths take most of the time
         for name in folders:
-            if (Path(where) / name).is_symlink() and not name.startswith("."):
-                skipped[(Path(where) / name).relative_to(folder).as_posix()] = "a symbolic link, not followed"
+            if Path(where, name).is_symlink() and not name.startswith("."):
+                skipped[prefix + name] = "a symbolic link, not followed"
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NEVER)
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            path = (Path(where) / name).relative_to(folder).as_posix()
+            path = prefix + name
             try:
                 path.encode()
-                status = (Path(where) / name).lstat()
+                status = os.lstat(f"{where}/{name}")
             except UnicodeEncodeError:
                 skipped[path.encode("utf-8", "replace").decode()] = "its name is not UTF-8; rename it"
             except OSError as error:
