@@ -5,33 +5,26 @@ The package `gguf` undoes the quantisation. Nothing is copied before it is asked
 
 from __future__ import annotations
 
-import math
-import mmap
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genarium import files
-from genarium.checkpoints.store import gguf_header
+from genarium.checkpoints.store import mapped
 from genarium.checkpoints.store.gguf_header import MAGIC, OTHERS, Header
 from genarium.errors import BadCheckpoint
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-AGAIN = gguf_header.AGAIN
+AGAIN = mapped.AGAIN
 
 
-class GGUF:
+class GGUF(mapped.TensorFile):
     """`metadata` by key, `tensors` by name; `values` and `blocks` read one of them.
 
     Raises BadCheckpoint where the file is cut short, lies about what is in it, or is of a kind not read here.
     """
 
     def __init__(self, path: Path):
-        self.path = path
-        self._bytes = _mapped(path)
+        super().__init__(path)
         header = Header(self._bytes, path)
         self.metadata, self.tensors = header.read()
         self._not_split()
@@ -44,30 +37,6 @@ class GGUF:
                 "llama-gguf-split --merge, and name the file that writes"
             )
 
-    def blocks(self, name: str) -> NDArray[np.uint8]:
-        """The tensor as it is stored, (rows, bytes of a row), not copied."""
-        import numpy as np
-
-        tensor = self.tensors[name]
-        flat = np.frombuffer(self._bytes, np.uint8, tensor.size, tensor.offset)
-        return flat.reshape(math.prod(tensor.shape[:-1]), -1)
-
-    def values(self, name: str) -> NDArray[np.float32]:
-        """The tensor in float32, in its own shape."""
-        from genarium.checkpoints.store.ggml import restored
-
-        tensor = self.tensors[name]
-        return restored(self.blocks(name), tensor.kind).reshape(tensor.shape)
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    try:
-        with path.open("rb") as opened:
-            return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # an empty file can't be mapped
-        said = files.reason(error) if isinstance(error, OSError) else "it is empty"
-        raise BadCheckpoint(f"{path} can't be read: {said}; {AGAIN}") from None
-
 
 def is_gguf(path: Path) -> bool:
     """Whether the file is called one, or begins as one does."""
@@ -75,22 +44,18 @@ def is_gguf(path: Path) -> bool:
         return False
     if path.suffix.lower() == ".gguf":
         return True
-    try:
-        with path.open("rb") as opened:
-            return opened.read(4) == MAGIC
-    except OSError:
-        return False
+    return mapped.begins(path, MAGIC)
 
 
 def metadata(path: Path) -> dict[str, Any]:
     """What the file says of itself, whatever its tensors are. Raises BadCheckpoint."""
-    return Header(_mapped(path), path).keys()[0]
+    return Header(mapped.bytes_of(path), path).keys()[0]
 
 
 def unread_kind(path: Path) -> str:
     """The first of its tensors' quantisations that is known and not read here; empty where all are. Raises
     BadCheckpoint."""
-    header = Header(_mapped(path), path)
+    header = Header(mapped.bytes_of(path), path)
     kinds = [header.tensor()[2] for _ in header.counted(header.keys()[1], 24, "tensors")]
     return next((f"GGML's type {kind} ({OTHERS[kind]})" for kind in kinds if kind in OTHERS), "")
 

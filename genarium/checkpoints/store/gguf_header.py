@@ -7,18 +7,14 @@ package takes seconds for a vocabulary and believes what a file says of itself.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from genarium.checkpoints.fields import shown
+from genarium.checkpoints.store.mapped import Cursor, Tensor
 from genarium.errors import BadCheckpoint
 
 MAGIC = b"GGUF"
-AGAIN = "download the file again"
 DEEPEST = 4
 """Dimensions of a tensor, as llama.cpp has it."""
 # GGML's number of a type -> its name, values a block, bytes a block.
@@ -42,21 +38,8 @@ STRING, ARRAY, BOOL = 8, 9, 7
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """Where a tensor lies in its file; `shape` has the rows first, as numpy has it."""
-
-    shape: tuple[int, ...]
-    kind: str
-    offset: int
-    size: int
-
-
-class Header:
-    """Reads on from a place in the file. Every length is held against what is left of the file before it is used."""
-
-    def __init__(self, stored: mmap.mmap | bytes, path: Path):
-        self.stored, self.path, self.at = stored, path, 0
+class Header(Cursor):
+    """The metadata, and the tensors by name with where they lie."""
 
     def read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         metadata, n_tensors = self.keys()
@@ -156,20 +139,6 @@ class Header:
             found.append(self.string(key))
         return found
 
-    def counted(self, count: int, each: int, what: str) -> Iterator[int]:
-        """So many steps, once it is known that so many things of `each` bytes can be there."""
-        if count * each > len(self.stored) - self.at:
-            raise self.bad(f"it promises {count} {what}, which do not fit into its {len(self.stored)} bytes")
-        return iter(range(count))
-
-    def number(self, code: str) -> Any:
-        size = struct.calcsize(f"<{code}")
-        if self.at + size > len(self.stored):
-            raise self.bad("it ends in the middle of its header")
-        [value] = struct.unpack_from(f"<{code}", self.stored, self.at)
-        self.at += size
-        return value
-
     def string(self, what: str) -> str:
         length = self.number("Q")
         self.counted(length, 1, f"bytes of {shown(what, quoted=False)}")
@@ -179,9 +148,6 @@ class Header:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
             raise self.bad(f"{shown(what, quoted=False)} is no UTF-8") from None
-
-    def bad(self, said: str) -> BadCheckpoint:
-        return BadCheckpoint(f"{self.path} is damaged or cut short: {said}; {AGAIN}")
 
 
 OTHERS = {

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from genarium import files
 from genarium.checkpoints.store import digest
-from genarium.checkpoints.store.ggml import restored
+from genarium.checkpoints.store.ggml import Blocks
 from genarium.errors import BadCheckpoint, StorageError
 
 BITS: dict[str, int | None] = {"float32": None, "int8": 8, "int4": 4}
@@ -44,23 +44,13 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Embedding:
-    """A row for each token, as the checkpoint stores it: `stored` (V, bytes of a row) in GGML's `kind`."""
-
-    stored: NDArray[np.uint8]
-    kind: str
-
-    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Those of tokens (...): (..., C) in float32."""
-        return restored(self.stored[tokens.reshape(-1)], self.kind).reshape(*tokens.shape, -1)
-
-
-@dataclass(frozen=True)
 class Prepared:
-    """`model` is the serialised graph, `arrays` its weights by name; `positions` (T, C), where they are learned."""
+    """`model` is the serialised graph, `arrays` its weights by name; `embedding` has a row for each token, `positions`
+    (T, C) are there where they are learned.
+    """
 
     shape: Shape
-    embedding: Embedding
+    embedding: Blocks
     positions: NDArray[np.float32] | None
     model: bytes
     arrays: dict[str, NDArray[Any]]
@@ -96,7 +86,7 @@ def _made(path: Path, dtype: str) -> Prepared:
     weights.finish()
     shape = Shape(c.context_length, c.vocab_size, c.n_layers, c.n_kv_heads, c.head_dim)
     outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
-    return Prepared(shape, Embedding(embedding.stored, embedding.kind), positions, graph.model, outside)
+    return Prepared(shape, Blocks(embedding.stored, embedding.kind), positions, graph.model, outside)
 
 
 def _write(file: Path, made: Prepared) -> None:
@@ -144,5 +134,5 @@ def _read(file: Path) -> Prepared:
         at = begin + size + place
         arrays[name] = mapped[at : at + dtype.itemsize * int(np.prod(shape))].view(dtype).reshape(shape)
     weights = {name.removeprefix("weight "): array for name, array in arrays.items() if name.startswith("weight ")}
-    embedding = Embedding(arrays["embedding"], about["kind"])
+    embedding = Blocks(arrays["embedding"], about["kind"])
     return Prepared(Shape(**about["shape"]), embedding, arrays.get("positions"), bytes(arrays["model"]), weights)
