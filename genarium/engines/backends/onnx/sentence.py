@@ -60,13 +60,13 @@ class OnnxVectors:
         return vector
 
     def static(self, pieces: Sequence[int]) -> np.ndarray:
-        return unit_length(self.network.embedding[list(pieces)].mean(axis=0))
+        return unit_length(self.network.rows(np.array(pieces)).mean(axis=0))
 
     def words(
         self, tokens: Sequence[int], places: Sequence[Sequence[int]]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         [hidden], ids = self.network.states(tokens), np.array(tokens)
-        static = [self.network.embedding[ids[list(at)]].mean(axis=0) for at in places]
+        static = [self.network.rows(ids[list(at)]).mean(axis=0) for at in places]
         return [hidden[list(at)].mean(axis=0) for at in places], static
 
 
