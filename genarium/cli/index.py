@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from genarium.retrieval.watch import Held, Update
 
 SHOWN = 10
+SAMPLE = 64
+"""Passages that are looked at to say which language the documents are in."""
 
 
 @click.command()
@@ -26,7 +28,11 @@ SHOWN = 10
 @click.option("--name", help="what to call the index [default: the folder's name]")
 @click.option("--list", "list_them", is_flag=True, help="list the indexes, and whether their folders changed since")
 @click.option("--remove", metavar="NAME", help="remove an index; the documents stay")
-@click.option("--encoder", default="starter/encoder", show_default=True, help="the model that makes the vectors")
+@click.option(
+    "--encoder",
+    help="the model that makes the vectors [default: the index's own; for a new one starter/retriever where "
+    "it has been pulled, else starter/encoder]",
+)
 @click.option("--watch", "watched", is_flag=True, help="follow the folder until Ctrl-C: what changes is read again")
 @click.option(
     "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="seconds between looks at it"
@@ -37,7 +43,7 @@ def index(
     name: str | None,
     list_them: bool,
     remove: str | None,
-    encoder: str,
+    encoder: str | None,
     watched: bool,
     every: float,
     as_json: bool,
@@ -71,22 +77,27 @@ def index(
             _tell(update(lambda path, seen: False), as_json)
 
 
-def _updating(folder: Path, name: str | None, reference: str) -> Update:
+def _updating(folder: Path, name: str | None, encoder: str | None) -> Update:
     """Brings the folder's index up to date, showing how far it is."""
     from genarium.checkpoints.store.find import find
+    from genarium.engines.languages import tell_of_other_languages
     from genarium.progress import listening
-    from genarium.retrieval.asking import embedder, vectors_digest
+    from genarium.retrieval.asking import embedder, usual_encoder, vectors_digest
     from genarium.retrieval.build import build
 
+    reference = encoder or usual_encoder(folder, name)
     found = find(reference, default="encoder")
+    sample: list[str] = []
 
     def embed(texts: Sequence[str]) -> Any:
+        sample.extend(texts[: SAMPLE - len(sample)])
         # Opened when the first passage is there: with nothing new, the command answers at once.
         return embedder(reference)(texts)
 
     def update(held: Held) -> Report:
+        is_first = not sample
         with Display() as display, listening(display):
-            return build(
+            report = build(
                 folder,
                 embed,
                 encoder=found.reference,
@@ -94,6 +105,9 @@ def _updating(folder: Path, name: str | None, reference: str) -> Update:
                 name=name,
                 held=held,
             )
+            if is_first:
+                tell_of_other_languages(found.reference, "encoder", sample, share=0.5)
+        return report
 
     return update
 

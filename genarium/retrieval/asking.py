@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genarium import files
 from genarium.checkpoints.layouts.sentence_transformers import is_mean
+from genarium.checkpoints.store import catalogue
 from genarium.checkpoints.store.find import Found, find
 from genarium.devices import bfloat16_is_native, has_gpu
 from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.messages import Message
 from genarium.progress import note
-from genarium.retrieval import generate
+from genarium.retrieval import chosen, generate, places
 from genarium.retrieval.generate import Read, Sentence, TextSpan
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.rank import Score
@@ -66,6 +69,17 @@ def _in_bfloat16(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray
         return out
 
     return embed
+
+
+def usual_encoder(folder: Path, name: str | None = None) -> str:
+    """What an index (called `name`) of `folder` is made with where nobody says: its own encoder; for a new one the
+    retriever that knows many languages, where that has been fetched.
+    """
+    there = chosen.of_folder(files.named(folder)) if name is None else name if name in places.names() else None
+    if there is not None:
+        with Index(there) as index:
+            return index.meta()["encoder"]
+    return "starter/encoder" if catalogue.starter("retriever").here is None else "starter/retriever"
 
 
 def vectors_digest(found: Found) -> str:

@@ -183,9 +183,11 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
 
 
 def test_every_starter_is_as_shipped_and_small() -> None:
+    fetched_by_whoever_wants_it = ["retriever"]
     for starter in catalogue.starters().values():
         assert starter.files
-        assert starter.damaged() == []
+        if starter.name not in fetched_by_whoever_wants_it or starter.here is not None:
+            assert starter.damaged() == []
         assert len(starter.card()) > 500
     assert catalogue.starter("text").size < 16 * 2**20
     assert sum(starter.size for starter in catalogue.starters().values() if not starter.module) < 64 * 2**20

