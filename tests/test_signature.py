@@ -27,6 +27,7 @@ def paint(
     steps: Annotated[int | None, Doc("how long"), Ge(1)] = None,
     style: Annotated[Literal["oil", "ink"], Doc("with what")] = "oil",
     signed: Annotated[bool, Doc("with a name")] = False,
+    brushes: Annotated[str | list[str] | None, Doc("with one or several"), MaxLen(2)] = None,
 ) -> None: ...
 
 
@@ -57,7 +58,7 @@ def test_what_the_checks_take_the_schema_takes_and_no_more(given_values: dict[st
         assert (bound is not None) == valid
     if bound is not None:
         assert list(bound) == [p.name for p in PARAMETERS]
-        assert all(bound[name] == value for name, value in values.items())
+        assert all(bound[name] in (value, [value]) for name, value in values.items())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_what_the_checks_take_the_schema_takes_and_no_more(given_values: dict[st
         ({"strength": math.nan}, "strength must be a number, got nan"),
         ({"style": "chalk"}, "style must be one of oil, ink; got 'chalk'"),
         ({"words": "one"}, "words must be a list, got 'one'"),
-        ({"m": 1}, "paint has no 'm'; it takes prompt, words, n, strength, steps, style, signed"),
+        ({"m": 1}, "paint has no 'm'; it takes prompt, words, n, strength, steps, style, signed, brushes"),
     ],
 )
 def test_a_mistake_is_named_with_the_way_out(values: dict[str, Any], message: str) -> None:

@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import re
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -184,7 +185,7 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
         if name not in names():
             filled(name, texts, known, size, random)
         with Index(name) as index:
-            began = clock()
+            began, before = clock(), memory()
             vectors = PassageVectors(index)
             loading = clock() - began
             times: dict[str, list[float]] = {"embed": [], "dense": [], "keyword": [], "all": []}
@@ -205,9 +206,15 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
             )
             megabytes = index.file.stat().st_size / 2**20
             print(
-                f"{size:7} passages, {megabytes:.0f} MiB, vectors read in {loading:.2f} s; ms median/p95: {steps}",
+                f"{size:7} passages, {megabytes:.0f} MiB, vectors read in {loading:.2f} s, "
+                f"{memory() - before:.0f} MiB of memory; ms median/p95: {steps}",
                 flush=True,
             )
+
+
+def memory() -> float:
+    """MiB that this process took at most so far; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def filled(name: str, texts: Sequence[Hit], known: PassageVectors, size: int, random: np.random.Generator) -> None:

@@ -47,9 +47,9 @@ class PassageVectors:
 def products(halves: np.ndarray, vector: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """`halves` (N, C) float16, or `rows` (M,) of it, times `vector` (C,) float32: float32 (N,) or (M,).
 
-    As exact as with the matrix in float32, which would take twice the memory, and as fast: numpy takes four times as
-    long to make floats of halves as this does by their bits. The exponent is left 112 too small, and the vector is
-    2**112 times as long.
+    As exact as with the matrix in float32, which would take twice the memory, and nearly as fast: 22 ms for 100,000 of
+    384 numbers where that takes 18, and 85 with numpy's own conversion. The bits of a half become those of a float
+    whose exponent is 112 too small, and the vector is 2**112 times as long.
     """
     count, width = len(halves) if rows is None else len(rows), halves.shape[1]
     longer = vector.astype(np.float32) * np.float32(2.0**112)
