@@ -34,9 +34,7 @@ SAMPLE = 64
     "it has been pulled, else starter/encoder]",
 )
 @click.option("--watch", "watched", is_flag=True, help="follow the folder until Ctrl-C: what changes is read again")
-@click.option(
-    "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="seconds between looks at it"
-)
+@click.option("--every", type=click.FloatRange(min=0.1), help="with --watch, seconds between two looks [default: 2]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON; with --watch a line an update")
 def index(
     folder: str | None,
@@ -45,7 +43,7 @@ def index(
     remove: str | None,
     encoder: str | None,
     watched: bool,
-    every: float,
+    every: float | None,
     as_json: bool,
 ) -> None:
     """Index a folder of documents, to ask them.
@@ -59,6 +57,8 @@ def index(
         raise BadInput("give a folder to index, or --list, or --remove NAME")
     if watched and folder is None:
         raise BadInput("--watch follows a folder; give one")
+    if every is not None and not watched:
+        raise BadInput("--every is for --watch: without it, the folder is looked at once")
     if list_them:
         _list(as_json)
     elif remove is not None:
@@ -72,7 +72,7 @@ def index(
         assert folder is not None
         update = _updating(Path(folder), name, encoder)
         if watched:
-            _watch(Path(folder), update, every, as_json)
+            _watch(Path(folder), update, every or 2.0, as_json)
         else:
             _tell(update(lambda path, seen: False), as_json)
 
@@ -130,7 +130,7 @@ def _watch(folder: Path, update: Update, every: float, as_json: bool) -> None:
             skipped = report.skipped
             sys.stdout.flush()
     except KeyboardInterrupt:
-        aside("stopped; the index is whole")
+        aside("stopped; what was indexed is kept")
 
 
 def _tell(report: Report, as_json: bool, *, a_line: bool = False) -> None:

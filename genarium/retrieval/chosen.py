@@ -64,17 +64,38 @@ def pin(asked: Sequence[str] | None, values: Mapping[str, Any]) -> Pinned | list
     return pins[0] if len(pins) == 1 else pins
 
 
+class PinnedName(str):
+    """An index's name, with the sha256 that it has in a recipe."""
+
+    sha256: str
+
+    def __new__(cls, name: str, sha256: str) -> PinnedName:
+        made = super().__new__(cls, name)
+        made.sha256 = sha256
+        return made
+
+    def __reduce__(self) -> tuple[type[PinnedName], tuple[str, str]]:
+        return PinnedName, (str(self), self.sha256)
+
+
 def opened(pinned: Pinned | Sequence[Pinned]) -> list[str]:
     """The names of a recipe's indexes. Raises BadInput where one changed since."""
-    pins = [pinned] if isinstance(pinned, dict) else list(pinned)
-    for one in pins:
+    names = []
+    for one in [pinned] if isinstance(pinned, dict) else pinned:
+        names.append(PinnedName(one["name"], one["sha256"]))
         with Index(one["name"]) as index, index.reading():
-            folder = index.meta()["folder"]
-            if index.digest() != one["sha256"]:
-                raise BadInput(
-                    f"the index {one['name']} changed since this recipe was written; put {folder} back as it was and "
-                    f"give genarium index {folder}, or ask anew"
-                )
+            require_same(index, names[-1], index.digest())
             if one.get("times_sha256", "") not in ("", index.times_digest()):
+                folder = index.meta()["folder"]
                 raise BadInput(f"files in {folder} have other times than when this recipe was written; ask anew")
-    return [one["name"] for one in pins]
+    return list(names)
+
+
+def require_same(index: Index, name: str, digest: str) -> None:
+    """Raises BadInput where `name` is of a recipe and the index has another digest now."""
+    if isinstance(name, PinnedName) and name.sha256 != digest:
+        folder = index.meta()["folder"]
+        raise BadInput(
+            f"the index {name} changed since this recipe was written; put {folder} back as it was and give "
+            f"genarium index {folder}, or ask anew"
+        )

@@ -12,6 +12,7 @@ import numpy as np
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.retrieval.asking import encoder_of
+from genarium.retrieval.chosen import require_same
 from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.retrieve import by_words, fuse
@@ -50,10 +51,12 @@ def search(
     nearest: dict[str, list[tuple[float, Place]]] = {}
     encoders: dict[str, tuple[NativeEncoder, np.ndarray]] = {}
     with ExitStack() as stack:
-        opened = [stack.enter_context(Index(name)) for name in names]
+        opened = [stack.enter_context(Index(str(name))) for name in names]
         for index in opened:
             stack.enter_context(index.reading())
         for which, index in enumerate(opened):
+            known = vectors(index)
+            require_same(index, names[which], known.digest)
             meta = index.meta()
             made_by = meta["encoder_digest"]
             encoder = encoder_of(index, backend)
@@ -61,7 +64,7 @@ def search(
                 tell_of_other_languages(meta["encoder"], "encoder", [question])
                 encoders[made_by] = encoder, encoder.embed_search(question)[0]
             among = index.matching(conditions) if conditions else None
-            found = vectors(index).nearest(encoders[made_by][1], limit, among)
+            found = known.nearest(encoders[made_by][1], limit, among)
             nearest.setdefault(made_by, []).extend((cosine, (which, number)) for number, cosine in found)
             words = by_words(index, question, limit, conditions) if among is None or len(among) else []
             rankings.append([(which, number) for number in words])

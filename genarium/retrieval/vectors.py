@@ -17,10 +17,12 @@ KEPT = 512 * 2**20
 
 
 class PassageVectors:
-    """Every passage's vector: `numbers` (N,) and `halves` (N, C) float16."""
+    """Every passage's vector: `numbers` (N,) and `halves` (N, C) float16; `digest` is the index's."""
 
     def __init__(self, index: Index):
-        self.numbers, self.halves = index.vectors()
+        with index.reading():
+            self.digest = index.digest()
+            self.numbers, self.halves = index.vectors()
 
     @property
     def matrix(self) -> np.ndarray:
@@ -66,19 +68,19 @@ def products(halves: np.ndarray, vector: np.ndarray, rows: np.ndarray | None = N
     return out
 
 
-_known: dict[str, tuple[str, PassageVectors]] = {}
+_known: dict[str, PassageVectors] = {}
 _lock = threading.Lock()
 
 
 def vectors(index: Index) -> PassageVectors:
     """The vectors of an index as it is now; those of the indexes asked last are still in memory."""
     with index.reading():
-        digest = index.digest()
         with _lock:
-            before = _known.pop(index.name, None)
-        found = before[1] if before is not None and before[0] == digest else PassageVectors(index)
+            found = _known.pop(index.name, None)
+        if found is None or found.digest != index.digest():
+            found = PassageVectors(index)
     with _lock:
-        _known[index.name] = (digest, found)
-        while len(_known) > 1 and sum(one.halves.nbytes for _, one in _known.values()) > KEPT:
+        _known[index.name] = found
+        while len(_known) > 1 and sum(one.halves.nbytes for one in _known.values()) > KEPT:
             _known.pop(next(iter(_known)))
     return found

@@ -236,6 +236,15 @@ def test_what_is_asked_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.Monk
         ask(None)
 
 
+def test_what_a_recipe_names_is_searched_as_it_was_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = indexed(tmp_path / "notes", NOTES)
+    names = chosen.opened(chosen.pin([name], {}))
+    assert files(found(names, "museum", "type=md"))
+    indexed(tmp_path / "notes", {"a.txt": "Other words."})
+    with pytest.raises(BadInput, match="the index notes changed since this recipe was written"):
+        found(names, "museum")
+
+
 def test_asking_while_files_come_and_go_is_an_answer_or_a_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     name = indexed(folder, NOTES)

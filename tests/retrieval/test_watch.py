@@ -138,6 +138,6 @@ def test_ctrl_c_ends_it_well(folder: Path) -> None:
             assert running.stdout.readline().startswith("  skipped song.mp3: sound")
             running.send_signal(signal.SIGINT)
             assert running.wait() == 0
-            assert "stopped; the index is whole" in running.stderr.read()
+            assert "stopped; what was indexed is kept" in running.stderr.read()
         finally:
             running.kill()
