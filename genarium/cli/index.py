@@ -106,7 +106,8 @@ def _updating(folder: Path, name: str | None, encoder: str | None) -> Update:
                 held=held,
             )
             if is_first:
-                tell_of_other_languages(found.reference, "encoder", sample, share=0.5)
+                then = "then index with --encoder {model}"
+                tell_of_other_languages(found.reference, "encoder", sample, share=0.5, then=then)
         return report
 
     return update

@@ -8,10 +8,13 @@ from genarium.checkpoints.store import catalogue
 from genarium.progress import note
 
 
-def tell_of_other_languages(reference: str, default: str, texts: Sequence[str], *, share: float = 0.0) -> None:
+def tell_of_other_languages(
+    reference: str, default: str, texts: Sequence[str], *, share: float = 0.0, then: str = ""
+) -> None:
     """A note where a starter that was made for English is given texts in other languages, more than `share` of them.
 
-    `reference` is a model's, `default` the starter that `starter` means. Other models are left to their cards.
+    `reference` is a model's, `default` the starter that `starter` means. Other models are left to their cards. `then`
+    is what to do with the model named, as in "name {model}".
     """
     starter = catalogue.named(f"starter/{default}" if reference == "starter" else reference)
     if starter is None or starter.language != "English":
@@ -24,12 +27,13 @@ def tell_of_other_languages(reference: str, default: str, texts: Sequence[str], 
     named = sorted(set(found), key=lambda language: -found.count(language))
     seems = f"{named[0]}{f' or {named[1]}' if len(named) == 2 else ', and others' if len(named) > 2 else ''}"
     which = "this looks" if len(texts) == 1 else f"{len(found)} of {len(texts)} texts look"
-    elsewhere = _elsewhere(starter.multilingual) if starter.multilingual else "put it into English"
+    elsewhere = _elsewhere(starter.multilingual, then) if starter.multilingual else "put it into English"
     made = f"starter/{starter.name} was made for English"
     note(f"{made}, and {which} like {seems}: what comes of it means little; {elsewhere}")
 
 
-def _elsewhere(model: str) -> str:
-    """Which model knows other languages, and how it is had where it is a starter that is not here yet."""
+def _elsewhere(model: str, then: str) -> str:
+    """Which model knows other languages, how it is had where it is a starter that is not here yet, and what then."""
     other = catalogue.named(model)
-    return f"{model} knows other languages{f' ({other.pull})' if other is not None and other.here is None else ''}"
+    fetched = f" ({other.pull})" if other is not None and other.here is None else ""
+    return f"{model} knows other languages{fetched}{'; ' * bool(then)}{then.format(model=model)}"

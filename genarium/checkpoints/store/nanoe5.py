@@ -203,7 +203,7 @@ class _Header(Cursor):
             code, n = self.number("I"), self.number("B")
             codes = self.array("<u4", n, "code points").tolist()
             if code <= before or not all(one < 0x110000 and not 0xD800 <= one < 0xE000 for one in [code, *codes]):
-                raise self.bad(f"it replaces the code point {code} by {codes}, which is out of order or no text")
+                raise self.bad(f"it replaces the code point {code} out of order, or by what is no text")
             found[code], before = "".join(map(chr, codes)), code
         if self.at != end:
             raise self.bad("its table of replaced code points is not as long as it says")

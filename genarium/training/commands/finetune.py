@@ -182,7 +182,9 @@ def _base(found: Found, asked: str, way: str, pool: str) -> Path:
     if found.path is None:
         raise BadInput(f"{asked} is behind an endpoint; name an encoder that is on this machine")
     if found.path.is_file():
-        raise BadInput(f"{asked} is one file, its weights rounded; training begins with an encoder's folder, so name one")
+        raise BadInput(
+            f"{asked} is one file, its weights rounded; training begins with an encoder's folder, so name one"
+        )
     if adapters.is_adapter(found.path) and way != "full":
         raise BadInput(f"{asked} is an adapter itself, and another can't stand on it; name its base, or use --full")
     if way == "full" and pool == "mean":
