@@ -121,6 +121,7 @@ def test_questions_and_passages_are_read_with_their_prompts_and_pooled_by_the_me
         np.testing.assert_allclose(one, vector(f"passage: {text}"), atol=1e-5)
     np.testing.assert_allclose(model.embed_passages(short[:1])[0], found[1], atol=1e-6)
     np.testing.assert_allclose(model.embed(short[1:2])[0], vector(f"query: {short[1]}"), atol=1e-5)
+    np.testing.assert_allclose(model.embed([f"passage: {short[0]}"])[0], found[1], atol=1e-6)  # and no other prompt
     assert model.context == 40
     assert len(model.tokenize(["leave " * 60], tell=False)[0]) == 40
     static = small.values("emb.word")[ids(small, "ferry")[1:-1]].mean(axis=0)

