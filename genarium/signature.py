@@ -86,7 +86,8 @@ class Parameter:
             value = [value]
         if self.repeated:
             if isinstance(value, str) or not isinstance(value, Sequence):
-                raise BadInput(f"{self.name} must be a list, got {seen(value)}")
+                wanted = f"{TYPE_NAMES[self.type]} or a list of it" if self.or_one else "a list"
+                raise BadInput(f"{self.name} must be {wanted}, got {seen(value)}")
             if self.needs_content and not value:
                 raise BadInput(f"{self.name} is empty; give at least one")
             if len(value) > self.most:

@@ -210,11 +210,21 @@ def _keep(index: Index, waiting: list[_Read], embed: Embed, report: Report) -> N
         for read in waiting
         for about, passage in zip(read.context, read.found, strict=True)
     ]
-    with progress.listening(None):  # the bar counts files; a passage that is cut is cut for its vector only
-        vectors = embed(texts) if texts else np.zeros((0, 0), dtype=np.float32)
+    vectors = _embedded(texts, embed)
     first = 0
     with index.transaction():
         for read in waiting:
             index.put(read.file, read.found, read.context, vectors[first : first + len(read.found)])
             first += len(read.found)
     report.new_passages += len(texts)
+
+
+def _embedded(texts: Sequence[str], embed: Embed) -> np.ndarray:
+    """(N, C) float16: of a file of many passages a few at a time, so that memory is bounded and something moves."""
+    found = [np.zeros((0, 0), np.float16)] if not texts else []
+    for first in range(0, len(texts), BATCH):
+        with progress.listening(None):  # a passage that is cut is cut for its vector only
+            found.append(embed(texts[first : first + BATCH]).astype(np.float16))
+        if len(texts) > 2 * BATCH:
+            progress.emit("embedding", first + len(found[-1]), len(texts))
+    return np.concatenate(found)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genarium import progress
 from genarium.errors import BadInput, StorageError
 from genarium.retrieval import chosen, documents, places
-from genarium.retrieval.build import Report, build
+from genarium.retrieval.build import BATCH, Report, build
 from genarium.retrieval.document import Unreadable
 from genarium.retrieval.store import Index
 
@@ -130,6 +131,26 @@ def test_recordings_are_left_out_by_name_however_large(folder: Path) -> None:
     }
     with Index("notes") as opened:
         assert len(opened.search_words(["gull"], 5)) == 1
+
+
+def test_a_file_of_many_passages_is_embedded_a_few_at_a_time(folder: Path) -> None:
+    (folder / "long.txt").write_text("\n\n".join(f"Chapter {n}. " + "The keeper counts. " * 40 for n in range(600)))
+    given: list[int] = []
+    shown: list[tuple[str, int, int | None]] = []
+
+    def few(texts: Sequence[str]) -> np.ndarray:
+        given.append(len(texts))
+        return embed(texts)
+
+    with progress.listening(lambda event: shown.append((event.stage, event.done, event.total))):
+        report = build(folder, few, encoder="letters", encoder_digest="letters")
+    assert max(given) == BATCH
+    assert sum(given) == report.passages >= 600
+    assert [done for stage, done, _ in shown if stage == "embedding"][-1] >= 600
+    whole = contents("notes")
+    places.remove("notes")
+    index(folder)
+    assert contents("notes") == whole
 
 
 def test_folders_that_hold_nothing_are_refused(folder: Path, tmp_path: Path) -> None:
