@@ -18,7 +18,7 @@ from genarium.cli.common import aside
 from genarium.cli.display import Display
 from genarium.cli.options import given
 from genarium.cli.tasks import run_task, task_command
-from genarium.cli.terminal import printable
+from genarium.cli.terminal import next_line, printable
 from genarium.errors import BadInput, GenariumError
 from genarium.messages import Message
 from genarium.progress import Event
@@ -75,7 +75,7 @@ def talk(arguments: dict[str, Any]) -> None:
     aside(f"{first.model.reference}: {HELP}")
     messages: list[Message] = list(arguments.get("messages") or [])
     last = ""
-    while (line := _ask()) is not None:
+    while (line := next_line()) is not None:
         if not line.strip():
             continue
         if line.startswith("/"):
@@ -95,25 +95,6 @@ def talk(arguments: dict[str, Any]) -> None:
             messages += [{"role": "user", "content": line.strip()}, {"role": "assistant", "content": text}]
     if last:
         aside(f"kept; continue with genarium chat --continue {last}")
-
-
-def _ask() -> str | None:
-    """The next message; None at the end of input. Ctrl-C gives the line up."""
-    prompt = "> "
-    if not sys.stdout.isatty():  # a prompt is no part of what is piped on
-        click.echo(prompt, nl=False, err=True)
-        prompt = ""
-    try:
-        return input(prompt)
-    except EOFError:
-        click.echo(err=True)
-        return None
-    except KeyboardInterrupt:
-        click.echo(err=True)
-        return ""
-    except UnicodeDecodeError:
-        click.echo("that line is not UTF-8 text", err=True)
-        return ""
 
 
 def _reply(arguments: dict[str, Any], message: str) -> tuple[str, str]:

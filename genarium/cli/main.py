@@ -83,6 +83,10 @@ def _task(name: str) -> click.Command:
         from genarium.cli.chat import chat_command
 
         return chat_command(find(name))
+    if name == "ask":
+        from genarium.cli.ask import ask_command
+
+        return ask_command(find(name))
     from genarium.cli.tasks import task_command
 
     return task_command(find(name))

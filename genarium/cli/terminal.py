@@ -1,4 +1,4 @@
-"""What may be sent to a terminal: text, and no sequences that command it."""
+"""What may be sent to a terminal: text, and no sequences that command it; and what is typed there."""
 
 from __future__ import annotations
 
@@ -26,3 +26,22 @@ def echo_result(text: object, *, nl: bool = True) -> None:
     """A result on standard output: as it is into a file or a pipe, without commands to a terminal."""
     # With color, click leaves out nothing of it.
     click.echo(printable(text) if sys.stdout.isatty() else str(text), nl=nl, color=True)
+
+
+def next_line() -> str | None:
+    """The next line that a person types; None at the end of input. Ctrl-C gives the line up."""
+    prompt = "> "
+    if not sys.stdout.isatty():  # a prompt is no part of what is piped on
+        click.echo(prompt, nl=False, err=True)
+        prompt = ""
+    try:
+        return input(prompt)
+    except EOFError:
+        click.echo(err=True)
+        return None
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        return ""
+    except UnicodeDecodeError:
+        click.echo("that line is not UTF-8 text", err=True)
+        return ""

@@ -20,6 +20,8 @@ from genarium.errors import BadInput
 from genarium.messages import Message
 from genarium.progress import note
 from genarium.retrieval import chosen, generate, places
+from genarium.retrieval.closeness import Closeness
+from genarium.retrieval.extract import Judged, best_of
 from genarium.retrieval.generate import Read, Sentence, TextSpan
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.rank import Score
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 TOGETHER = 8
 """Passages laid end to end: beyond this nothing gets faster."""
-Generate = Callable[[str, Sequence[Hit]], list[Sentence]]
+Generate = Callable[[str, Sequence[Hit], Judged], list[Sentence]]
+"""An answer to a question from passages and what of them may be quoted."""
 
 
 @lru_cache(maxsize=1)
@@ -120,8 +123,8 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     found = find(model, default="encoder")
     if found.path is not None and registry.can_open(found, "embed"):
         if has_span_head(found.path):
-            return lambda question, hits: generate.read(question, hits, spans_of(model, backend))
-        return lambda question, hits: generate.extract(question, hits, _paired(encoder))
+            return lambda question, hits, _: generate.read(question, hits, spans_of(model, backend))
+        return lambda _question, _hits, judged: [Sentence(quote.shown, [quote]) for quote in best_of(judged)]
     engine = registry.open_text(model, backend=backend)
 
     def complete(prompt: str) -> str:
@@ -134,18 +137,16 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
             [completion] = engine.write([prompt], request)
         return completion.text
 
-    def write(question: str, hits: Sequence[Hit]) -> list[Sentence]:
-        kept, left_out = generate.write(question, hits, complete, encoder.embed)
+    def close(text: str, texts: Sequence[str]) -> np.ndarray:
+        return Closeness(encoder, text).of(texts)
+
+    def write(question: str, hits: Sequence[Hit], _: Judged) -> list[Sentence]:
+        kept, left_out = generate.write(question, hits, complete, close)
         if left_out:
             note(f"{len(left_out)} of its sentences stood on no passage and were left out: {left_out[0][:80]!r}")
         return kept
 
     return write
-
-
-def _paired(encoder: NativeEncoder) -> Callable[[Sequence[str]], np.ndarray]:
-    """The vectors of a query and, after it, of texts."""
-    return lambda texts: encoder.embed_search(texts[0], texts[1:])
 
 
 def spans_of(reference: str, backend: str = "auto") -> Read:

@@ -1,7 +1,7 @@
 """Generate: an answer from the passages that were found, every sentence of it with the passage that says so.
 
-`extract` takes sentences of the passages as they stand. `write` lets a language model write, then keeps only those
-of its sentences that name a passage in which they can be found again. Neither answers where nothing does.
+`read` takes the sentence that holds the words a reader chose. `write` lets a language model write, then keeps only
+those of its sentences that name a passage in which they can be found again. Neither answers where nothing does.
 """
 
 from __future__ import annotations
@@ -14,22 +14,17 @@ import numpy as np
 
 from genarium.data.sentences import sentences
 from genarium.retrieval.hits import Hit
+from genarium.retrieval.instructions import is_instruction
 from genarium.retrieval.normalize import normalized
-from genarium.retrieval.quotes import Quote, meant_rows, quotes_of, units_of, with_its_numbers
-from genarium.retrieval.words import keywords
+from genarium.retrieval.quotes import Quote, quotes_of, units_of
 
-Embed = Callable[[Sequence[str]], np.ndarray]
+CloseTo = Callable[[str, Sequence[str]], np.ndarray]
+"""How close each text is to the first (N,): 0 as close as anything, 1 the same."""
 Read = Callable[[str, Sequence[str]], "list[TextSpan]"]
 Complete = Callable[[str], str]
 
 SAME = 0.50
-"""The least cosine of a written sentence with one of the passage it cites."""
-WORD = 0.02
-"""What each word of the question adds to the cosine of a sentence that has it."""
-RARE = 0.15
-"""What a row of a table gains by a word of the question that hardly another row has."""
-CLOSE = 0.05
-"""A second sentence stands in an extracted answer if its score is no further behind the first's."""
+"""How close a written sentence has to be, at least, to one of the passage it cites."""
 NO_ANSWER = "The documents do not say."
 
 
@@ -48,41 +43,6 @@ class Sentence:
 
     text: str
     quotes: list[Quote]
-
-
-def extract(question: str, hits: Sequence[Hit], embed: Embed, *, most: int = 2) -> list[Sentence]:
-    """The sentences of the passages that come closest to the question, at most `most`, best first.
-
-    By meaning and by words, as passages are found: the cosine of both vectors, and `WORD` for each word in common.
-    """
-    quotes = with_its_numbers(question, quotes_of(hits))
-    if not quotes:
-        return []
-    vectors = embed([normalized(question), *(quote.searched for quote in quotes)])
-    closeness = vectors[1:] @ vectors[0] + _in_common(question, quotes)
-    order = np.argsort(-closeness, kind="stable")
-    chosen = [place for place in order[:most] if closeness[place] >= closeness[order[0]] - CLOSE]
-    return [Sentence(quotes[place].shown, [quotes[place]]) for place in chosen]
-
-
-def _in_common(question: str, quotes: Sequence[Quote]) -> np.ndarray:
-    """What each quote gains by the words that it shares with the question (N,).
-
-    A row of a table gains by those that few rows have: every row says "plot" and "holder", one says "9".
-    """
-    asked = set(keywords(question))
-    shared = np.array([len(asked & set(keywords(quote.searched))) for quote in quotes])
-    meant = [id(quote) for quote in meant_rows(question, quotes)]
-    return WORD * shared + RARE * np.array([id(quote) in meant for quote in quotes])
-
-
-def row_support(question: str, vector: np.ndarray, hits: Sequence[Hit], embed: Embed) -> float:
-    """The cosine with the question's `vector` (C,) of the closest row that is meant; -1 where there is none.
-
-    A passage of many rows comes close to no question, though one of its rows answers it.
-    """
-    rows = meant_rows(question, quotes_of(hits))
-    return float((embed([row.searched for row in rows]) @ vector).max()) if rows else -1.0
 
 
 def read(question: str, hits: Sequence[Hit], reader: Read) -> list[Sentence]:
@@ -118,9 +78,19 @@ def _laid_out(units: Sequence[Quote]) -> tuple[str, list[tuple[int, int]]]:
     return text, places
 
 
+def evidence(hit: Hit) -> str:
+    """What a passage says to a reader, without the sentences that speak to a model."""
+    units = units_of(hit)
+    text, places = _laid_out(units)
+    for unit, (start, end) in reversed(list(zip(units, places, strict=True))):
+        if is_instruction(unit.searched):
+            text = text[:start] + text[end:]
+    return text.strip()
+
+
 def prompt(question: str, hits: Sequence[Hit]) -> str:
     """What a language model is asked."""
-    passages = "\n\n".join(f"[{number}] {hit.context}\n{hit.searched}" for number, hit in enumerate(hits, 1))
+    passages = "\n\n".join(f"[{number}] {hit.context}\n{evidence(hit)}" for number, hit in enumerate(hits, 1))
     return (
         "Answer the question from the passages below and from nothing else. Behind every sentence put the number of "
         f'the passage that says it, as in [1]. If the passages do not answer it, write only: "{NO_ANSWER}"\n\n'
@@ -131,18 +101,18 @@ def prompt(question: str, hits: Sequence[Hit]) -> str:
 CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
 
-def write(question: str, hits: Sequence[Hit], complete: Complete, embed: Embed) -> tuple[list[Sentence], list[str]]:
+def write(question: str, hits: Sequence[Hit], complete: Complete, close: CloseTo) -> tuple[list[Sentence], list[str]]:
     """What a model writes: the sentences that stand the check, and those that were left out.
 
     A sentence stands if each number in it is in a passage that it cites, and a sentence of each says nearly the same
-    (cosine `SAME`); the passages of which none does are no longer cited. One that cites none is looked for in all of
+    (closeness `SAME`); the passages of which none does are no longer cited. One that cites none is looked for in all of
     them: small models forget to.
     """
     written = complete(prompt(question, hits)).partition("\nQuestion:")[0].strip()
     kept, left_out = [], []
     for text, numbers in _cited(written):
         cited = [hits[n - 1] for n in numbers if 1 <= n <= len(hits)] if numbers else hits
-        quotes = _supporting(text, cited, embed)
+        quotes = _supporting(text, cited, close)
         if quotes:
             kept.append(Sentence(text, quotes))
         elif NO_ANSWER not in text:
@@ -162,19 +132,16 @@ def _cited(written: str) -> list[tuple[str, list[int]]]:
     return found
 
 
-def _supporting(text: str, hits: Sequence[Hit], embed: Embed) -> list[Quote]:
+def _supporting(text: str, hits: Sequence[Hit], close: CloseTo) -> list[Quote]:
     text = normalized(text)
     numbers = re.findall(r"\d+(?:[.,]\d+)*", text)
-    if any(all(number not in hit.searched for hit in hits) for number in numbers):
+    if is_instruction(text) or any(all(number not in evidence(hit) for hit in hits) for number in numbers):
         return []
-    quotes = quotes_of(hits)
+    quotes = [quote for quote in quotes_of(hits) if not is_instruction(quote.searched)]
     if not quotes:
         return []
-    vectors = embed([text, *(quote.searched for quote in quotes)])
-    closeness = vectors[1:] @ vectors[0]
-    best: dict[tuple[str, int], tuple[float, Quote]] = {}
-    for quote, close in zip(quotes, closeness, strict=True):
-        passage = (quote.hit.index, quote.hit.id)
-        if close >= SAME and (passage not in best or close > best[passage][0]):
-            best[passage] = (float(close), quote)
+    best: dict[int, tuple[float, Quote]] = {}
+    for quote, closeness in zip(quotes, close(text, [quote.searched for quote in quotes]), strict=True):
+        if closeness >= SAME and (quote.hit.id not in best or closeness > best[quote.hit.id][0]):
+            best[quote.hit.id] = (float(closeness), quote)
     return [quote for _, quote in best.values()]

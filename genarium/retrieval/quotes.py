@@ -102,8 +102,12 @@ def _spelled(quote: Quote) -> str:
 
 
 def with_its_numbers(question: str, quotes: Sequence[Quote]) -> list[Quote]:
-    """The quotes, or where a row has the numbers that the question names, only those that have them too."""
+    """The quotes but rows without a number that the question names, in themselves or in what stands over them; and
+    where a row has them all, only what has them too.
+    """
     numbers = {word for word in keywords(question) if word.isdigit()}
-    if not numbers or not meant_rows(question, quotes):
+    if not numbers:
         return list(quotes)
-    return [quote for quote in quotes if numbers <= _words(quote)]
+    if meant_rows(question, quotes):
+        return [quote for quote in quotes if numbers <= _words(quote)]
+    return [quote for quote in quotes if not quote.reading or numbers <= _words(quote) | set(words(quote.hit.context))]

@@ -7,12 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
 from genarium.retrieval.asking import encoder_of
 from genarium.retrieval.chosen import require_same
+from genarium.retrieval.closeness import Closeness
 from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.retrieve import by_words, fuse
@@ -28,14 +27,11 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Found:
-    """`hits` are passages for a question, best first; `closest` is the greatest cosine of one with the question, -1
-    where there is none. `encoder` is that of the first index, and `vector` (C,) the question's by it.
-    """
+    """`hits` are passages for a question, best first; `close` judges texts by the encoder of the first index."""
 
     hits: list[Hit]
-    closest: float
     encoder: NativeEncoder
-    vector: np.ndarray
+    close: Closeness
 
 
 def search(
@@ -49,7 +45,7 @@ def search(
     """
     rankings: list[list[Place]] = []
     nearest: dict[str, list[tuple[float, Place]]] = {}
-    encoders: dict[str, tuple[NativeEncoder, np.ndarray]] = {}
+    encoders: dict[str, Closeness] = {}
     with ExitStack() as stack:
         opened = [stack.enter_context(Index(str(name))) for name in names]
         for index in opened:
@@ -62,9 +58,9 @@ def search(
             encoder = encoder_of(index, backend)
             if made_by not in encoders:
                 tell_of_other_languages(meta["encoder"], "encoder", [question])
-                encoders[made_by] = encoder, encoder.embed_search(question)[0]
+                encoders[made_by] = Closeness(encoder, question)
             among = index.matching(conditions) if conditions else None
-            found = known.nearest(encoders[made_by][1], limit, among)
+            found = known.nearest(encoders[made_by].vector, limit, among)
             nearest.setdefault(made_by, []).extend((cosine, (which, number)) for number, cosine in found)
             words = by_words(index, question, limit, conditions) if among is None or len(among) else []
             rankings.append([(which, number) for number in words])
@@ -73,9 +69,8 @@ def search(
         best = {made_by: sorted(found, key=lambda one: (-one[0], one[1]))[:limit] for made_by, found in nearest.items()}
         fused = fuse([*([place for _, place in found] for found in best.values()), *rankings])[:limit]
         hits = _hits(opened, fused)
-    closest = max((found[0][0] for found in best.values() if found), default=-1.0)
-    encoder, vector = next(iter(encoders.values()))
-    return Found(hits, closest, encoder, vector)
+    close = next(iter(encoders.values()))
+    return Found(hits, close.encoder, close)
 
 
 def _hits(opened: Sequence[Index], fused: Sequence[Place]) -> list[Hit]:

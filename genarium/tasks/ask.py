@@ -10,13 +10,16 @@ from annotated_doc import Doc
 from annotated_types import Interval, MaxLen, MinLen
 
 from genarium.artefacts import Answer, Citation
-from genarium.progress import note
 from genarium.recipe import MAX_SEED
 from genarium.tasks.options import BACKEND, Backend
 from genarium.tasks.task import Pin, model_pin, task
 
 if TYPE_CHECKING:
+    from genarium.retrieval.extract import Judged
     from genarium.retrieval.generate import Sentence
+    from genarium.retrieval.hits import Hit
+    from genarium.retrieval.quotes import Quote
+    from genarium.retrieval.search import Found
 
 
 def _pin_indexes(asked: list[str] | None, values: Mapping[str, Any]) -> Any:
@@ -72,12 +75,17 @@ def ask(
     since: Annotated[
         str | None, Doc("only files changed since then: 2026-01-31, or 30d for the last 30 days"), MaxLen(100)
     ] = None,
+    history: Annotated[
+        list[Annotated[str, MaxLen(2000)]] | None,
+        Doc("the questions before this one, oldest first, which it may refer to (and on Sundays?); may be repeated"),
+        MaxLen(64),
+    ] = None,
     top_k: Annotated[int, Doc("how many passages to answer from"), Interval(ge=1, le=50)] = 5,
     min_support: Annotated[
         float,
-        Doc("how close a passage must come to the question (cosine) for there to be an answer"),
-        Interval(ge=-1, le=1),
-    ] = 0.36,
+        Doc("how well a sentence must answer for there to be an answer: 0 as any sentence does, 1 as the same words"),
+        Interval(ge=-1, le=2),
+    ] = 0.42,
     ranker: Annotated[
         str | None, Doc("a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank")
     ] = None,
@@ -94,53 +102,60 @@ def ask(
 
     Every sentence names the file, the page and the characters it comes from. Make an index first: genarium index DIR.
     """
+    from genarium.retrieval.answering import answered
     from genarium.retrieval.asking import generator, ranker_of
     from genarium.retrieval.conditions import read
-    from genarium.retrieval.generate import NO_ANSWER, row_support
     from genarium.retrieval.rank import DEPTH, rank
     from genarium.retrieval.search import search
 
     began = time.perf_counter()
     names = [index] if isinstance(index, str) else index or []
     conditions = read([where] if isinstance(where, str) else where or [], since)
-    found = search(names, question, conditions=conditions, backend=backend)
-    encoder, closest = found.encoder, found.closest
-    if ranker is None:
-        hits = found.hits[:top_k]
-    else:
-        hits = rank(question, found.hits[:DEPTH], ranker_of(ranker, backend))[:top_k]
-    if closest < min_support:
-        closest = max(closest, row_support(question, found.vector, hits, encoder.embed))
-    retrieved = time.perf_counter() - began
-    sentences: list[Sentence] = []
-    if closest >= min_support:
-        answer = generator(model, encoder, max_new_tokens=max_new_tokens, seed=seed or 0, backend=backend)
-        sentences = answer(question, hits)
-    else:
-        note(f"the closest passage has cosine {closest:.2f} with the question, below min_support {min_support:g}")
-    text, citations = _with_citations(sentences)
+
+    def generate(part: str, hits: Sequence[Hit], judged: Judged, found: Found) -> list[Sentence]:
+        # Opened here: a question without an answer needs no model that writes.
+        write = generator(model, found.encoder, max_new_tokens=max_new_tokens, seed=seed or 0, backend=backend)
+        return write(part, hits, judged)
+
+    def reorder(part: str, hits: Sequence[Hit]) -> list[Hit]:
+        return rank(part, hits[:DEPTH], ranker_of(ranker, backend)) if ranker else list(hits)
+
+    numbers = Numbers()
+    told = answered(
+        question,
+        history or [],
+        lambda part: search(names, part, conditions=conditions, backend=backend),
+        generate,
+        numbers.cited,
+        reorder=reorder,
+        top_k=top_k,
+        min_support=min_support,
+    )
     yield Answer(
         question=question,
-        text=text or NO_ANSWER,
-        citations=citations,
-        supported=bool(citations),
-        stats={"retrieval_seconds": retrieved, "seconds": time.perf_counter() - began},
+        text=told.text,
+        citations=list(numbers.citations.values()),
+        supported=told.supported,
+        stats={"seconds": time.perf_counter() - began},
     )
 
 
-def _with_citations(sentences: Sequence[Sentence]) -> tuple[str, list[Citation]]:
-    """The answer with a number after each sentence, and what the numbers stand for, in order."""
-    numbers: dict[tuple[str, str, int, int], Citation] = {}
-    written = []
-    for sentence in sentences:
-        marks = []
-        for quote in sentence.quotes:
-            start = quote.hit.start + quote.start
-            hit, end = quote.hit, quote.hit.start + quote.end
-            citation = numbers.setdefault(
-                (hit.index, hit.file, start, end),
-                Citation(len(numbers) + 1, hit.file, hit.page, start, end, quote.text, hit.index),
-            )
-            marks.append(f"[{citation.number}]")
-        written.append(f"{' '.join(sentence.text.split())} {''.join(marks)}")
-    return " ".join(written), list(numbers.values())
+class Numbers:
+    """The numbers of citations, in the order in which their places are first named."""
+
+    def __init__(self) -> None:
+        self.citations: dict[tuple[str, str, int, int], Citation] = {}
+
+    def cited(self, sentences: Sequence[Sentence]) -> str:
+        """The sentences, a number after each."""
+        written = []
+        for sentence in sentences:
+            marks = "".join(f"[{self._of(quote).number}]" for quote in sentence.quotes)
+            written.append(f"{' '.join(sentence.text.split())} {marks}")
+        return " ".join(written)
+
+    def _of(self, quote: Quote) -> Citation:
+        hit = quote.hit
+        place = (hit.index, hit.file, hit.start + quote.start, hit.start + quote.end)
+        citation = Citation(len(self.citations) + 1, hit.file, hit.page, place[2], place[3], quote.text, hit.index)
+        return self.citations.setdefault(place, citation)

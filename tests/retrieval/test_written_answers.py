@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 
 from genarium.engines import registry
-from genarium.retrieval.generate import NO_ANSWER, Sentence, extract, prompt, write
+from genarium.retrieval.closeness import Closeness
+from genarium.retrieval.extract import best_of, judge
+from genarium.retrieval.generate import NO_ANSWER, Sentence, prompt, write
 from genarium.retrieval.hits import Hit
 
 HITS = [
@@ -26,18 +29,21 @@ HITS = [
 
 
 @pytest.fixture(scope="module")
-def embed() -> Callable[..., np.ndarray]:
-    return registry.open_encoder("starter/encoder").embed
+def embed() -> Callable[[str, Sequence[str]], np.ndarray]:
+    """How close texts are to a question."""
+    encoder = registry.open_encoder("starter/encoder")
+    return lambda question, texts: Closeness(encoder, question).of(texts)
 
 
 def test_extracted_sentences_are_those_that_come_closest(embed: Callable[..., np.ndarray]) -> None:
-    [first, *_] = extract("When was the tower built?", HITS, embed)
-    assert first.text == "The tower was built in 1889."
-    [quote] = first.quotes
-    assert (quote.hit.id, quote.text) == (7, first.text)
-    assert extract("How high?", [], embed) == []
+    def extract(question: str, hits: list[Hit]) -> list[str]:
+        return [quote.text for quote in best_of(judge(question, hits, partial(embed, question)))]
+
+    [quote, *_] = best_of(judge("When was the tower built?", HITS, partial(embed, "When was the tower built?")))
+    assert (quote.hit.id, quote.text) == (7, "The tower was built in 1889.")
+    assert extract("How high?", []) == []
     doctor = Hit(3, "d.txt", 0, 0, None, "d", "Mr. Bennet saw Dr. Grant. He left.")
-    assert extract("Whom did Mr. Bennet see?", [doctor], embed, most=1)[0].text == "Mr. Bennet saw Dr. Grant."
+    assert extract("Whom did Mr. Bennet see?", [doctor])[0] == "Mr. Bennet saw Dr. Grant."
 
 
 def written(text: str, embed: Callable[..., np.ndarray]) -> tuple[list[Sentence], list[str]]:

@@ -6,6 +6,7 @@ import { Form } from "./form.js";
 import { again, start } from "./job.js";
 import { addRun, list } from "./stream.js";
 
+const REMEMBERED = 8;
 const ORDER = ["text", "image", "video", "audio", "ask", "answer", "summarize", "classify", "caption", "explain", "stylize"];
 const ELSEWHERE = ["chat"]; // it has a view of its own
 
@@ -77,12 +78,19 @@ async function submit(event) {
   go.disabled = true;
   try {
     const job = form.base ? await again(form.from, await form.changes()) : await start(chosen, await form.values());
-    addRun(job, { task: chosen, of: asked(await form.prompt.value()) });
+    const said = await form.prompt.value();
+    addRun(job, { task: chosen, of: asked(said) });
+    await remember(form, said);
   } catch (error) {
     form.complain(error.message);
   } finally {
     go.disabled = false;
   }
+}
+
+/** A task that knows a history is told of what was asked: the next question may refer to it. */
+async function remember({ fields: { history } }, said) {
+  if (history) history.set([...((await history.value()) ?? []), said].slice(-REMEMBERED));
 }
 
 function shortcut(event) {

@@ -1,0 +1,100 @@
+"""The whole way from a question to an answer with citations: understood, taken apart, searched, judged, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from genarium.progress import note
+from genarium.retrieval.closeness import Closeness
+from genarium.retrieval.extract import Judged, judge, otherwise
+from genarium.retrieval.generate import NO_ANSWER, Sentence
+from genarium.retrieval.hits import Hit
+from genarium.retrieval.instructions import is_instruction
+from genarium.retrieval.questions import parts, standalone
+from genarium.retrieval.quotes import quotes_of
+from genarium.retrieval.search import Found
+from genarium.retrieval.words import RUN, is_german
+
+NEAR = 0.1
+"""How far below the support that an answer needs a passage may lie and still be named as the nearest."""
+SAYS_NOTHING = {"en": NO_ANSWER, "de": "Die Dokumente sagen es nicht.", "zh": "文档里没有说明。"}
+NEAREST = {
+    "en": "Not found; the nearest is:",
+    "de": "Nicht gefunden; am nächsten kommt:",
+    "zh": "没有找到；最接近的是：",
+}
+DISAGREE = "the documents say different things; both are quoted"
+Search = Callable[[str], Found]
+Generate = Callable[[str, Sequence[Hit], Judged, Found], list[Sentence]]
+Cited = Callable[[Sequence[Sentence]], str]
+"""Sentences as an answer shows them, a number after each."""
+Reorder = Callable[[str, Sequence[Hit]], list[Hit]]
+
+
+@dataclass
+class Answered:
+    """`text` is as it is shown; not `supported` where no part of the question has an answer."""
+
+    text: str
+    supported: bool
+
+
+def answered(
+    question: str,
+    before: Sequence[str],
+    search: Search,
+    generate: Generate,
+    cited: Cited,
+    *,
+    reorder: Reorder,
+    top_k: int,
+    min_support: float,
+) -> Answered:
+    """Answer each part of the question; `before` are the questions that it follows."""
+    meant = standalone(question, before)
+    if meant != question.strip():
+        note(f"understood as: {meant}")
+    language = language_of(question)
+    asked = parts(meant)
+    texts, is_supported = list[str](), False
+    for part in asked:
+        found = search(part)
+        hits = reorder(part, found.hits)[:top_k]
+        judged = judge(part, hits, found.close.of)
+        support = float(judged.scores.max()) if judged.quotes else -1.0
+        sentences = generate(part, hits, judged, found) if support >= min_support else []
+        if sentences:
+            is_supported = True
+            texts.append(cited(_with_other_side(sentences, judged, found)))
+            continue
+        over = f"{part} " if len(asked) > 1 else ""
+        if support >= min_support - NEAR:
+            nearest = judged.quotes[judged.order[0]]
+            texts.append(f"{over}{NEAREST[language]} {cited([Sentence(nearest.shown, [nearest])])}")
+        else:
+            texts.append(f"{over}{SAYS_NOTHING[language]}")
+            note(f"the closest sentence has support {support:.2f}, below min_support {min_support:g}")
+        _tell_of_instructions(hits)
+    return Answered(" ".join(texts), is_supported)
+
+
+def language_of(question: str) -> str:
+    """The language of what is said around quotes: zh, de or en."""
+    return "zh" if RUN.search(question) else "de" if is_german(question) else "en"
+
+
+def _with_other_side(sentences: list[Sentence], judged: Judged, found: Found) -> list[Sentence]:
+    """The answer, and after it what another document says instead."""
+    first = sentences[0].quotes[0]
+    other = otherwise(first, judged, Closeness(found.encoder, first.searched).of)
+    told = [quote for quote in other if all(quote not in sentence.quotes for sentence in sentences)]
+    if other:
+        note(DISAGREE)
+    return [*sentences, *(Sentence(quote.shown, [quote]) for quote in told)]
+
+
+def _tell_of_instructions(hits: Sequence[Hit]) -> None:
+    count = sum(is_instruction(quote.searched) for quote in quotes_of(hits))
+    if count:
+        note(f"{count} sentences that speak to a model, not to a reader, were passed over")

@@ -1,0 +1,118 @@
+"""Extract: the sentences and rows of the passages that answer, as they stand, and how sure that is.
+
+Each is judged by its meaning, alone and under its heading, and by the words it shares with the question. Headings, and
+sentences that speak to a model, answer nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genarium.retrieval.hits import Hit
+from genarium.retrieval.instructions import is_instruction
+from genarium.retrieval.kinds import fits
+from genarium.retrieval.quotes import Quote, meant_rows, quotes_of, with_its_numbers
+from genarium.retrieval.words import keywords, words
+
+Close = Callable[[Sequence[str]], np.ndarray]
+"""The closeness of each text to the question (N,): 0 that of anything, 1 the same."""
+
+UNDER_HEADING, SHARED, RARE = 0.5, 0.15, 0.15
+"""What counts beside a sentence's closeness: that under its heading, the share of the question's words that it has,
+and for a row of a table that it is the one meant."""
+UNFIT = 0.2
+"""What a sentence loses that has no number where one is asked for, no price, no time."""
+BESIDE = 0.04
+"""A second sentence stands in an answer if its score is no further behind the first's."""
+OTHERWISE = 0.8
+"""How close a sentence of another file has to be to the first to say the same thing otherwise."""
+CONSIDERED = 12
+"""Of how many of the best sentences one may say otherwise."""
+UNDERLINED = re.compile(r"[^\n]+\n[ ]*(?:[=\-~^\"'*+#`]{3,}|\|?[ :|-]*-[ :|-]*)\s*")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What may be quoted, and how well each answers, (N,)."""
+
+    quotes: list[Quote]
+    scores: np.ndarray
+
+    @property
+    def order(self) -> list[int]:
+        """Best first."""
+        return [int(place) for place in np.argsort(-self.scores, kind="stable")]
+
+
+def judge(question: str, hits: Sequence[Hit], close: Close) -> Judged:
+    """Every sentence and row of the passages that may be quoted."""
+    quotes = [quote for quote in quotes_of(hits) if not is_instruction(quote.searched) and not is_heading(quote)]
+    quotes = with_its_numbers(question, quotes)
+    if not quotes:
+        return Judged([], np.zeros(0))
+    alone = [quote.searched for quote in quotes]
+    under = [f"{quote.hit.context}: {text}" for quote, text in zip(quotes, alone, strict=True)]
+    closeness = close([*alone, *under])
+    meant = [id(quote) for quote in meant_rows(question, quotes)]
+    scores = (1 - UNDER_HEADING) * closeness[: len(quotes)] + UNDER_HEADING * closeness[len(quotes) :]
+    scores = scores + SHARED * np.array([shared(question, text) for text in under])
+    scores = scores + RARE * np.array([id(quote) in meant for quote in quotes])
+    return Judged(quotes, scores - UNFIT * np.array([not fits(question, text) for text in alone]))
+
+
+def best_of(judged: Judged, *, most: int = 2) -> list[Quote]:
+    """The best, and what comes nearly as close."""
+    best = judged.order[:most]
+    return [judged.quotes[place] for place in best if judged.scores[place] >= judged.scores[best[0]] - BESIDE]
+
+
+def otherwise(first: Quote, judged: Judged, close: Close) -> list[Quote]:
+    """What other files say instead of the first quote: nearly the same sentence, with another number or name.
+
+    `close` tells how close texts are to the first.
+    """
+    others = [judged.quotes[place] for place in judged.order[:CONSIDERED]]
+    others = [one for one in others if (one.hit.index, one.hit.file) != (first.hit.index, first.hit.file)]
+    if not others:
+        return []
+    near = close([one.searched for one in others])
+    said = telling(first.searched)
+    found = [
+        one
+        for one, closeness in zip(others, near, strict=True)
+        if closeness >= OTHERWISE and (there := telling(one.searched)) and said and there != said
+    ]
+    return found[:1]
+
+
+def telling(text: str) -> frozenset[str]:
+    """The numbers of a text; where it has none, its words that begin with a capital inside a sentence."""
+    numbers = frozenset(re.findall(r"\d+(?:[.,:]\d+)*", text))
+    return numbers or frozenset(re.findall(r"(?<=[\w,;] )[A-ZÄÖÜ]\w+", text))
+
+
+def is_heading(quote: Quote) -> bool:
+    """Whether it is a title, which says what stands below and answers nothing."""
+    text = quote.text.strip()
+    if quote.reading or ("\n" in text and not UNDERLINED.fullmatch(text)):
+        return False
+    bare = " ".join(text.split("\n")[0].strip("#=*_~-: \t").split()).casefold()
+    if re.fullmatch(r"[^\W\d]\w*(?: [\w,&/-]+){0,3}", text) and not re.search(r"\d", text):
+        return True  # a few words on a line of their own
+    is_marked = text.startswith("#") and quote.hit.file.lower().endswith((".md", ".markdown"))
+    return is_marked or "\n" in text or bare in {part.strip().casefold() for part in quote.hit.context.split("›")}
+
+
+def shared(question: str, text: str) -> float:
+    """The share of the question's words that the text has too, in any form that begins alike."""
+    asked = keywords(question)
+    there = {_begin(word) for word in words(text)}
+    return sum(_begin(word) in there for word in asked) / len(asked) if asked else 0.0
+
+
+def _begin(word: str) -> str:
+    return word if len(word) < 6 or not word.isalpha() else word[: max(5, len(word) - 3)]
