@@ -63,12 +63,14 @@ class Question:
         return file == self.file and any(2 * got >= length for got, length in zip(inside, lengths, strict=True))
 
 
-def load(name: str, folders: dict[str, Path]) -> list[Question]:
-    """The questions of a file, their quotes found in the documents."""
+def load(name: str, folders: dict[str, Path], bodies: Sequence[str] = ("books", "docs")) -> list[Question]:
+    """The questions of a file about these bodies, their quotes found in the documents."""
     texts: dict[Path, str] = {}
     found = []
     for line in (HERE / name).read_text("utf-8").splitlines():
         row = json.loads(line)
+        if row["body"] not in bodies:
+            continue
         ranges = []
         if row["quote"] is not None:
             path = folders[row["body"]] / row["file"]

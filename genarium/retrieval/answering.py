@@ -14,7 +14,7 @@ from genarium.retrieval.instructions import is_instruction
 from genarium.retrieval.questions import parts, standalone
 from genarium.retrieval.quotes import quotes_of
 from genarium.retrieval.search import Found
-from genarium.retrieval.words import RUN, is_german
+from genarium.retrieval.words import language_of
 
 NEAR = 0.1
 """How far below the support that an answer needs a passage may lie and still be named as the nearest."""
@@ -77,11 +77,6 @@ def answered(
             note(f"the closest sentence has support {support:.2f}, below min_support {min_support:g}")
         _tell_of_instructions(hits)
     return Answered(" ".join(texts), is_supported)
-
-
-def language_of(question: str) -> str:
-    """The language of what is said around quotes: zh, de or en."""
-    return "zh" if RUN.search(question) else "de" if is_german(question) else "en"
 
 
 def _with_other_side(sentences: list[Sentence], judged: Judged, found: Found) -> list[Sentence]:

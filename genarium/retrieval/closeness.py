@@ -13,21 +13,39 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from genarium.retrieval.words import language_of
+
 if TYPE_CHECKING:
     from genarium.engines.embed.encoder import NativeEncoder
 
-ANYTHING = (
-    "The train was late again, so we walked home through the rain.",
-    "Shares fell sharply after the company cut its forecast.",
-    "Stir the sauce until it thickens, then add the mushrooms.",
-    "def total(values): return sum(values)",
-    "Die Katze schläft auf dem Sofa und träumt von Mäusen.",
-    "Der Stadtrat hat gestern über den neuen Haushalt beraten.",
-    "昨天晚上我们一起去看了一场电影。",
-    "这座山的山顶终年积雪。",
-)
-"""What hardly a question is about."""
-_vectors: WeakKeyDictionary[NativeEncoder, np.ndarray] = WeakKeyDictionary()
+ANYTHING = {
+    "en": (
+        "The train was late again, so we walked home through the rain.",
+        "Shares fell sharply after the company cut its forecast.",
+        "Stir the sauce until it thickens, then add the mushrooms.",
+        "The committee meets on the first Tuesday of each month.",
+        "My grandmother kept her letters in a blue tin box.",
+        "def total(values): return sum(values)",
+    ),
+    "de": (
+        "Die Katze schläft auf dem Sofa und träumt von Mäusen.",
+        "Der Stadtrat hat gestern über den neuen Haushalt beraten.",
+        "Die Soße rühren, bis sie dick wird, dann die Pilze zugeben.",
+        "Der Zug hatte wieder Verspätung, also gingen wir zu Fuß.",
+        "Meine Großmutter hob ihre Briefe in einer blauen Dose auf.",
+        "Name: Bauer; Ort: Linz; Betrag: 12,50",
+    ),
+    "zh": (
+        "昨天晚上我们一起去看了一场电影。",
+        "这座山的山顶终年积雪。",
+        "火车又晚点了，所以我们冒雨走回了家。",
+        "把酱汁搅拌到变稠，然后加入蘑菇。",
+        "公司下调预期后，股价大幅下跌。",
+        "姓名: 王芳; 地点: 成都; 金额: 12.50",
+    ),
+}
+"""What hardly a question is about, in its language: texts of one language are closer to each other."""
+_vectors: WeakKeyDictionary[NativeEncoder, dict[str, np.ndarray]] = WeakKeyDictionary()
 
 
 class Closeness:
@@ -35,13 +53,15 @@ class Closeness:
 
     def __init__(self, encoder: NativeEncoder, question: str):
         self.encoder, self.vector = encoder, encoder.embed_search(question)[0]
+        self.language = language_of(question)
 
     def of(self, texts: Sequence[str]) -> np.ndarray:
         """The closeness of each text (N,)."""
         if not texts:
             return np.zeros(0, np.float32)
-        if self.encoder not in _vectors:
-            _vectors[self.encoder] = self.encoder.embed_passages(ANYTHING, tell=False)
-        least = float((_vectors[self.encoder] @ self.vector).mean())
+        known = _vectors.setdefault(self.encoder, {})
+        if self.language not in known:
+            known[self.language] = self.encoder.embed_passages(ANYTHING[self.language], tell=False)
+        least = float((known[self.language] @ self.vector).mean())
         closeness: np.ndarray = (self.encoder.embed_passages(texts, tell=False) @ self.vector - least) / (1 - least)
         return closeness

@@ -67,3 +67,8 @@ def is_german(text: str) -> bool:
     found = words(text)
     joining = sum(word in ONLY_GERMAN for word in found)
     return joining >= 2 and joining * 9 >= len(found)
+
+
+def language_of(text: str) -> str:
+    """Which of the languages that are told apart here a question is in: zh, de, or en for every other."""
+    return "zh" if RUN.search(text) else "de" if is_german(text) else "en"
