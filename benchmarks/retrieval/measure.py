@@ -32,13 +32,16 @@ from genarium.artefacts import Answer
 from genarium.checkpoints.store.find import find
 from genarium.engines import registry
 from genarium.retrieval import documents
-from genarium.retrieval.asking import embedder
+from genarium.retrieval.asking import embedder, vectors_digest
 from genarium.retrieval.build import build
+from genarium.retrieval.conditions import read
+from genarium.retrieval.extract import judge
 from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, names, writing
 from genarium.retrieval.rank import rank
 from genarium.retrieval.retrieve import PassageVectors, by_words, fuse
+from genarium.retrieval.search import search
 from genarium.retrieval.store import Index
 from genarium.run import prepare, run
 
@@ -84,13 +87,22 @@ def load(name: str, folders: dict[str, Path], bodies: Sequence[str] = ("books", 
     return found
 
 
-def made(folders: dict[str, Path]) -> None:
+def name_of(body: str, encoder: str) -> str:
+    """The index of a body by an encoder."""
+    return body if encoder == "starter/encoder" else f"{body}-{re.sub(r'[^a-z0-9]+', '-', encoder.lower())}"
+
+
+def made(folders: dict[str, Path], encoder: str) -> None:
     """Make the indexes that are not there."""
-    found = find("starter/encoder", default="encoder")
+    found = find(encoder, default="encoder")
     for body, folder in folders.items():
         began = time.perf_counter()
         report = build(
-            folder, embedder(found.reference), encoder=found.reference, encoder_digest=found.digest, name=body
+            folder,
+            embedder(found.reference),
+            encoder=found.reference,
+            encoder_digest=vectors_digest(found),
+            name=name_of(body, encoder),
         )
         if report.new_passages:
             seconds = time.perf_counter() - began
@@ -104,15 +116,16 @@ def ndcg(right: Sequence[bool], total: int, depth: int = 10) -> float:
     return gain / best if best else 0.0
 
 
-def quality(questions: Iterable[Question], rankers: Sequence[str], depth: int) -> None:
+def quality(questions: Iterable[Question], encoder: str, rankers: Sequence[str], depth: int) -> None:
     """Print nDCG@10 and recall@5 of each way, body by body."""
     scores: dict[tuple[str, str], list[tuple[float, bool]]] = {}
     for body, asked in by_body(questions):
-        with Index(body) as index:
+        with Index(name_of(body, encoder)) as index:
             known = PassageVectors(index)
             everything = index.hits([int(number) for number in known.numbers])
-            vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
-            for question, vector in zip(asked, vectors, strict=True):
+            embed = registry.open_encoder(encoder).embed_search
+            for question in asked:
+                vector = embed(question.text)[0]
                 right = {hit.id for hit in everything if question.right(hit.file, hit.start, hit.end)}
                 dense = [number for number, _ in known.nearest(vector)]
                 words = by_words(index, question.text)
@@ -135,24 +148,25 @@ def by_body(questions: Iterable[Question], *, answered: bool = True) -> list[tup
     return [(body, [q for q in chosen if q.body == body]) for body in sorted({q.body for q in chosen})]
 
 
-def tuning(questions: Sequence[Question]) -> None:
-    """Print, for the closest passage's cosine, how many questions are answered with and without an answer there."""
-    closest: dict[bool, list[float]] = {True: [], False: []}
+def tuning(questions: Sequence[Question], encoder: str) -> None:
+    """Print, for the support of the best sentence, how many questions are answered with and without an answer there."""
+    best: dict[bool, list[float]] = {True: [], False: []}
+    conditions = read([], None)
     for answered in (True, False):
         for body, asked in by_body(questions, answered=answered):
-            with Index(body) as index:
-                known = PassageVectors(index)
-            vectors = registry.open_encoder("starter/encoder").embed([question.text for question in asked])
-            closest[answered] += [known.nearest(vector, 1)[0][1] for vector in vectors]
-    for threshold in np.arange(0.20, 0.61, 0.04):
-        with_one, without = (np.mean(np.array(closest[answered]) >= threshold) for answered in (True, False))
+            for question in asked:
+                found = search([name_of(body, encoder)], question.text, conditions=conditions)
+                judged = judge(question.text, found.hits[:5], found.close.of)
+                best[answered].append(float(judged.scores.max()) if judged.quotes else -1.0)
+    for threshold in np.arange(0.3, 0.61, 0.04):
+        with_one, without = (np.mean(np.array(best[answered]) >= threshold) for answered in (True, False))
         print(
-            f"min_support {threshold:.2f}: answers {with_one:6.1%} of {len(closest[True])} that have an answer, "
-            f"{without:6.1%} of {len(closest[False])} that have none"
+            f"min_support {threshold:.2f}: answers {with_one:6.1%} of {len(best[True])} that have an answer, "
+            f"{without:6.1%} of {len(best[False])} that have none"
         )
 
 
-def answers(questions: Sequence[Question], model: str) -> None:
+def answers(questions: Sequence[Question], encoder: str, model: str) -> None:
     """Print how often `ask` cites the right place, another, or says that there is no answer."""
     for answered in (True, False):
         for body, asked in by_body(questions, answered=answered):
@@ -160,7 +174,7 @@ def answers(questions: Sequence[Question], model: str) -> None:
             seconds = []
             for question in asked:
                 began = time.perf_counter()
-                [answer] = run(prepare("ask", question.text, index=body, model=model), keep=False)
+                [answer] = run(prepare("ask", question.text, index=name_of(body, encoder), model=model), keep=False)
                 seconds.append(time.perf_counter() - began)
                 assert isinstance(answer, Answer)
                 none += not answer.supported
@@ -242,15 +256,18 @@ def main() -> None:
     asked.add_argument("--depth", type=int, default=20, help="how many fused passages are ranked again")
     asked.add_argument("--model", default="starter", help="what answers")
     asked.add_argument("--cpu-time", action="store_true", help="seconds of this process, on a machine others use too")
+    asked.add_argument("--encoder", default="starter/encoder", help="what makes the vectors")
+    asked.add_argument("--bodies", nargs="*", default=["books", "docs"], choices=["books", "docs"])
     options = asked.parse_args()
     folders = {"books": options.books, "docs": documentation(files.home() / "documentation")}
-    made(folders)
+    made({body: folders[body] for body in options.bodies}, options.encoder)
+    questions = load("questions.jsonl", folders, options.bodies)
     if options.what == "quality":
-        quality(load("questions.jsonl", folders), options.ranker, options.depth)
+        quality(questions, options.encoder, options.ranker, options.depth)
     elif options.what == "tuning":
-        tuning(load("tuning.jsonl", folders))
+        tuning(load("tuning.jsonl", folders), options.encoder)
     elif options.what == "answers":
-        answers(load("questions.jsonl", folders), options.model)
+        answers(questions, options.encoder, options.model)
     else:
         speed("books", [1000, 10_000, 100_000], time.process_time if options.cpu_time else time.perf_counter)
 

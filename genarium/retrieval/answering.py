@@ -82,7 +82,7 @@ def answered(
 def _with_other_side(sentences: list[Sentence], judged: Judged, found: Found) -> list[Sentence]:
     """The answer, and after it what another document says instead."""
     first = sentences[0].quotes[0]
-    other = otherwise(first, judged, Closeness(found.encoder, first.searched).of)
+    other = otherwise(first, judged, Closeness(found.encoder, first.searched, says=True).of)
     told = [quote for quote in other if all(quote not in sentence.quotes for sentence in sentences)]
     if other:
         note(DISAGREE)

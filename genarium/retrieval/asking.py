@@ -138,7 +138,7 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
         return completion.text
 
     def close(text: str, texts: Sequence[str]) -> np.ndarray:
-        return Closeness(encoder, text).of(texts)
+        return Closeness(encoder, text, says=True).of(texts)
 
     def write(question: str, hits: Sequence[Hit], _: Judged) -> list[Sentence]:
         kept, left_out = generate.write(question, hits, complete, close)

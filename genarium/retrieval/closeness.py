@@ -49,10 +49,11 @@ _vectors: WeakKeyDictionary[NativeEncoder, dict[str, np.ndarray]] = WeakKeyDicti
 
 
 class Closeness:
-    """Of one question, by one encoder."""
+    """Of one question, by one encoder; of a sentence that `says` something, as encoders with prompts tell apart."""
 
-    def __init__(self, encoder: NativeEncoder, question: str):
-        self.encoder, self.vector = encoder, encoder.embed_search(question)[0]
+    def __init__(self, encoder: NativeEncoder, question: str, *, says: bool = False):
+        self.encoder = encoder
+        self.vector = (encoder.embed_passages([question], tell=False) if says else encoder.embed_search(question))[0]
         self.language = language_of(question)
 
     def of(self, texts: Sequence[str]) -> np.ndarray:

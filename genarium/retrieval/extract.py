@@ -28,8 +28,10 @@ UNFIT = 0.2
 """What a sentence loses that has no number where one is asked for, no price, no time."""
 BESIDE = 0.04
 """A second sentence stands in an answer if its score is no further behind the first's."""
-OTHERWISE = 0.8
+OTHERWISE = 0.55
 """How close a sentence of another file has to be to the first to say the same thing otherwise."""
+NO_FURTHER = 0.25
+"""How far behind the first such a sentence's score may be."""
 CONSIDERED = 12
 """Of how many of the best sentences one may say otherwise."""
 UNDERLINED = re.compile(r"[^\n]+\n[ ]*(?:[=\-~^\"'*+#`]{3,}|\|?[ :|-]*-[ :|-]*)\s*")
@@ -75,7 +77,8 @@ def otherwise(first: Quote, judged: Judged, close: Close) -> list[Quote]:
 
     `close` tells how close texts are to the first.
     """
-    others = [judged.quotes[place] for place in judged.order[:CONSIDERED]]
+    least = float(judged.scores.max()) - NO_FURTHER
+    others = [judged.quotes[place] for place in judged.order[:CONSIDERED] if judged.scores[place] >= least]
     others = [one for one in others if (one.hit.index, one.hit.file) != (first.hit.index, first.hit.file)]
     if not others:
         return []

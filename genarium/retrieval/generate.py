@@ -109,8 +109,11 @@ def write(question: str, hits: Sequence[Hit], complete: Complete, close: CloseTo
     them: small models forget to.
     """
     written = complete(prompt(question, hits)).partition("\nQuestion:")[0].strip()
-    kept, left_out = [], []
-    for text, numbers in _cited(written):
+    kept, left_out = list[Sentence](), list[str]()
+    for text, numbers in dict(_cited(written)).items():  # what is said twice is said once
+        if text.endswith(("?", "？")) or any(text.startswith(hit.context) for hit in hits if hit.context):
+            left_out.append(text)  # the question again, or a title
+            continue
         cited = [hits[n - 1] for n in numbers if 1 <= n <= len(hits)] if numbers else hits
         quotes = _supporting(text, cited, close)
         if quotes:

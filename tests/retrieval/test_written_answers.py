@@ -32,7 +32,7 @@ HITS = [
 def embed() -> Callable[[str, Sequence[str]], np.ndarray]:
     """How close texts are to a question."""
     encoder = registry.open_encoder("starter/encoder")
-    return lambda question, texts: Closeness(encoder, question).of(texts)
+    return lambda question, texts: Closeness(encoder, question, says=True).of(texts)
 
 
 def test_extracted_sentences_are_those_that_come_closest(embed: Callable[..., np.ndarray]) -> None:
@@ -105,3 +105,11 @@ def test_a_wrong_citation_beside_a_right_one_is_dropped(embed: Callable[..., np.
 def test_a_model_that_says_it_does_not_know_is_believed(embed: Callable[..., np.ndarray]) -> None:
     assert written(NO_ANSWER, embed) == ([], [])
     assert written("", embed) == ([], [])
+
+
+def test_the_question_again_a_title_and_what_was_said_before_are_left_out(embed: Callable[..., np.ndarray]) -> None:
+    once = "The tower is 330 metres tall. [1]"
+    said = f"How high is the tower? [1] {once} {once} tower: high. [1]"
+    kept, left_out = written(said, embed)
+    assert [sentence.text for sentence in kept] == ["The tower is 330 metres tall."]
+    assert left_out == ["How high is the tower?", "tower: high."]
