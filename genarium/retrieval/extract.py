@@ -30,6 +30,8 @@ BESIDE = 0.04
 """A second sentence stands in an answer if its score is no further behind the first's."""
 OTHERWISE = 0.55
 """How close a sentence of another file has to be to the first to say the same thing otherwise."""
+CLOSER = 24
+"""How many sentences are judged under their headings, too."""
 NO_FURTHER = 0.25
 """How far behind the first such a sentence's score may be."""
 CONSIDERED = 12
@@ -58,12 +60,16 @@ def judge(question: str, hits: Sequence[Hit], close: Close) -> Judged:
         return Judged([], np.zeros(0))
     alone = [quote.searched for quote in quotes]
     under = [f"{quote.hit.context}: {text}" for quote, text in zip(quotes, alone, strict=True)]
-    closeness = close([*alone, *under])
     meant = [id(quote) for quote in meant_rows(question, quotes)]
-    scores = (1 - UNDER_HEADING) * closeness[: len(quotes)] + UNDER_HEADING * closeness[len(quotes) :]
-    scores = scores + SHARED * np.array([shared(question, text) for text in under])
-    scores = scores + RARE * np.array([id(quote) in meant for quote in quotes])
-    return Judged(quotes, scores - UNFIT * np.array([not fits(question, text) for text in alone]))
+    beside = SHARED * np.array([shared(question, text) for text in under])
+    beside += RARE * np.array([id(quote) in meant for quote in quotes])
+    beside -= UNFIT * np.array([not fits(question, text) for text in alone])
+    closeness = np.array(close(alone), np.float64)
+    # Under their headings only those that may be the best: most of the time goes into reading them.
+    first = np.argsort(-(closeness + beside), kind="stable")[:CLOSER]
+    closeness[first] *= 1 - UNDER_HEADING
+    closeness[first] += UNDER_HEADING * close([under[place] for place in first])
+    return Judged(quotes, closeness + beside)
 
 
 def best_of(judged: Judged, *, most: int = 2) -> list[Quote]:
