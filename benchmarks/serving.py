@@ -1,10 +1,14 @@
-"""Text over HTTP at GPT-2 size: `genarium serve` against `transformers serve`, in one run; load; cold start.
+"""Text over HTTP at GPT-2 size: `genarium serve` against `transformers serve` and llama.cpp's server, in one run; load;
+cold start.
 
-    python benchmarks/serving.py FOLDER [--clients 1 8 32] [--tokens 64] [--rounds 2]
+    python benchmarks/serving.py FOLDER [--clients 1 8 32] [--tokens 64] [--rounds 2] [--llama PYTHON FILE.gguf]
     python benchmarks/serving.py FOLDER --mixed 600
     python benchmarks/serving.py FOLDER --cold 3
 
 FOLDER is a GPT-2 checkpoint; where it is not there, one of random weights is made (124M parameters, 50,257 tokens).
+
+PYTHON is an interpreter that has the package xllamacpp, which is llama.cpp with its server; FILE.gguf the same model, which
+is then served by both.
 
 Throughput: each server is started, warmed up with one request, and asked by 1, 8 and 32 clients at once, each of which
 streams one text after the other. Tokens a second are all tokens over the whole time; the time to first token is that
@@ -92,6 +96,16 @@ def started(command: list[str], home: Path, port: int) -> Iterator[tuple[str, fl
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+LLAMA = """
+import sys, time, xllamacpp
+asked = xllamacpp.CommonParams()
+asked.model.path, asked.port, asked.n_parallel, asked.n_ctx = sys.argv[1], int(sys.argv[2]), 32, 32 * 256
+asked.verbosity = 0
+server = xllamacpp.Server(asked)
+while True: time.sleep(1)
+"""
 
 
 def ours(folder: Path, port: int, *options: str) -> list[str]:
@@ -186,6 +200,10 @@ def throughput(options: argparse.Namespace) -> None:
             str(options.folder),
         ),
     }
+    if options.llama:
+        python, file = options.llama
+        servers["genarium, the GGUF file"] = (ours(Path(file).resolve(), options.port), "gpt2")
+        servers["llama.cpp"] = ([python, "-c", LLAMA, file, str(options.port)], "gpt2")
     for name, (command, model) in servers.items():
         if options.only and name not in options.only:
             continue
@@ -299,6 +317,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2, help="texts a client asks for")
     parser.add_argument("--only", nargs="+", help="which servers")
+    parser.add_argument("--llama", nargs=2, metavar=("PYTHON", "FILE.gguf"), help="serve this file by llama.cpp, too")
     parser.add_argument("--mixed", type=float, help="seconds of mixed load at twice capacity")
     parser.add_argument("--cold", type=int, help="how many cold starts")
     parser.add_argument("--port", type=int, default=8765)
