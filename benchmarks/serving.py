@@ -7,7 +7,7 @@ cold start.
 
 FOLDER is a GPT-2 checkpoint; where it is not there, one of random weights is made (124M parameters, 50,257 tokens).
 
-PYTHON is an interpreter that has the package xllamacpp, which is llama.cpp with its server; FILE.gguf the same model, which
+PYTHON is an interpreter that has the package xllamacpp, which is llama.cpp with its server; FILE.gguf, the same model,
 is then served by both.
 
 Throughput: each server is started, warmed up with one request, and asked by 1, 8 and 32 clients at once, each of which
