@@ -58,8 +58,9 @@ def ask(
     index: str | list[str] | None = None,
     where: str | list[str] | None = None,
     since: str | None = None,
+    history: list[str] | None = None,
     top_k: int = 5,
-    min_support: float = 0.36,
+    min_support: float = 0.42,
     ranker: str | None = None,
     max_new_tokens: int = 200,
     backend: Literal["auto", "onnx", "torch"] = "auto",
@@ -75,8 +76,10 @@ def ask(
         be repeated
     where: only passages of this kind: type=pdf, path=2024/*, heading=Install; all must hold; may be repeated
     since: only files changed since then: 2026-01-31, or 30d for the last 30 days
+    history: the questions before this one, oldest first, which it may refer to (and on Sundays?); may be repeated
     top_k: how many passages to answer from
-    min_support: how close a passage must come to the question (cosine) for there to be an answer
+    min_support: how well a sentence must answer for there to be an answer: 0 as any sentence does, 1 as the same
+        words
     ranker: a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank
     max_new_tokens: longest answer of a model that writes, in tokens
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
