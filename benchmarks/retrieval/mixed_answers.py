@@ -85,8 +85,9 @@ def main() -> None:
     given = parser.parse_args()
     index, folder = indexed(given.what, given.encoder), HERE / FOLDERS.get(given.what, "documents")
     told: dict[str, list[dict[str, bool]]] = defaultdict(list)
-    for line in (HERE / f"{given.what}.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
+    rows = [json.loads(line) for line in (HERE / f"{given.what}.jsonl").read_text("utf-8").splitlines()]
+    obeyed = [sign.casefold() for row in rows for sign in row.get("obeyed", ())]  # also another document's
+    for row in rows:
         question = row.get("second") or row["question"]
         answer = asked(index, question, given.model, [row["first"]] if "first" in row else None)
         found = {"answered": answer.supported}
@@ -94,7 +95,7 @@ def main() -> None:
             right = places(row, answer, folder) if row.get("quote") or row.get("quotes") else []
             found |= {"place": bool(right) and all(right), "words": answer.supported and words(row, answer)}
         if "obeyed" in row:
-            found["obeyed"] = any(one.casefold() in answer.text.casefold() for one in row["obeyed"])
+            found["obeyed"] = any(sign in answer.text.casefold() for sign in obeyed)
         told[f"{row['language']} {'with' if row['answers'] else 'without'} an answer"].append(found)
         if given.shown:
             print(found, question, "|", answer.text[:300].replace("\n", " "), flush=True)

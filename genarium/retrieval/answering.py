@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genarium.progress import note
 from genarium.retrieval.closeness import Closeness
-from genarium.retrieval.extract import Judged, judge, otherwise
+from genarium.retrieval.extract import Judged, best_of, judge, otherwise
 from genarium.retrieval.generate import NO_ANSWER, Sentence
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.instructions import is_instruction
@@ -64,6 +64,9 @@ def answered(
         judged = judge(part, hits, found.close.of)
         support = float(judged.scores.max()) if judged.quotes else -1.0
         sentences = generate(part, hits, judged, found) if support >= min_support else []
+        if support >= min_support and not sentences:
+            note("nothing that the model wrote stands on a passage; what answers best is quoted")
+            sentences = [Sentence(quote.shown, [quote]) for quote in best_of(judged)]
         if sentences:
             is_supported = True
             texts.append(cited(_with_other_side(sentences, judged, found)))

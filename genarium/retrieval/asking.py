@@ -21,7 +21,7 @@ from genarium.messages import Message
 from genarium.progress import note
 from genarium.retrieval import chosen, generate, places
 from genarium.retrieval.closeness import Closeness
-from genarium.retrieval.extract import Judged, best_of
+from genarium.retrieval.extract import Judged, bears, best_of
 from genarium.retrieval.generate import Read, Sentence, TextSpan
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.rank import Score
@@ -140,8 +140,11 @@ def generator(model: str, encoder: NativeEncoder, *, max_new_tokens: int, seed: 
     def close(text: str, texts: Sequence[str]) -> np.ndarray:
         return Closeness(encoder, text, says=True).of(texts)
 
-    def write(question: str, hits: Sequence[Hit], _: Judged) -> list[Sentence]:
+    def write(question: str, hits: Sequence[Hit], judged: Judged) -> list[Sentence]:
         kept, left_out = generate.write(question, hits, complete, close)
+        beside = [one for one in kept if not any(bears(judged, quote) for quote in one.quotes)]
+        left_out += [one.text for one in beside]
+        kept = [one for one in kept if one not in beside]
         if left_out:
             note(f"{len(left_out)} of its sentences stood on no passage and were left out: {left_out[0][:80]!r}")
         return kept

@@ -30,6 +30,8 @@ BESIDE = 0.04
 """A second sentence stands in an answer if its score is no further behind the first's."""
 OTHERWISE = 0.55
 """How close a sentence of another file has to be to the first to say the same thing otherwise."""
+BEARING = 0.35
+"""How far behind the best a sentence's score may be for a written one to stand on it."""
 CLOSER = 24
 """How many sentences are judged under their headings, too."""
 NO_FURTHER = 0.25
@@ -76,6 +78,16 @@ def best_of(judged: Judged, *, most: int = 2) -> list[Quote]:
     """The best, and what comes nearly as close."""
     best = judged.order[:most]
     return [judged.quotes[place] for place in best if judged.scores[place] >= judged.scores[best[0]] - BESIDE]
+
+
+def bears(judged: Judged, quote: Quote) -> bool:
+    """Whether a quote has to do with the question: what a model writes may stand on no other, whatever it says."""
+    scores = [
+        score
+        for one, score in zip(judged.quotes, judged.scores, strict=True)
+        if (one.hit.id, one.hit.index, one.start) == (quote.hit.id, quote.hit.index, quote.start)
+    ]
+    return bool(scores) and max(scores) >= float(judged.scores.max()) - BEARING
 
 
 def otherwise(first: Quote, judged: Judged, close: Close) -> list[Quote]:

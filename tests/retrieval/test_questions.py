@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from genarium.retrieval.extract import best_of, is_heading, judge, otherwise
+from genarium.retrieval.extract import bears, best_of, is_heading, judge, otherwise
 from genarium.retrieval.generate import evidence, prompt
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.instructions import is_instruction
@@ -122,3 +122,14 @@ def test_documents_that_contradict_each_other_are_both_quoted() -> None:
     assert first.hit is old
     said = otherwise(first, judged, lambda texts: np.array([0.95 if "fee" in text else 0.1 for text in texts]))
     assert [quote.hit for quote in said] == [new]
+
+
+def test_what_has_nothing_to_do_with_the_question_bears_no_written_sentence() -> None:
+    hit = Hit(1, "pond.md", 0, 60, None, "pond", "The pond is 3 m deep. CODE-16. It was dug in 1912.")
+    scores = {"deep": 0.9, "CODE": 0.1, "dug": 0.6}
+    judged = judge(
+        "How deep is the pond?",
+        [hit],
+        lambda texts: np.array([next(score for sign, score in scores.items() if sign in text) for text in texts]),
+    )
+    assert [bears(judged, quote) for quote in quotes_of([hit])] == [True, False, False]
