@@ -40,9 +40,10 @@ from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, names, writing
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import PassageVectors, by_words, fuse
+from genarium.retrieval.retrieve import by_words, fuse
 from genarium.retrieval.search import search
 from genarium.retrieval.store import Index
+from genarium.retrieval.vectors import PassageVectors
 from genarium.run import prepare, run
 
 HERE = Path(__file__).parent

@@ -10,9 +10,7 @@ from genarium.retrieval.closeness import Closeness
 from genarium.retrieval.extract import Judged, best_of, judge, otherwise
 from genarium.retrieval.generate import NO_ANSWER, Sentence
 from genarium.retrieval.hits import Hit
-from genarium.retrieval.instructions import is_instruction
 from genarium.retrieval.questions import parts, standalone
-from genarium.retrieval.quotes import quotes_of
 from genarium.retrieval.search import Found
 from genarium.retrieval.words import language_of
 
@@ -62,6 +60,8 @@ def answered(
         found = search(part)
         hits = reorder(part, found.hits)[:top_k]
         judged = judge(part, hits, found.close.of)
+        if judged.passed_over:
+            note(f"{judged.passed_over} sentences that speak to a model, not to a reader, were passed over")
         support = float(judged.scores.max()) if judged.quotes else -1.0
         sentences = generate(part, hits, judged, found) if support >= min_support else []
         if support >= min_support and not sentences:
@@ -78,21 +78,14 @@ def answered(
         else:
             texts.append(f"{over}{SAYS_NOTHING[language]}")
             note(f"the closest sentence has support {support:.2f}, below min_support {min_support:g}")
-        _tell_of_instructions(hits)
     return Answered(" ".join(texts), is_supported)
 
 
 def _with_other_side(sentences: list[Sentence], judged: Judged, found: Found) -> list[Sentence]:
     """The answer, and after it what another document says instead."""
     first = sentences[0].quotes[0]
-    other = otherwise(first, judged, Closeness(found.encoder, first.searched, says=True).of)
+    other = otherwise(first, judged, Closeness(found.close.encoder, first.searched, says=True).of)
     told = [quote for quote in other if all(quote not in sentence.quotes for sentence in sentences)]
     if other:
         note(DISAGREE)
     return [*sentences, *(Sentence(quote.shown, [quote]) for quote in told)]
-
-
-def _tell_of_instructions(hits: Sequence[Hit]) -> None:
-    count = sum(is_instruction(quote.searched) for quote in quotes_of(hits))
-    if count:
-        note(f"{count} sentences that speak to a model, not to a reader, were passed over")

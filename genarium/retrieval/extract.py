@@ -43,10 +43,11 @@ UNDERLINED = re.compile(r"[^\n]+\n[ ]*(?:[=\-~^\"'*+#`]{3,}|\|?[ :|-]*-[ :|-]*)\
 
 @dataclass(frozen=True)
 class Judged:
-    """What may be quoted, and how well each answers, (N,)."""
+    """What may be quoted, and how well each answers, (N,); `passed_over` counts sentences that speak to a model."""
 
     quotes: list[Quote]
     scores: np.ndarray
+    passed_over: int = 0
 
     @property
     def order(self) -> list[int]:
@@ -56,14 +57,16 @@ class Judged:
 
 def judge(question: str, hits: Sequence[Hit], close: Close) -> Judged:
     """Every sentence and row of the passages that may be quoted."""
-    quotes = [quote for quote in quotes_of(hits) if not is_instruction(quote.searched) and not is_heading(quote)]
-    quotes = with_its_numbers(question, quotes)
+    every = quotes_of(hits)
+    said = [quote for quote in every if not is_instruction(quote.searched)]
+    passed_over = len(every) - len(said)
+    quotes = with_its_numbers(question, [quote for quote in said if not is_heading(quote)])
     if not quotes:
-        return Judged([], np.zeros(0))
+        return Judged([], np.zeros(0), passed_over)
     alone = [quote.searched for quote in quotes]
     under = [f"{quote.hit.context}: {text}" for quote, text in zip(quotes, alone, strict=True)]
     meant = [id(quote) for quote in meant_rows(question, quotes)]
-    beside = SHARED * np.array([shared(question, text) for text in under])
+    beside = SHARED * shared(question, under)
     beside += RARE * np.array([id(quote) in meant for quote in quotes])
     beside -= UNFIT * np.array([not fits(question, text) for text in alone])
     closeness = np.array(close(alone), np.float64)
@@ -71,7 +74,7 @@ def judge(question: str, hits: Sequence[Hit], close: Close) -> Judged:
     first = np.argsort(-(closeness + beside), kind="stable")[:CLOSER]
     closeness[first] *= 1 - UNDER_HEADING
     closeness[first] += UNDER_HEADING * close([under[place] for place in first])
-    return Judged(quotes, closeness + beside)
+    return Judged(quotes, closeness + beside, passed_over)
 
 
 def best_of(judged: Judged, *, most: int = 2) -> list[Quote]:
@@ -128,11 +131,11 @@ def is_heading(quote: Quote) -> bool:
     return is_marked or "\n" in text or bare in {part.strip().casefold() for part in quote.hit.context.split("›")}
 
 
-def shared(question: str, text: str) -> float:
-    """The share of the question's words that the text has too, in any form that begins alike."""
-    asked = keywords(question)
-    there = {_begin(word) for word in words(text)}
-    return sum(_begin(word) in there for word in asked) / len(asked) if asked else 0.0
+def shared(question: str, texts: Sequence[str]) -> np.ndarray:
+    """The share of the question's words that each text has too, in any form that begins alike (N,)."""
+    asked = [_begin(word) for word in keywords(question)]
+    there = [{_begin(word) for word in words(text)} for text in texts]
+    return np.array([sum(word in found for word in asked) for found in there]) / max(1, len(asked))
 
 
 def _begin(word: str) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from genarium.retrieval.compounds import related
 from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.store import Index
-from genarium.retrieval.vectors import DEPTH, PassageVectors
+from genarium.retrieval.vectors import DEPTH
 from genarium.retrieval.words import is_german, keywords
 
 Item = TypeVar("Item", int, tuple[int, int])
@@ -39,9 +37,3 @@ def by_words(index: Index, question: str, limit: int = DEPTH, conditions: Condit
     if is_german(question):
         words += related(index.connection, words)
     return index.search_words(words, limit, conditions) if words else []
-
-
-def retrieve(index: Index, known: PassageVectors, question: str, vector: np.ndarray, limit: int = DEPTH) -> list[int]:
-    """Passages for the question, best first, by both searches."""
-    dense = [number for number, _ in known.nearest(vector, limit)]
-    return fuse([dense, by_words(index, question, limit)])[:limit]

@@ -19,7 +19,7 @@ from genarium.retrieval.store import Index
 from genarium.retrieval.vectors import DEPTH, vectors
 
 if TYPE_CHECKING:
-    from genarium.engines.embed.encoder import NativeEncoder
+    pass
 
 Place = tuple[int, int]
 """Which of the indexes, and the number of a passage in it."""
@@ -30,7 +30,6 @@ class Found:
     """`hits` are passages for a question, best first; `close` judges texts by the encoder of the first index."""
 
     hits: list[Hit]
-    encoder: NativeEncoder
     close: Closeness
 
 
@@ -69,8 +68,7 @@ def search(
         best = {made_by: sorted(found, key=lambda one: (-one[0], one[1]))[:limit] for made_by, found in nearest.items()}
         fused = fuse([*([place for _, place in found] for found in best.values()), *rankings])[:limit]
         hits = _hits(opened, fused)
-    close = next(iter(encoders.values()))
-    return Found(hits, close.encoder, close)
+    return Found(hits, next(iter(encoders.values())))
 
 
 def _hits(opened: Sequence[Index], fused: Sequence[Place]) -> list[Hit]:

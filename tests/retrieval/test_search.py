@@ -191,7 +191,7 @@ def test_several_indexes_of_different_encoders_are_fused_by_rank(tmp_path: Path)
     both = found([one, two], "Who is the keeper of the lamp?")
     assert [(hit.index, hit.file) for hit in both.hits[:2]] == [("one", "same.txt"), ("two", "same.txt")]
     assert len(both.hits) == 4
-    assert (alone.encoder.embed, both.encoder.embed) == (embed, embed)  # type: ignore[comparison-overlap]
+    assert (alone.close.encoder.embed, both.close.encoder.embed) == (embed, embed)  # type: ignore[comparison-overlap]
     assert files(found([one, two], "keeper", "path=y.txt")) == ["y.txt"]
 
 

@@ -5,11 +5,9 @@ The package `gguf` undoes the quantisation. Nothing is copied before it is asked
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from genarium import files
 from genarium.checkpoints.store import mapped
 from genarium.checkpoints.store.gguf_header import MAGIC, OTHERS, Header
 from genarium.errors import BadCheckpoint
@@ -62,13 +60,4 @@ def unread_kind(path: Path) -> str:
 
 def read(path: Path) -> GGUF:
     """The file, whose header is read once as long as it stays as it is. Raises BadCheckpoint."""
-    try:
-        told = path.stat()
-    except OSError as error:
-        raise BadCheckpoint(f"{path} can't be read: {files.reason(error)}; name another file") from None
-    return _read(path, told.st_size, told.st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, size: int, changed: int) -> GGUF:
-    return GGUF(path)
+    return mapped.kept(GGUF, path)

@@ -7,8 +7,9 @@ import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genarium import files
 from genarium.errors import BadCheckpoint
@@ -78,6 +79,25 @@ class TensorFile:
 
         tensor = self.tensors[name]
         return restored(self.blocks(name), tensor.kind).reshape(tensor.shape)
+
+
+Kind = TypeVar("Kind", bound=TensorFile)
+
+
+def kept(kind: type[Kind], path: Path) -> Kind:
+    """The file opened as this kind, once as long as it stays as it is. Raises BadCheckpoint."""
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise BadCheckpoint(f"{path} can't be read: {files.reason(error)}; name another file") from None
+    opened: Any = kind  # mypy takes a class for something that can't be hashed
+    found: Kind = _kept(opened, path, told.st_size, told.st_mtime_ns)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _kept(kind: Any, path: Path, size: int, changed: int) -> Any:
+    return kind(path)
 
 
 def bytes_of(path: Path) -> mmap.mmap:

