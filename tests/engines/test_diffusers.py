@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genarium.engines.image.diffusers import DiffusersImage, memory
+from genarium.engines.diffusers import memory
+from genarium.engines.image.diffusers import DiffusersImage
 from genarium.engines.image.protocol import settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
@@ -86,7 +87,7 @@ def test_bfloat16_is_near_float32(folder: Path) -> None:
 
 
 def test_slices_of_attention_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    from genarium.engines.image.diffusers import attention
+    from genarium.engines.diffusers import attention
 
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, 50, 8) for _ in range(3))
@@ -98,7 +99,7 @@ def test_slices_of_attention_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> N
 def test_sliced_attention_stands_for_the_library_s(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from diffusers import UNet2DConditionModel
 
-    from genarium.engines.image.diffusers import attention
+    from genarium.engines.diffusers import attention
 
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").eval()
     x, text = torch.randn(2, 4, 8, 8), torch.randn(2, 77, 32)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from genarium.engines.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.diffusers import DiffusersImage
 from genarium.engines.image.diffusers.families import FAMILIES
-from genarium.engines.image.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.protocol import ImageRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
@@ -106,7 +106,7 @@ def read_of(engine: DiffusersImage, prompt: str, request: ImageRequest) -> tuple
             engine._paint(replace(request, prompt=prompt), 0, 1)
     finally:
         hook.remove()
-    tell_of_cuts(pipeline, engine.family, prompt, "", lambda called, tokens, cut: cuts.append(cut))
+    tell_of_cuts(pipeline, engine.family.reads, prompt, "", lambda called, tokens, cut: cuts.append(cut))
     return seen, "".join(cuts)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from genarium.engines.diffusers.samplers import FLOW, NOISE
 from genarium.engines.image.diffusers import DiffusersImage
-from genarium.engines.image.diffusers.samplers import FLOW, NOISE
 from genarium.engines.image.protocol import ImageRequest, Limits, settle
 from genarium.errors import BadInput
 from tests.pipelines.folders import FOLDERS, SIDES

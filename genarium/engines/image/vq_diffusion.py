@@ -19,10 +19,11 @@ from torch import Tensor
 from genarium.checkpoints.layouts.pipeline import VQ_DIFFUSION
 from genarium.checkpoints.store.state_dict import read_state
 from genarium.engines.cpu.upcast import use_float32_products
-from genarium.engines.image.diffusers.configs import denoiser_of, pixels_a_latent, usual_size
+from genarium.engines.diffusers.configs import denoiser_of
+from genarium.engines.diffusers.loading import compute_in, require_finite
+from genarium.engines.image.diffusers.configs import pixels_a_latent, usual_size
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.diffusers.folder_image import FolderImage
-from genarium.engines.image.diffusers.loading import compute_in, require_finite
 from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.protocol import ImageRequest, Limits
 from genarium.errors import BadCheckpoint, BadInput

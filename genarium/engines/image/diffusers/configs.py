@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from math import lcm
 from typing import Any
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
+from genarium.engines.diffusers.configs import decoder_of, denoiser_of, setting
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.protocol import Size
 from genarium.errors import BadCheckpoint
 
-DENOISERS = ("unet", "transformer")
-DECODERS = ("vae", "vqvae", "movq")
 OLD_SIDE, OLD_VERSION = 64, (0, 9, 0)
 """U-Nets that an older diffusers wrote name another side than they were trained on; the library draws this one."""
 
@@ -25,25 +23,6 @@ class Modes:
     text: str | None
     init: str | None
     mask: str | None
-
-
-def denoiser_of(folder: Pipeline) -> dict[str, Any]:
-    return next((folder.configs[name] for name in DENOISERS if name in folder.configs), {})
-
-
-def decoder_of(folder: Pipeline) -> dict[str, Any]:
-    return next((folder.configs[name] for name in DECODERS if name in folder.configs), {})
-
-
-def setting(config: dict[str, Any], name: str) -> Any:
-    """The value in a network's config, or the one that its class takes where there is none."""
-    if name in config:
-        return config[name]
-    import diffusers
-
-    kind = getattr(diffusers, str(config.get("_class_name")), None)
-    found = inspect.signature(kind.__init__).parameters.get(name) if kind is not None else None
-    return None if found is None or found.default is inspect.Parameter.empty else found.default
 
 
 def pixels_a_latent(folder: Pipeline) -> int:

@@ -13,23 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.engines.image.diffusers import configs, loading, memory, samplers
+from genarium.engines.diffusers import loading, samplers
+from genarium.engines.diffusers.configs import DENOISERS, denoiser_of, setting
+from genarium.engines.diffusers.memory import free, total
+from genarium.engines.diffusers.pipelines import Pipelines, call
+from genarium.engines.diffusers.prompts import tell_of_cuts
+from genarium.engines.image.diffusers import configs, memory
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.memory import MemoryPlan
-from genarium.engines.image.diffusers.prompts import tell_of_cuts
 from genarium.engines.image.diffusers.refusals import family_of
 from genarium.engines.image.protocol import (
     NOTHING_TO_EXPLAIN,
     STRENGTH,
     ImageRequest,
     Limits,
-    is_out_of_memory,
     tell_what_is_cut,
     with_unmasked,
 )
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join
-from genarium.errors import BadCheckpoint, BadInput, GenariumError, first_line
+from genarium.errors import BadInput
 from genarium.progress import emit, note
 
 STEPS = 20
@@ -49,8 +52,7 @@ class DiffusersImage(FolderImage):
         self.family: Family = family_of(self.folder, self.name)
         self.modes = configs.modes(self.folder, self.family, self.name)
         loading.check_classes(self.folder, self.name)
-        self._pipelines: dict[str, Any] = {}
-        self._scheduler: Any = None  # the folder's own
+        self._pipelines: Pipelines | None = None
 
     @cached_property
     def limits(self) -> Limits:
@@ -86,10 +88,10 @@ class DiffusersImage(FolderImage):
     @property
     def _embedded(self) -> bool | None:
         """Whether the network is told the guidance scale, so that nothing is compared; None where it is compared."""
-        network = configs.denoiser_of(self.folder)
+        network = denoiser_of(self.folder)
         if self.family.guidance == "embedded" and "transformer" in self.folder.configs:
-            return bool(configs.setting(network, "guidance_embeds"))
-        told = configs.setting(network, "time_cond_proj_dim") is not None
+            return bool(setting(network, "guidance_embeds"))
+        told = setting(network, "time_cond_proj_dim") is not None
         return told if told or self.family.guidance == "embedded" else None
 
     def _call(self, kind: str | None) -> Any:
@@ -98,7 +100,7 @@ class DiffusersImage(FolderImage):
         return inspect.signature(getattr(diffusers, str(kind)).__call__).parameters
 
     def close(self) -> None:
-        self._pipelines = {}
+        self._pipelines = None
         super().close()
 
     def _plan(self, request: ImageRequest) -> MemoryPlan:
@@ -110,14 +112,12 @@ class DiffusersImage(FolderImage):
         if request.option("steps") == 1 and not self.family.one_step and self.limits.samplers != ("own",):
             raise BadInput(f"{self.name} takes at least 2 steps, got 1")
         work = memory.work(self.folder, request.size or self.limits.size, request.option("guidance"), self.dtype)
-        tiled = work.tiles < work.whole and (
-            self._weights + max(work.denoising, work.whole) > memory.total(self.device) // 2
-        )
+        tiled = work.tiles < work.whole and (self._weights + max(work.denoising, work.whole) > total(self.device) // 2)
         needed = max(work.denoising, work.tiles if tiled else work.whole)
         weights = 0 if self._loaded is not None else self._weights
-        if weights + needed <= memory.free(self.device) or not self.folder.parts.keys() & set(configs.DENOISERS):
+        if weights + needed <= free(self.device) or not self.folder.parts.keys() & set(DENOISERS):
             return MemoryPlan(tiled, False, weights + needed)
-        return MemoryPlan(tiled, True, weights - self._weights_of(configs.DENOISERS) + needed)
+        return MemoryPlan(tiled, True, weights - self._weights_of(DENOISERS) + needed)
 
     def _part_dtype(self, name: str, count: int) -> torch.dtype:
         small = name.startswith("text_encoder") and count <= TEXT_IN_FLOAT32
@@ -133,19 +133,18 @@ class DiffusersImage(FolderImage):
             given["requires_safety_checker"] = False
         if plan.stream and self.device == "cpu":
             note("memory is short for this model: the denoiser's layers are read from disk as they are needed")
-            for part in set(parts) & set(configs.DENOISERS):
+            for part in set(parts) & set(DENOISERS):
                 given[part] = loading.streamed(parts[part], self.folder.path / part, self.dtype)
         kind = getattr(diffusers, self.folder.kind)
         dtypes = {name: self._part_dtype(name, part.count()) for name, part in parts.items()}
         loading.tell_what_is_not_read(self.folder, kind)
         pipeline = loading.open_pipeline(self.folder, kind, self.name, dtypes, given)
-        self._scheduler = pipeline.scheduler
         if self.device == "cpu":
             loading.lay_out(pipeline, self.dtype)
         elif plan.stream:
             note("the model is larger than the GPU's memory: its parts are moved there one after another")
             largest = max(self._weights_of((name,)) for name in parts)
-            fits = largest < 0.8 * memory.free(self.device)
+            fits = largest < 0.8 * free(self.device)
             (pipeline.enable_model_cpu_offload if fits else pipeline.enable_sequential_cpu_offload)()
         else:
             pipeline.to(self.device)
@@ -153,28 +152,17 @@ class DiffusersImage(FolderImage):
 
     def _pipeline_for(self, request: ImageRequest) -> Any:
         """The pipeline of the class that does what is asked, at the sampler that is asked for."""
-        import diffusers
-
         modes = self.modes
         wanted = modes.mask if request.mask is not None else modes.init if request.init is not None else modes.text
-        name = str(wanted)
-        if name not in self._pipelines:
-            kind = getattr(diffusers, name)
-            own = type(self._loaded) is kind
-            self._pipelines[name] = self._loaded if own else loading.converted(self._loaded, kind)
-        pipeline = self._pipelines[name]
-        scheduler = samplers.make(self._scheduler, request.option("sampler"))
-        # A combined pipeline hands its parts on when it is made.
-        for holder in (pipeline, getattr(pipeline, "decoder_pipe", None)):
-            if holder is not None:
-                holder.scheduler = scheduler
-        return pipeline
+        if self._pipelines is None:
+            self._pipelines = Pipelines(self._loaded)
+        return self._pipelines.at(str(wanted), request.option("sampler"))
 
     def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
         pipeline = self._pipeline_for(request)
         width, height = request.size or self.limits.size
         options = dict(self.family.options)
-        if configs.setting(configs.denoiser_of(self.folder), "sample_size") not in BINNED:
+        if setting(denoiser_of(self.folder), "sample_size") not in BINNED:
             options["use_resolution_binning"] = False
         scale = "true_cfg_scale" if self.family.guidance == "beside" else "guidance_scale"
         given = options | {
@@ -191,16 +179,7 @@ class DiffusersImage(FolderImage):
             "generator": torch.Generator("cpu").manual_seed(seed),
             "callback_on_step_end": lambda pipe, step, _, tensors: _tell(row, step, pipe.num_timesteps, tensors),
         }
-        taken = inspect.signature(pipeline.__call__).parameters
-        asked = {name: value for name, value in given.items() if name in taken and value is not None}
-        try:
-            made = pipeline(**asked)
-        except (GenariumError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # whatever the library says of what its pipeline can't do
-            if is_out_of_memory(error):
-                raise
-            raise BadCheckpoint(f"{self.name}: its {type(pipeline).__name__} failed: {first_line(error)}") from None
+        made = call(pipeline, self.name, given)
         if made.images[0].size != (width, height):
             drawn = "x".join(str(side) for side in made.images[0].size)
             raise BadInput(f"{self.name} draws {drawn} where {width}x{height} was asked; choose size {drawn}")
@@ -215,7 +194,7 @@ class DiffusersImage(FolderImage):
         def tell(called: str, context: int, cut: str) -> None:
             tell_what_is_cut(self.name, called, context, cut, strict=request.strict)
 
-        tell_of_cuts(self._pipeline_for(request), self.family, request.prompt, request.negative_prompt, tell)
+        tell_of_cuts(self._pipeline_for(request), self.family.reads, request.prompt, request.negative_prompt, tell)
 
     @contextlib.contextmanager
     def _watching(self, request: ImageRequest) -> Iterator[Attribution | None]:
@@ -223,7 +202,7 @@ class DiffusersImage(FolderImage):
         if not request.explain:
             yield None
             return
-        from genarium.engines.image.diffusers.attention import watched
+        from genarium.engines.diffusers.attention import watched
 
         width, height = request.size or self.limits.size
         scale = configs.pixels_a_latent(self.folder)

@@ -11,18 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-MAX_SEQUENCE_LENGTH = "max_sequence_length"
-"""As many tokens as the pipeline's call says, which is not what the tokenizer's own config says."""
-Template = Literal["", "chat", "system", "instruction", "described"]
-"""What stands around the prompt, whose tokens are not the prompt's (see `prompts.py`)."""
-
-
-@dataclass(frozen=True)
-class Reads:
-    """How many tokens the encoder behind a tokenizer is given; None is the tokenizer's own `model_max_length`."""
-
-    tokens: int | str | None = None
-    template: Template = ""
+from genarium.engines.diffusers.prompts import MAX_SEQUENCE_LENGTH, T5, Reads
 
 
 @dataclass(frozen=True)
@@ -67,7 +56,6 @@ class Family:
         return tuple(name for name in (self.text, self.init, self.mask) if name)
 
 
-T5 = Reads(MAX_SEQUENCE_LENGTH)
 CLIP_AND_T5 = {"tokenizer": Reads(), "tokenizer_2": T5}
 # Cleaning a prompt of links and signs takes two packages more, and would draw otherwise where they are installed.
 AS_WRITTEN = {"clean_caption": False}

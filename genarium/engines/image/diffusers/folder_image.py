@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from genarium.checkpoints.layouts.pipeline import read_pipeline
-from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
+from genarium.engines.diffusers.folder import FolderEngine
 from genarium.engines.image.diffusers.memory import MemoryPlan
-from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, GeneratedImage, ImageRequest, Limits, is_out_of_memory
+from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, GeneratedImage, ImageRequest, Limits
 from genarium.engines.vision.word_maps import Attribution, WordMaps, spans_of
 from genarium.errors import BadInput
 from genarium.progress import emit, note
 
 
-class FolderImage(ABC):
+class FolderImage(FolderEngine):
     """Makes images with a pipeline's folder. Raises BadCheckpoint."""
-
-    state_dicts = False  # whether `*.bin` is read where there is no safetensors file
-
-    def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
-        self.name = name or str(path)
-        self.folder = read_pipeline(path, state_dicts=self.state_dicts)
-        self.device = device or pick_device("auto")
-        self.dtype = _dtype(dtype, self.device)
-        self._loaded: Any = None
 
     @property
     @abstractmethod
@@ -50,9 +36,6 @@ class FolderImage(ABC):
     def _paint(self, request: ImageRequest, row: int, seed: int) -> np.ndarray:
         """One image, (height, width, 3) uint8."""
 
-    @abstractmethod
-    def _part_dtype(self, name: str, count: int) -> torch.dtype: ...
-
     def memory(self, request: ImageRequest) -> int:
         return self._plan(request).bytes
 
@@ -61,7 +44,8 @@ class FolderImage(ABC):
         if request.explain:
             spans_of(request.prompt)  # a prompt without a word is refused before anything is loaded
         plan = self._plan(request)
-        try:
+        width, height = request.size or self.limits.size
+        with self._letting_go_without_memory(f"{width}x{height}"):
             self._load(plan)
             self._tell_what_is_cut(request)
             for row, seed in enumerate(request.seeds):
@@ -70,31 +54,6 @@ class FolderImage(ABC):
                     pixels = self._paint(request, row, seed)
                 explained = self._word_maps(request.prompt, looked) if looked is not None else None
                 yield GeneratedImage(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self.close()
-            width, height = request.size or self.limits.size
-            raise BadInput(
-                f"memory ran out at {width}x{height} with {self.name}; choose a smaller size or a smaller model, or "
-                "close other programs (what was finished is kept)"
-            ) from None
-
-    def close(self) -> None:
-        """Let go of what is loaded."""
-        self._loaded = None
-        gc.collect()
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-
-    @cached_property
-    def _weights(self) -> int:
-        return self._weights_of(tuple(self.folder.parts))
-
-    def _weights_of(self, names: tuple[str, ...]) -> int:
-        """Bytes of these parts as they are computed with."""
-        counts = {name: part.count() for name, part in self.folder.parts.items() if name in names}
-        return sum(count * torch.finfo(self._part_dtype(name, count)).bits // 8 for name, count in counts.items())
 
     def _load(self, plan: MemoryPlan) -> None:
         if self._loaded is None:
@@ -105,7 +64,7 @@ class FolderImage(ABC):
         if hasattr(getattr(self._loaded, "vae", None), "enable_tiling"):
             (self._loaded.vae.enable_tiling if plan.tiled else self._loaded.vae.disable_tiling)()
 
-    def _tell_what_is_cut(self, request: ImageRequest) -> None:  # noqa: B027
+    def _tell_what_is_cut(self, request: ImageRequest) -> None:
         """Say what no text encoder reads of a prompt that is too long; an engine that tells nothing cuts nothing."""
 
     @contextlib.contextmanager
@@ -117,12 +76,3 @@ class FolderImage(ABC):
 
     def _word_maps(self, prompt: str, looked: Attribution) -> WordMaps:
         raise BadInput(f"{self.name} {NOTHING_TO_EXPLAIN}; leave out explain")
-
-
-def _dtype(asked: str, device: str) -> torch.dtype:
-    """What the networks compute in. Half precision of the other kind (float16) is for GPUs alone."""
-    fast = torch.bfloat16 if device != "cpu" or cpu_bfloat16() == "native" else torch.float32
-    if asked == "float16" and device == "cpu":
-        note(f"a CPU computes slowly or not at all in float16; {str(fast).split('.')[1]} is used")
-        return fast
-    return compute_dtype(asked, device, auto=fast)

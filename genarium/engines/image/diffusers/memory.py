@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
-from genarium.devices import available_memory, total_memory
-from genarium.engines.image.diffusers.configs import decoder_of, denoiser_of, pixels_a_latent
+from genarium.engines.diffusers.configs import decoder_of, denoiser_of
+from genarium.engines.image.diffusers.configs import pixels_a_latent
 from genarium.engines.image.protocol import Size
 
 # Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
@@ -47,11 +47,3 @@ def work(folder: Pipeline, size: Size, guidance: float | None, dtype: torch.dtyp
     tile = max(side) if isinstance(side, list) else side
     whole, tiles = (area * a_pixel + width * height * RESULT_BYTES for area in (width * height, tile * tile))
     return Work(denoising, whole, tiles)
-
-
-def total(device: str) -> int:
-    return int(torch.cuda.mem_get_info()[1]) if device.startswith("cuda") else total_memory()
-
-
-def free(device: str) -> int:
-    return int(torch.cuda.mem_get_info()[0]) if device.startswith("cuda") else available_memory()

@@ -6,25 +6,14 @@ import inspect
 from typing import Any
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
+from genarium.engines.diffusers.library import library_class
 from genarium.engines.image.diffusers.families import BY_CLASS, FAMILIES, Family
 from genarium.errors import BadCheckpoint
-from genarium.extras import require
 
 
 def family_of(folder: Pipeline, name: str) -> Family:
     """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
-    require(name, "diffusers")
-    from transformers import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()  # before the library that it would talk about is imported
-    transformers_logging.disable_progress_bar()
-    import diffusers
-
-    diffusers.utils.logging.set_verbosity_error()
-    diffusers.utils.logging.disable_progress_bar()
-    kind = getattr(diffusers, folder.kind, None)
-    if kind is None:
-        raise BadCheckpoint(f"{name} is a {folder.kind}, which this diffusers ({diffusers.__version__}) doesn't know")
+    kind = library_class(folder, name)
     if folder.kind not in BY_CLASS:
         raise BadCheckpoint(
             f"{name} is a {folder.kind}, which {_does(folder.kind, kind)}; run here are "

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genarium.checkpoints.layouts.pipeline import Pipeline, PipelinePart
 from genarium.devices import cpu_bfloat16
 from genarium.engines.cpu.upcast import use_float32_products
-from genarium.engines.image.diffusers.configs import DENOISERS
+from genarium.engines.diffusers.configs import DENOISERS
 from genarium.engines.image.protocol import is_out_of_memory
 from genarium.errors import BadCheckpoint, first_line
 from genarium.progress import note
@@ -100,7 +100,7 @@ def check_classes(folder: Pipeline, name: str) -> None:
 
 def lay_out(pipeline: Any, dtype: torch.dtype) -> None:
     """The networks as they run fastest on a CPU, each computing in `dtype` alone."""
-    from genarium.engines.image.diffusers.attention import use_sliced
+    from genarium.engines.diffusers.attention import use_sliced
 
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):

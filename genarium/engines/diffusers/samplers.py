@@ -7,11 +7,10 @@ for a field of the folder's scheduler (zero terminal SNR, thresholding, a flow's
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from genarium.engines.image.diffusers.families import Family
 from genarium.errors import BadCheckpoint, first_line
 
 # Schedulers of the same noise levels, which may stand for each other; ours by default where the folder names an
@@ -58,7 +57,16 @@ FLOW_PROCESS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def choices(config: dict[str, Any], family: Family, channels: int) -> tuple[str, ...]:
+class Stepped(Protocol):
+    """What of a family of pipelines says which samplers it runs with: see `families.py` of pictures and videos."""
+
+    @property
+    def heun(self) -> bool: ...
+    @property
+    def step_takes(self) -> tuple[str, ...]: ...
+
+
+def choices(config: dict[str, Any], family: Stepped, channels: int) -> tuple[str, ...]:
     """The samplers that run with a scheduler's config, the usual one first; `own` where it has no other name.
 
     `channels` are those of what is denoised. Raises BadCheckpoint where the config's own scheduler can't be made of it.
@@ -107,7 +115,7 @@ def make(own: Any, name: str | None) -> Any:
     return kind.from_config(own.config, **said)
 
 
-def _stands_for(own: Any, name: str, family: Family, channels: int) -> bool:
+def _stands_for(own: Any, name: str, family: Stepped, channels: int) -> bool:
     """Whether a sampler keeps to the noise of the folder's own, and takes a step as this family's pipelines ask."""
     if not _keeps(NOISE[name], own, PROCESS):
         return False

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from genarium.engines.image.diffusers.families import MAX_SEQUENCE_LENGTH, Family, Reads
-
+MAX_SEQUENCE_LENGTH = "max_sequence_length"
+"""As many tokens as the pipeline's call says, which is not what the tokenizer's own config says."""
+Template = Literal["", "chat", "system", "instruction", "described"]
+"""What stands around the prompt, whose tokens are not the prompt's."""
 DESCRIBED_FROM = 34
 """Tokens that Qwen-Image drops in front, whatever its template is in this tokenizer's."""
 
 
-def tell_of_cuts(pipeline: Any, family: Family, prompt: str, negative: str, tell: Any) -> None:
+@dataclass(frozen=True)
+class Reads:
+    """How many tokens the encoder behind a tokenizer is given; None is the tokenizer's own `model_max_length`."""
+
+    tokens: int | str | None = None
+    template: Template = ""
+
+
+T5 = Reads(MAX_SEQUENCE_LENGTH)
+
+
+def tell_of_cuts(pipeline: Any, reads: Mapping[str, Reads], prompt: str, negative: str, tell: Any) -> None:
     """Call `tell(called, tokens, cut)` for each text whose end no encoder reads, of the one that reads most."""
     for text, called in ((prompt, "prompt"), (negative, "negative prompt")):
         cuts = [
-            _cut(pipeline, getattr(pipeline, name), reads, text, positive=called == "prompt")
-            for name, reads in family.reads.items()
+            _cut(pipeline, getattr(pipeline, name), how, text, positive=called == "prompt")
+            for name, how in reads.items()
             if getattr(pipeline, name, None) is not None
         ]
         if text and cuts and all(cut for _, cut in cuts):
