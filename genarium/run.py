@@ -106,7 +106,7 @@ def run(recipe: Recipe, *, listener: Listener | None = None, ledger: Ledger | No
     began = time.perf_counter()
     opened = Ledger() if keep and ledger is None else ledger  # first: what can't be kept is not worth making
     try:
-        kept_rows = rows.keeping(recipe.digest if keep else None)
+        kept_rows = rows.keeping(recipe.digest if keep else None, recipe.canonical())
         with progress.listening(listen), naming_extra(recipe.task), kept_rows as finished:
             for artefact in asked.function(**arguments):
                 artefact.notes = list(result.notes)

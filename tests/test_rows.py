@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genarium.progress import Event, listening
-from genarium.rows import Row, Rows, keeping, line, rows
+from genarium.rows import Row, Rows, keeping, line, rows, unfinished
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 ROWS = st.lists(st.dictionaries(TEXTS, TEXTS | st.integers() | st.none(), max_size=3), max_size=6)
@@ -63,3 +63,20 @@ def test_without_a_recipe_nothing_is_written(home: Path) -> None:
         kept.begin(1)
         kept.add({"a": 1})
     assert not home.exists()
+
+
+def test_what_is_no_row_is_kept_beside_them_with_the_recipe(home: Path) -> None:
+    recipe = b'{"task":"video","seed":7}'
+    with keeping("abc", recipe):
+        rows().keep("step-1", b"latents")
+    with keeping("abc", recipe) as opened:
+        assert rows().kept("step-1") == b"latents"
+        assert rows().kept("step-2") is None
+        assert unfinished("video") == [{"task": "video", "seed": 7}]
+        assert unfinished("image") == []
+        opened.forget()
+    assert unfinished("video") == []
+    assert not (home / "partial" / "abc").exists()
+    with keeping(None) as opened:
+        opened.keep("step-1", b"latents")
+        assert opened.kept("step-1") is None

@@ -143,6 +143,11 @@ class TextTower(nn.Module):
         self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = self.states(tokens, mask)
+        return x[torch.arange(len(x), device=x.device), self.ends(tokens)]
+
+    def states(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Of every token, (N, S, C): what denoisers read."""
         S = tokens.shape[1]
         if S > self.config.max_position_embeddings:
             raise IndexError(f"{S} positions exceed the context of {self.config.max_position_embeddings}")
@@ -150,8 +155,7 @@ class TextTower(nn.Module):
         if mask is not None:
             back = torch.ones(S, S, dtype=torch.bool, device=tokens.device).tril()
             looked_at = back & mask[:, None, None, :].bool()
-        x = self.encoder(self.embeddings(tokens), looked_at, causal=mask is None)
-        return self.final_layer_norm(x[torch.arange(len(x), device=x.device), self.ends(tokens)])
+        return self.final_layer_norm(self.encoder(self.embeddings(tokens), looked_at, causal=mask is None))
 
     def ends(self, tokens: Tensor) -> Tensor:
         """Where each text ends, (N,): at its first end token, since padding may be more of them."""

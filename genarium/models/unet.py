@@ -95,7 +95,10 @@ class GatedMLP(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, attention to the words, MLP; each added to what comes in, each after a LayerNorm."""
+    """Self-attention, attention to the words, MLP; each added to what comes in, each after a LayerNorm.
+
+    Places are (P, N, C), words (B, S, D): P is B, or B times the frames of a clip, which share their words.
+    """
 
     def __init__(self, width: int, words_width: int, heads: int):
         super().__init__()
@@ -109,7 +112,8 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor, words: Tensor, mask: Tensor | None) -> Tensor:
         inner = self.norm1(x)
         x = x + self.attn1(inner, inner)
-        x = x + self.attn2(self.norm2(x), words, mask)
+        asking = self.norm2(x).view(len(words), -1, x.shape[-1])
+        x = x + self.attn2(asking, words, mask).view_as(x)
         return x + self.ff(self.norm3(x))
 
 

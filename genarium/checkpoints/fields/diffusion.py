@@ -1,4 +1,4 @@
-"""The U-Nets and autoencoders of diffusers, as far as Stable Diffusion 1 and 2 are made of them."""
+"""The U-Nets and autoencoders of diffusers, as far as Stable Diffusion 1 and 2 and ModelScope are made of them."""
 
 from __future__ import annotations
 
@@ -99,6 +99,37 @@ class UNetFields(Fields, published="diffusers:UNet2DConditionModel"):
     mid_block_only_cross_attention: Literal[None, False] = None
     cross_attention_norm: Literal[None] = None
     addition_embed_type_num_heads: Unneeded = 64
+
+
+class UNet3DFields(Fields, published="diffusers:UNet3DConditionModel"):
+    ignored: ClassVar[frozenset[str]] = BY_DIFFUSERS
+
+    sample_size: Size | None = None
+    in_channels: Size = 4
+    out_channels: Size = 4
+    down_block_types: tuple[Literal["CrossAttnDownBlock3D", "DownBlock3D"], ...] = (
+        "CrossAttnDownBlock3D",
+        "CrossAttnDownBlock3D",
+        "CrossAttnDownBlock3D",
+        "DownBlock3D",
+    )
+    up_block_types: tuple[Literal["CrossAttnUpBlock3D", "UpBlock3D"], ...] = (
+        "UpBlock3D",
+        "CrossAttnUpBlock3D",
+        "CrossAttnUpBlock3D",
+        "CrossAttnUpBlock3D",
+    )
+    block_out_channels: tuple[Size, ...] = (320, 640, 1280, 1280)
+    layers_per_block: Layers = 2
+    downsample_padding: Literal[1] = 1
+    mid_block_scale_factor: One = 1
+    act_fn: Literal["silu", "swish"] = "silu"
+    norm_num_groups: Size = 32
+    norm_eps: Positive = 1e-5
+    cross_attention_dim: Size = 1024
+    attention_head_dim: Size = 64  # here it is the width of a head, whatever is said of the class
+    num_attention_heads: Literal[None] = None
+    time_cond_proj_dim: Literal[None] = None
 
 
 class AutoencoderFields(Fields, published="diffusers:AutoencoderKL"):

@@ -146,6 +146,11 @@ def read_config(raw: Mapping[str, Any], where: str) -> CLIPConfig:
     )
 
 
+def read_text_config(raw: Mapping[str, Any], where: str) -> TextConfig:
+    """That of a text tower alone (`CLIPTextModel`). Raises BadCheckpoint."""
+    return _tower(TextConfig, raw, ClipTextFields, where)
+
+
 def write_config(config: CLIPConfig) -> dict[str, Any]:
     text, vision = asdict(config.text_config), asdict(config.vision_config)
     return {

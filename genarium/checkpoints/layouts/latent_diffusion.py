@@ -14,6 +14,7 @@ import torch
 
 from genarium.checkpoints.fields import diffusion as fields
 from genarium.checkpoints.store import folder as folders
+from genarium.checkpoints.store.tensors import Stored
 from genarium.errors import BadCheckpoint
 from genarium.models.latent_diffusion import LatentDiffusion, LatentDiffusionConfig
 from genarium.models.unet import UNet, UNetConfig
@@ -56,7 +57,7 @@ def load_unet(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "
     with torch.device("meta"):
         model = UNet(config)
     stored = folders.read_tensors(path, weights=WEIGHTS)
-    folders.fill(model, lambda name: folders.require(stored, _published(name, UNET_NAMES), path), path, dtype, device)
+    folders.fill(model, lambda name: folders.require(stored, published(name, UNET_NAMES), path), path, dtype, device)
     stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
@@ -64,14 +65,21 @@ def load_unet(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "
 def load_autoencoder(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Autoencoder:
     """The autoencoder in a `vae/` folder, in evaluation mode. Raises BadCheckpoint."""
     config = read_autoencoder_config(_config(path, "AutoencoderKL"), str(path))
+    return autoencoder_of(config, folders.read_tensors(path, weights=WEIGHTS), path, dtype, device)
+
+
+def autoencoder_of(
+    config: AutoencoderConfig, tensors: Stored, path: Path, dtype: torch.dtype, device: str
+) -> Autoencoder:
+    """The autoencoder of all these tensors, in evaluation mode. Raises BadCheckpoint."""
     with torch.device("meta"):
         model = Autoencoder(config)
-    stored = folders.read_tensors(path, weights=WEIGHTS).renamed(_todays_name, path)
+    stored = tensors.renamed(_todays_name, path)
     # The oldest folders have the attention's matrices as 1x1 convolutions.
     for name, tensor in list(stored.items()):
         if ".attentions.0." in name and tensor.dim() == 4:
             stored[name] = tensor[:, :, 0, 0]
-    folders.fill(model, lambda name: folders.require(stored, _published(name, VAE_NAMES), path), path, dtype, device)
+    folders.fill(model, lambda name: folders.require(stored, published(name, VAE_NAMES), path), path, dtype, device)
     stored.refuse_left_over(path)
     return model.requires_grad_(False).eval()
 
@@ -96,7 +104,7 @@ def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:
         )
     # Its name is history: up to Stable Diffusion 2 this counts heads.
     heads, levels = said.attention_head_dim, len(attention)
-    _require_levels(where, levels, block_out_channels=said.block_out_channels, attention_head_dim=heads)
+    require_levels(where, levels, block_out_channels=said.block_out_channels, attention_head_dim=heads)
     return UNetConfig(
         in_channels=said.in_channels,
         out_channels=said.out_channels,
@@ -148,7 +156,7 @@ def read_autoencoder_config(raw: Mapping[str, Any], where: str) -> AutoencoderCo
             f"{said.use_post_quant_conv}, and the native autoencoder has both or none; open it with diffusers"
         )
     levels = len(said.down_block_types)
-    _require_levels(where, levels, up_block_types=said.up_block_types, block_out_channels=said.block_out_channels)
+    require_levels(where, levels, up_block_types=said.up_block_types, block_out_channels=said.block_out_channels)
     return AutoencoderConfig(
         in_channels=said.in_channels,
         out_channels=said.out_channels,
@@ -164,7 +172,7 @@ def read_autoencoder_config(raw: Mapping[str, Any], where: str) -> AutoencoderCo
     )
 
 
-def _require_levels(where: str, levels: int, **fields_of_levels: Any) -> None:
+def require_levels(where: str, levels: int, **fields_of_levels: Any) -> None:
     """BadCheckpoint where a field that has a value a level has more or fewer."""
     for name, value in fields_of_levels.items():
         if isinstance(value, tuple) and len(value) != levels:
@@ -210,7 +218,8 @@ def _todays_name(name: str) -> str:
     return name
 
 
-def _published(name: str, names: Mapping[str, str]) -> str:
+def published(name: str, names: Mapping[str, str]) -> str:
+    """The published name of a native parameter; `names` are those of modules that are called otherwise."""
     module, _, leaf = name.rpartition(".")
     for native, published in names.items():
         if module.endswith("." + native):
@@ -221,5 +230,5 @@ def _published(name: str, names: Mapping[str, str]) -> str:
 def _save(
     model: UNet | Autoencoder, path: Path, config: Mapping[str, Any], names: Mapping[str, str], dtype: torch.dtype
 ) -> None:
-    tensors = {_published(name, names): tensor for name, tensor in folders.tensors_of(model, dtype).items()}
+    tensors = {published(name, names): tensor for name, tensor in folders.tensors_of(model, dtype).items()}
     folders.write(path, config, tensors, weights=WEIGHTS)

@@ -141,13 +141,17 @@ def _part(path: Path, config: dict[str, Any], *, state_dicts: bool) -> PipelineP
             f"{path} holds the variant {', '.join(others)} alone, and read are the plain weights, bf16 and fp16; "
             "download those"
         )
-    if state_dicts and (pickled := sorted(path.glob("*.bin"))):
-        return PipelinePart(config, pickled, None)
+    pickled: dict[str | None, list[Path]] = {}
+    for file in sorted(path.glob("*.bin")) if state_dicts else ():
+        pickled.setdefault(_variant(file), []).append(file)
+    for variant in VARIANTS:
+        if variant in pickled:
+            return PipelinePart(config, pickled[variant], variant)
     folder.refuse_pickles(path, f"{weights}.safetensors")
     raise BadCheckpoint(f"{path} has no weights ({weights}.safetensors); download the folder again")
 
 
 def _variant(file: Path) -> str | None:
     """`model.fp16.safetensors` and `model.fp16-00001-of-00002.safetensors` are fp16."""
-    pieces = file.name.removesuffix(".safetensors").split(".")
+    pieces = file.stem.split(".")
     return pieces[1].split("-")[0] if len(pieces) > 1 else None

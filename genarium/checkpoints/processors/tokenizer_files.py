@@ -2,7 +2,8 @@
 where it has one.
 
 As transformers' `BertTokenizer` (WordPiece, `vocab.txt`), `RobertaTokenizer`, `GPT2Tokenizer` and `Qwen2Tokenizer`
-(byte-level BPE, `vocab.json` and `merges.txt`) build them.
+(byte-level BPE, `vocab.json` and `merges.txt`) build them, and `CLIPTokenizer` (BPE of small letters, ends of words
+marked).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from genarium.progress import note
 WORDPIECE = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 BYTE_LEVEL = ("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer")
 PLAIN_BYTES = ("GPT2Tokenizer", "Qwen2Tokenizer")
+CLIP = "CLIPTokenizer"
 OF_MODEL = {
     "bert": "BertTokenizer",
     "distilbert": "BertTokenizer",
@@ -39,11 +41,14 @@ USUAL_TOKENS: dict[str, dict[str, str]] = {
     "GPT2Tokenizer": {"bos": END, "eos": END, "unk": END},
     "Qwen2Tokenizer": {"eos": END, "unk": END, "pad": END},
     "LlamaTokenizer": {"bos": "<s>", "eos": "</s>", "unk": "<unk>"},
+    CLIP: {"bos": "<|startoftext|>", "eos": END, "unk": END, "pad": END},
 }
 # Qwen2's way to cut texts into words.
 QWEN_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# CLIP's.
+CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 BERT_TOKENS = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 ROBERTA_TOKENS = {
     "bos": "<s>",
@@ -82,6 +87,8 @@ def build(path: Path, model: Mapping[str, Any]) -> Tokenizer | None:
         return _byte_level(path, config)
     if name in PLAIN_BYTES:
         return _plain_bytes(path, config, name)
+    if name == CLIP:
+        return _clip(path, config)
     return None
 
 
@@ -140,6 +147,30 @@ def _plain_bytes(path: Path, config: TokenizerConfig, name: str) -> Tokenizer:
     named = _special(config, USUAL_TOKENS[name])
     _add(tokenizer, path, config, named)
     _frame(tokenizer, config, named)
+    return tokenizer
+
+
+def _clip(path: Path, config: TokenizerConfig) -> Tokenizer:
+    vocabulary, merges = _there(path, "vocab.json"), _there(path, "merges.txt")
+    named = _special(config, USUAL_TOKENS[CLIP])
+    tokenizer = Tokenizer(
+        models.BPE.from_file(
+            str(vocabulary), str(merges), unk_token=named["unk"].content, end_of_word_suffix="</w>", fuse_unk=False
+        )
+    )
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CLIP_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    _add(tokenizer, path, config, named)
+    end, begin = (_numbered(tokenizer, named[part].content) for part in ("eos", "bos"))
+    tokenizer.post_processor = processors.RobertaProcessing(end, begin, trim_offsets=False, add_prefix_space=False)
     return tokenizer
 
 

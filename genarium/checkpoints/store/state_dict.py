@@ -1,9 +1,9 @@
 """State dicts of models that were published as pickles and never again, read without running what a pickle may ask for.
 
 Pickled weights are refused everywhere else (see `folder.py`). Of `kuprel/min-dalle` and `microsoft/vq-diffusion-ithq`
-there is nothing else to read, and they are tensors by name and nothing more, so torch's `weights_only` reader opens
-them: it builds tensors, and refuses whatever else a pickle asks for. It holds to that from torch 2.6 on
-(CVE-2025-32434).
+there is nothing else to read, nor of the first form of `damo-vilab/text-to-video-ms-1.7b`, and they are tensors by name
+and nothing more, so torch's `weights_only` reader opens them: it builds tensors, and refuses whatever else a pickle
+asks for. It holds to that from torch 2.6 on (CVE-2025-32434).
 """
 
 from __future__ import annotations
