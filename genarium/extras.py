@@ -10,6 +10,7 @@ from genarium.errors import MissingPackage
 
 EXTRAS = {
     "accelerate": "diffusers",
+    "av": "video",
     "chardet": "documents",
     "cryptography": "documents",
     "diffusers": "diffusers",

@@ -1,9 +1,10 @@
-"""What tasks make: text and pictures now, video and sound later. Each kind knows its bytes and how to show itself."""
+"""What tasks make: texts, tables, pictures, videos, later sound. Each kind knows its bytes and how to show itself."""
 
 from genarium.artefacts.answer import Answer, Citation
 from genarium.artefacts.artefact import Artefact
 from genarium.artefacts.heat import Heat
 from genarium.artefacts.image import Image
+from genarium.artefacts.media import Media
 from genarium.artefacts.plot import Plot
 from genarium.artefacts.png import Png
 from genarium.artefacts.records import Records
@@ -12,6 +13,7 @@ from genarium.artefacts.sheet import Sheet
 from genarium.artefacts.summary import Summary
 from genarium.artefacts.text import Text
 from genarium.artefacts.vectors import Vectors
+from genarium.artefacts.video import Video
 
 __all__ = [
     "Answer",
@@ -19,6 +21,7 @@ __all__ = [
     "Citation",
     "Heat",
     "Image",
+    "Media",
     "Plot",
     "Png",
     "Records",
@@ -27,4 +30,5 @@ __all__ = [
     "Summary",
     "Text",
     "Vectors",
+    "Video",
 ]

@@ -68,6 +68,10 @@ class Artefact(ABC):
         """A web page without scripts that shows more than the file does, where there is one; kept beside the file."""
         return None
 
+    def beside(self) -> dict[str, bytes]:
+        """Further files, by name, that are made from it and kept beside its own."""
+        return {}
+
     @abstractmethod
     def title(self) -> str:
         """One line to recognise it by in a list."""

@@ -8,10 +8,11 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.media import Media
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.PngImagePlugin import PngInfo
 
 RECIPE_CHUNK = "genarium"
 """The text chunk with the recipe as canonical JSON."""
@@ -20,7 +21,7 @@ PARAMETERS_CHUNK = "parameters"
 OTHER_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
-class Png(Artefact):
+class Png(Media):
     """An artefact whose file is a PNG."""
 
     suffix: ClassVar[str] = ".png"
@@ -29,9 +30,6 @@ class Png(Artefact):
     @classmethod
     def formats(cls) -> tuple[str, ...]:
         return (cls.suffix, *OTHER_FORMATS)
-
-    def in_words(self) -> str:
-        return self.title()
 
     def as_file(self, suffix: str) -> bytes:
         """Also as JPEG or WebP by suffix; these hold no recipe."""
@@ -52,18 +50,23 @@ class Png(Artefact):
         return f'<img src="{data_url(self.content())}" alt="{title}" title="{title}">'
 
 
-def data_url(content: bytes) -> str:
-    """A PNG inside a URL, as pages hold it."""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+def data_url(content: bytes, media_type: str = Png.media_type) -> str:
+    """A file inside a URL, as pages hold it."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def encode(image: Image, chunks: Mapping[str, str]) -> bytes:
     """The picture as PNG with text chunks: tEXt where Latin-1 holds the text, else iTXt. The same bytes each time."""
+    out = io.BytesIO()
+    image.save(out, "PNG", pnginfo=text_chunks(chunks))
+    return out.getvalue()
+
+
+def text_chunks(chunks: Mapping[str, str]) -> PngInfo:
+    """Text chunks as Pillow takes them."""
     from PIL.PngImagePlugin import PngInfo
 
     texts = PngInfo()
     for name, text in chunks.items():
         texts.add_text(name, text)
-    out = io.BytesIO()
-    image.save(out, "PNG", pnginfo=texts)
-    return out.getvalue()
+    return texts

@@ -51,9 +51,6 @@ class Sheet(Png):
     def title(self) -> str:
         return " ".join(self.prompt.split())
 
-    def __str__(self) -> str:
-        return str(self.path) if self.path is not None else self.title()
-
 
 def usual_grid(count: int) -> tuple[int, int]:
     """Columns and rows for so many pictures: a strip, or about a square."""

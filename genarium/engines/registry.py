@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genarium.engines.image.protocol import ImageEngine
     from genarium.engines.summarize.summary import Summarizer
     from genarium.engines.text.protocol import TextEngine
+    from genarium.engines.video.protocol import VideoEngine
     from genarium.engines.vision.caption import CaptionEngine
     from genarium.engines.vision.match import Matcher
 
@@ -89,6 +90,12 @@ def open_question_answering(
 def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -> ImageEngine:
     """The engine that makes pictures with this model; its weights are read later, by `generate`."""
     engine: ImageEngine = open("image", reference, default=default, dtype=dtype)
+    return engine
+
+
+def open_video(reference: str, *, default: str = "video", dtype: str = "auto") -> VideoEngine:
+    """The engine that makes videos with this model; its weights are read later, by `generate`."""
+    engine: VideoEngine = open("video", reference, default=default, dtype=dtype)
     return engine
 
 

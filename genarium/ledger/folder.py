@@ -68,6 +68,9 @@ def restore(entry: Entry, made: Artefact) -> Path | None:
     files.write_atomically(path, made.content())
     if entry.page is None and (page := made.as_page()) is not None:
         files.write_atomically(path.with_name(PAGE), page.encode("utf-8", errors="replace"))
+    for beside, content in made.beside().items():
+        if not path.with_name(beside).is_file():
+            files.write_atomically(path.with_name(beside), content)
     if not (told := path.with_name(MARK)).is_file():
         written = mark(
             id=entry.id,

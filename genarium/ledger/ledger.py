@@ -3,6 +3,7 @@
     HOME/ledger.sqlite              the tables, in WAL mode: many readers, writers wait for each other
     HOME/artefacts/ID/text.txt      the artefact
     HOME/artefacts/ID/page.html     its page, where its kind has one
+    HOME/artefacts/ID/poster.png    and what else its kind keeps beside it
     HOME/artefacts/ID/recipe.json   its recipe and the mark that it was made by a model
 
     HOME/unfinished/ID              an artefact that is being written: locked as long as its process lives
@@ -170,6 +171,8 @@ class Ledger:
                 _write(part / name, content)
                 if (page := artefact.as_page()) is not None:
                     _write(part / PAGE, page.encode("utf-8", errors="replace"))
+                for beside, made in artefact.beside().items():
+                    _write(part / beside, made)
                 _write(part / MARK, told)
                 with transaction(self.connection):
                     self.connection.execute(

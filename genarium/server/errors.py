@@ -55,7 +55,7 @@ def body(status: int, message: str, *, code: str | None = None, param: str | Non
 
 def of(error: BaseException) -> tuple[int, dict[str, Any]]:
     """Status and body for what a task raised. What is nobody's mistake but ours is 500, and its cause is logged."""
-    from genarium.engines.image.protocol import is_out_of_memory
+    from genarium.engines.drawing import is_out_of_memory
 
     if isinstance(error, RequestRefused):
         return error.status, body(error.status, str(error), code=error.code)

@@ -14,7 +14,7 @@ import torch
 
 from genarium.checkpoints.layouts.pipeline import read_pipeline
 from genarium.devices import compute_dtype, cpu_bfloat16, pick_device
-from genarium.engines.image.protocol import is_out_of_memory
+from genarium.engines.drawing import is_out_of_memory
 from genarium.errors import BadInput
 from genarium.progress import note
 

@@ -14,7 +14,7 @@ from genarium.checkpoints.layouts.pipeline import Pipeline, PipelinePart
 from genarium.devices import cpu_bfloat16
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.diffusers.configs import DENOISERS
-from genarium.engines.image.protocol import is_out_of_memory
+from genarium.engines.drawing import is_out_of_memory
 from genarium.errors import BadCheckpoint, first_line
 from genarium.progress import note
 

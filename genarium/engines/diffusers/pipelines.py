@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from genarium.engines.diffusers import loading, samplers
-from genarium.engines.image.protocol import is_out_of_memory
+from genarium.engines.drawing import is_out_of_memory
 from genarium.errors import BadCheckpoint, GenariumError, first_line
 
 

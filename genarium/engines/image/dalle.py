@@ -22,14 +22,8 @@ from genarium.decoding.torch_decoder import TorchDecoder
 from genarium.devices import available_memory, compute_dtype, cpu_bfloat16, pick_device, total_memory
 from genarium.engines.cpu.linear import use_decoding_linears
 from genarium.engines.cpu.upcast import use_float32_products
-from genarium.engines.image.protocol import (
-    GeneratedImage,
-    ImageRequest,
-    Limits,
-    is_out_of_memory,
-    tell,
-    tell_what_is_cut,
-)
+from genarium.engines.drawing import is_out_of_memory, tell, tell_what_is_cut
+from genarium.engines.image.protocol import GeneratedImage, ImageRequest, Limits
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.models.dalle import GuidedImages, ImageDecoder, TextEncoder
 from genarium.models.vqgan import VQGANDecoder

@@ -29,17 +29,8 @@ from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
-from genarium.engines.image.protocol import (
-    ELSEWHERE,
-    STRENGTH,
-    GeneratedImage,
-    ImageRequest,
-    Limits,
-    Size,
-    tell,
-    tell_what_is_cut,
-    with_unmasked,
-)
+from genarium.engines.drawing import STRENGTH, Size, tell, tell_what_is_cut
+from genarium.engines.image.protocol import ELSEWHERE, GeneratedImage, ImageRequest, Limits, with_unmasked
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching

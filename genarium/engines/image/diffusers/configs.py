@@ -8,8 +8,8 @@ from typing import Any
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.diffusers.configs import decoder_of, denoiser_of, setting
+from genarium.engines.drawing import Size
 from genarium.engines.image.diffusers.families import Family
-from genarium.engines.image.protocol import Size
 from genarium.errors import BadCheckpoint
 
 OLD_SIDE, OLD_VERSION = 64, (0, 9, 0)

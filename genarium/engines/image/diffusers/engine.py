@@ -18,19 +18,13 @@ from genarium.engines.diffusers.configs import DENOISERS, denoiser_of, setting
 from genarium.engines.diffusers.memory import free, total
 from genarium.engines.diffusers.pipelines import Pipelines, call
 from genarium.engines.diffusers.prompts import tell_of_cuts
+from genarium.engines.drawing import STRENGTH, tell_what_is_cut
 from genarium.engines.image.diffusers import configs, memory
 from genarium.engines.image.diffusers.families import Family
 from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.diffusers.refusals import family_of
-from genarium.engines.image.protocol import (
-    NOTHING_TO_EXPLAIN,
-    STRENGTH,
-    ImageRequest,
-    Limits,
-    tell_what_is_cut,
-    with_unmasked,
-)
+from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, ImageRequest, Limits, with_unmasked
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join
 from genarium.errors import BadInput
 from genarium.progress import emit, note

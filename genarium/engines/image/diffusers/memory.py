@@ -8,8 +8,8 @@ import torch
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.diffusers.configs import decoder_of, denoiser_of
+from genarium.engines.drawing import Size
 from genarium.engines.image.diffusers.configs import pixels_a_latent
-from genarium.engines.image.protocol import Size
 
 # Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
 DENOISER_COPIES, DENOISER_WIDTH = 24, 1024

@@ -1,0 +1,100 @@
+"""A video that a model made, with its recipe inside the file."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from genarium.artefacts import encoding
+from genarium.artefacts.drawn import Drawn
+from genarium.artefacts.png import data_url, encode
+from genarium.artefacts.sheet import contact_sheet, usual_grid
+from genarium.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+POSTER, SHEET = "poster.png", "frames.png"
+ON_SHEET = 12
+"""As many frames as a contact sheet shows at most, evenly chosen."""
+FORMATS = {".webm": encoding.webm, ".gif": encoding.gif, ".png": encoding.apng, ".apng": encoding.apng}
+
+
+@dataclass(kw_only=True)
+class Video(Drawn):
+    """`frames` is (F, height, width, 3) uint8, both sides even, played at `fps` frames a second.
+
+    The file is an MP4 (H.264, 4:2:0, faststart). Its recipe is its own: one video with this seed.
+    """
+
+    kind: ClassVar[str] = "video"
+    suffix: ClassVar[str] = ".mp4"
+    media_type: ClassVar[str] = "video/mp4"
+
+    frames: np.ndarray
+    fps: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.frames.shape[2], self.frames.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self.frames) / self.fps
+
+    def own_recipe(self, recipe: Recipe) -> Recipe:
+        return Recipe.of(recipe.task, recipe.arguments | {"n": 1}, recipe.model, self.seed)
+
+    def content(self) -> bytes:
+        return self._mp4
+
+    @cached_property
+    def _mp4(self) -> bytes:
+        # Once: the ledger, `-o` and a notebook ask for it. It is first asked for when the recipe is set.
+        return encoding.mp4(self.frames, self.fps, self.tags())
+
+    @classmethod
+    def formats(cls) -> tuple[str, ...]:
+        return (cls.suffix, *FORMATS)
+
+    def as_file(self, suffix: str) -> bytes:
+        write = FORMATS.get(suffix.lower())
+        return self.content() if write is None else write(self.frames, self.fps, self.tags())
+
+    def pngs(self) -> Iterator[bytes]:
+        """Every frame as a PNG of its own, as it was drawn: a video file loses a little."""
+        return encoding.pngs(self.frames, self.tags())
+
+    def beside(self) -> dict[str, bytes]:
+        """A poster, the frame in the middle, and a contact sheet of frames with the seconds under each."""
+        from PIL import Image as Pillow
+
+        poster = encode(Pillow.fromarray(self.frames[len(self.frames) // 2]), self.tags())
+        return {POSTER: poster, SHEET: encode(self.sheet(), self.tags())}
+
+    def sheet(self) -> Any:
+        """The contact sheet as a picture of Pillow's: at most ON_SHEET frames, the first and the last among them."""
+        count = min(len(self.frames), ON_SHEET)
+        places = [round(place * (len(self.frames) - 1) / max(1, count - 1)) for place in range(count)]
+        return contact_sheet(
+            [self.frames[place] for place in places],
+            title=self.title(),
+            captions=[f"{place / self.fps:.2f} s" for place in places],
+            grid=usual_grid(count),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"frames": len(self.frames), "fps": self.fps, "seconds": round(self.seconds, 3)}
+
+    def as_html(self) -> str:
+        title = html.escape(self.title(), quote=True)
+        source = data_url(self.content(), self.media_type)
+        return f'<video src="{source}" title="{title}" controls loop autoplay muted playsinline></video>'
+
+    def _repr_html_(self) -> str:
+        return self.as_html()

@@ -1,0 +1,1 @@
+"""Video engines: the protocol, and what makes videos."""
