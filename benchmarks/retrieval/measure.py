@@ -40,10 +40,10 @@ from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, names, writing
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import by_words, fuse
+from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.search import search
 from genarium.retrieval.store import Index
-from genarium.retrieval.vectors import PassageVectors
+from genarium.retrieval.vectors import DEPTH, PassageVectors, highest
 from genarium.run import prepare, run
 
 HERE = Path(__file__).parent
@@ -128,14 +128,15 @@ def quality(questions: Iterable[Question], encoder: str, rankers: Sequence[str],
             for question in asked:
                 vector = embed(question.text)[0]
                 right = {hit.id for hit in everything if question.right(hit.file, hit.start, hit.end)}
-                dense = [number for number, _ in known.nearest(vector)]
-                words = by_words(index, question.text)
-                ways = {"dense": dense, "keyword": words, "fused": fuse([dense, words])}
+                fused = [hit.id for hit in search([index.name], question.text, conditions=read([], None)).hits]
+                ways = {
+                    "dense": [number for number, _ in known.nearest(vector)],
+                    "keyword": list(by_words(index, question.text)),
+                    "fused": fused,
+                }
                 for reference in rankers:
-                    hits = index.hits(ways["fused"][:depth])
-                    ranked = [hit.id for hit in rank(question.text, hits, registry.open_ranker(reference).scores)]
-                    ways[f"fused, ranked by {reference}"] = ranked
-                    ways[f"fused with {reference}"] = fuse([ways["fused"][:depth], ranked])
+                    ranked = rank(question.text, index.hits(fused[:depth]), registry.open_ranker(reference).scores)
+                    ways[f"fused, ranked by {reference}"] = [hit.id for hit in ranked]
                 for way, ranking in ways.items():
                     marks = [number in right for number in ranking]
                     scores.setdefault((body, way), []).append((ndcg(marks, len(right)), any(marks[:5])))
@@ -210,11 +211,13 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
                 marks = [clock()]
                 vector = encoder.embed([question])[0]
                 marks.append(clock())
-                dense = [number for number, _ in vectors.nearest(vector)]
+                numbers, cosines = vectors.cosines(vector)
+                stands = standing(cosines)
+                dense = {int(numbers[at]): float(stands[at]) for at in highest(cosines, numbers, DEPTH)}
                 marks.append(clock())
                 words = by_words(index, question)
                 marks.append(clock())
-                index.hits(fuse([dense, words])[:5])
+                index.hits(fuse(dense, words, index.file_of([*dense, *words]))[:5])
                 marks.append(clock())
                 for step, (first, last) in zip(times, [(0, 1), (1, 2), (2, 3), (0, 4)], strict=True):
                     times[step].append(1000 * (marks[last] - marks[first]))

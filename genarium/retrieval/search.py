@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from genarium.engines.languages import tell_of_other_languages
 from genarium.errors import BadInput
@@ -14,12 +15,9 @@ from genarium.retrieval.chosen import require_same
 from genarium.retrieval.closeness import Closeness
 from genarium.retrieval.conditions import Conditions
 from genarium.retrieval.hits import Hit
-from genarium.retrieval.retrieve import by_words, fuse
+from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.store import Index
-from genarium.retrieval.vectors import DEPTH, vectors
-
-if TYPE_CHECKING:
-    pass
+from genarium.retrieval.vectors import DEPTH, highest, vectors
 
 Place = tuple[int, int]
 """Which of the indexes, and the number of a passage in it."""
@@ -39,11 +37,11 @@ def search(
     """The passages for a question, best first.
 
     Indexes of one encoder are searched by meaning as if they were one. Cosines of different encoders, and BM25 of
-    different indexes, can't be compared; those lists are fused by rank. Raises BadInput where no passage meets the
-    conditions.
+    different indexes, can't be compared as they are: how far a passage stands out of its search can. Raises BadInput
+    where no passage meets the conditions.
     """
-    rankings: list[list[Place]] = []
-    nearest: dict[str, list[tuple[float, Place]]] = {}
+    compared: dict[str, list[_Compared]] = {}
+    words: dict[Place, float] = {}
     encoders: dict[str, Closeness] = {}
     with ExitStack() as stack:
         opened = [stack.enter_context(Index(str(name))) for name in names]
@@ -59,16 +57,49 @@ def search(
                 tell_of_other_languages(meta["encoder"], "encoder", [question])
                 encoders[made_by] = Closeness(encoder, question)
             among = index.matching(conditions) if conditions else None
-            found = known.nearest(encoders[made_by].vector, limit, among)
-            nearest.setdefault(made_by, []).extend((cosine, (which, number)) for number, cosine in found)
-            words = by_words(index, question, limit, conditions) if among is None or len(among) else []
-            rankings.append([(which, number) for number in words])
-        if conditions and not any(nearest.values()):
+            compared.setdefault(made_by, []).append(_Compared(which, *known.cosines(encoders[made_by].vector, among)))
+            if among is None or len(among):
+                found = by_words(index, question, limit, conditions)
+                words |= {(which, number): score for number, score in found.items()}
+        if conditions and not any(len(one.numbers) for found in compared.values() for one in found):
             raise BadInput(_nothing(opened, conditions))
-        best = {made_by: sorted(found, key=lambda one: (-one[0], one[1]))[:limit] for made_by, found in nearest.items()}
-        fused = fuse([*([place for _, place in found] for found in best.values()), *rankings])[:limit]
+        meaning: dict[Place, float] = {}
+        for of_one in compared.values():
+            meaning |= _by_meaning(of_one, words, limit)
+        fused = fuse(meaning, words, _files(opened, {*meaning, *words}))[:limit]
         hits = _hits(opened, fused)
     return Found(hits, next(iter(encoders.values())))
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Passages of one of the indexes by number (N,), and their cosines with the question (N,)."""
+
+    which: int
+    numbers: np.ndarray
+    cosines: np.ndarray
+
+
+def _by_meaning(compared: Sequence[_Compared], words: Mapping[Place, float], limit: int) -> dict[Place, float]:
+    """How far the nearest passages stand out, and those found by words, too; all indexes are of one encoder."""
+    which = np.concatenate([np.full(len(one.numbers), one.which) for one in compared])
+    numbers = np.concatenate([one.numbers for one in compared])
+    cosines = np.concatenate([one.cosines for one in compared])
+    stands = standing(cosines)
+    chosen = [highest(cosines, np.arange(len(cosines)), limit)]
+    for one in compared:
+        by_words = [number for place, number in words if place == one.which]
+        chosen.append(np.flatnonzero((which == one.which) & np.isin(numbers, by_words)))
+    return {(int(which[at]), int(numbers[at])): float(stands[at]) for at in np.concatenate(chosen)}
+
+
+def _files(opened: Sequence[Index], places: Collection[Place]) -> dict[Place, Place]:
+    """In which file of which index each passage is."""
+    found: dict[Place, Place] = {}
+    for which, index in enumerate(opened):
+        files = index.file_of([number for one, number in places if one == which])
+        found |= {(which, number): (which, file) for number, file in files.items()}
+    return found
 
 
 def _hits(opened: Sequence[Index], fused: Sequence[Place]) -> list[Hit]:

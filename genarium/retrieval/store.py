@@ -173,8 +173,10 @@ class Index:
         rows = self.connection.execute(f"{PASSAGES} WHERE {where}", values)
         return np.fromiter((number for (number,) in rows), np.int64)
 
-    def search_words(self, words: Sequence[str], limit: int, conditions: Conditions | None = None) -> list[int]:
-        """Passages with any of the words, best first by BM25; a word in the heading counts as one in the text."""
+    def search_words(
+        self, words: Sequence[str], limit: int, conditions: Conditions | None = None
+    ) -> list[tuple[int, float]]:
+        """Passages with any of the words and their BM25, best first. A word in the heading is as one in the text."""
         match = " OR ".join('"' + word.replace('"', "") + '"' for word in words)
         among, values = "", list[Any]()
         if conditions:
@@ -182,11 +184,18 @@ class Index:
             # The sign keeps FTS5 from being asked anew for each of them.
             among = f"AND +rowid IN ({PASSAGES} WHERE {where})"
         with explained(self.file, self.name):
-            rows = self.connection.execute(
-                f"SELECT rowid FROM words WHERE words MATCH ? {among} ORDER BY rank, rowid LIMIT ?",
+            return self.connection.execute(
+                f"SELECT rowid, -rank FROM words WHERE words MATCH ? {among} ORDER BY rank, rowid LIMIT ?",
                 [match, *values, limit],
             ).fetchall()
-        return [number for (number,) in rows]
+
+    def file_of(self, numbers: Sequence[int]) -> dict[int, int]:
+        """In which file each of these passages is, by number."""
+        with explained(self.file, self.name):
+            rows = self.connection.execute(
+                f"SELECT id, file FROM passages WHERE id IN ({', '.join('?' * len(numbers))})", list(numbers)
+            ).fetchall()
+        return dict(rows)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Every passage's number (N,), and its vector (N, C) float16 of length 1."""

@@ -32,18 +32,26 @@ class PassageVectors:
     def nearest(
         self, vector: np.ndarray, limit: int = DEPTH, among: np.ndarray | None = None
     ) -> list[tuple[int, float]]:
-        """Passages by the cosine with `vector` (C,), which has length 1; best first. Exact: all are compared, or where
-        `among` holds the numbers of some, all of those.
+        """Passages by the cosine with `vector` (C,), which has length 1; best first, as `cosines` compares them."""
+        numbers, cosines = self.cosines(vector, among)
+        return [(int(numbers[place]), float(cosines[place])) for place in highest(cosines, numbers, limit)]
+
+    def cosines(self, vector: np.ndarray, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Passages' numbers (N,) and their cosines with `vector` (C,), which has length 1. Exact: all are compared, or
+        where `among` holds the numbers of some, all of those.
         """
         rows = None if among is None else np.flatnonzero(np.isin(self.numbers, among))
-        numbers = self.numbers if rows is None else self.numbers[rows]
-        if not len(numbers):
-            return []
-        cosines = products(self.halves, vector, rows)
-        limit = min(limit, len(cosines))
-        best = np.argpartition(-cosines, limit - 1)[:limit]
-        best = best[np.lexsort((numbers[best], -cosines[best]))]
-        return [(int(numbers[place]), float(cosines[place])) for place in best]
+        return self.numbers if rows is None else self.numbers[rows], products(self.halves, vector, rows)
+
+
+def highest(scores: np.ndarray, numbers: np.ndarray, limit: int) -> np.ndarray:
+    """Where the `limit` highest of the scores (N,) are, highest first, equal ones by their numbers (N,)."""
+    limit = min(limit, len(scores))
+    if not limit:
+        return np.zeros(0, np.int64)
+    best = np.argpartition(-scores, limit - 1)[:limit]
+    place: np.ndarray = best[np.lexsort((numbers[best], -scores[best]))]
+    return place
 
 
 def products(halves: np.ndarray, vector: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:

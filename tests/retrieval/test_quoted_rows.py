@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def answer(folder: Path, question: str) -> list[Sentence]:
     build(folder, embed, encoder="letters", encoder_digest="letters", name="town")
     with Index("town") as index:
-        hits = index.hits(by_words(index, question)[:5])
+        hits = index.hits(list(by_words(index, question))[:5])
         judged = judge(question, hits, lambda texts: embed(texts) @ embed([question])[0])
         return [Sentence(quote.shown, [quote]) for quote in best_of(judged)]
 
@@ -88,7 +88,7 @@ def test_a_reader_is_given_rows_with_their_headings_and_the_row_is_quoted_whole(
     (folder / "a.md").write_bytes(markdown_file())
     answer(folder, "Who holds plot 9?")
     with Index("town") as index:
-        hits = index.hits(by_words(index, "plot 9")[:3])
+        hits = index.hits(list(by_words(index, "plot 9"))[:3])
 
     def spans(_question: str, texts: object) -> list[TextSpan]:
         found = []
@@ -122,7 +122,7 @@ def test_a_word_is_found_however_it_is_spelled_and_quoted_as_it_stands(folder: P
     (folder / "a.txt").write_text(written, encoding="utf-8")
     build(folder, embed, encoder="letters", encoder_digest="letters", name="town")
     with Index("town") as index:
-        [hit] = index.hits(by_words(index, asked))
+        [hit] = index.hits(list(by_words(index, asked)))
     assert (hit.text, hit.start, hit.end) == (written, 0, len(written))
 
 

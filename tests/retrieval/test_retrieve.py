@@ -15,27 +15,48 @@ from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, writing
 from genarium.retrieval.rank import rank
-from genarium.retrieval.retrieve import by_words, fuse
+from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.store import Index
 from genarium.retrieval.vectors import PassageVectors
 from genarium.retrieval.words import keywords
 
-RANKINGS = st.lists(st.lists(st.integers(0, 30), unique=True, max_size=20), max_size=4)
+SCORES = st.dictionaries(st.integers(0, 30), st.floats(0, 1, width=16), max_size=20)
 
 
-@given(rankings=RANKINGS, k=st.integers(1, 100))
-def test_fusion_is_the_sum_of_reciprocal_ranks(rankings: list[list[int]], k: int) -> None:
-    scores = {
-        item: sum(Fraction(1, k + ranking.index(item) + 1) for ranking in rankings if item in ranking)
-        for ranking in rankings
-        for item in ranking
-    }
-    fused = fuse(rankings, k=k)
-    assert sorted(fused) == sorted(scores)
+@given(meaning=SCORES, words=SCORES, files=st.lists(st.integers(0, 4), min_size=31, max_size=31))
+def test_fusion_adds_both_scores_and_some_of_the_files_best(
+    meaning: dict[int, float], words: dict[int, float], files: list[int]
+) -> None:
+    file = dict(enumerate(files))
+    exact = {one: Fraction(3, 5) * Fraction(meaning.get(one, 0)) for one in {*meaning, *words}}
+    exact = {one: score + Fraction(2, 5) * Fraction(words.get(one, 0)) for one, score in exact.items()}
+    best = {files[one]: max(exact[other] for other in exact if files[other] == files[one]) for one in exact}
+    fused = fuse(meaning, words, file)
+    assert sorted(fused) == sorted(exact)
     for better, worse in itertools.pairwise(fused):
-        # Sums of a few floats: equal to the exact ones but for the last bits.
-        assert scores[better] - scores[worse] > -Fraction(1, 10**12)
-    assert fuse(rankings[::-1], k=k) == pytest.approx(fused) or len(set(scores.values())) < len(scores)
+        scores = [exact[one] + Fraction(3, 10) * best[files[one]] for one in (better, worse)]
+        assert scores[0] - scores[1] > -Fraction(1, 10**5)
+        assert scores[0] != scores[1] or better < worse
+    assert fuse(dict(reversed(meaning.items())), dict(reversed(words.items())), file) == fused
+
+
+@given(score=st.floats(0, 1), other=st.one_of(st.just(0.0), st.floats(1e-5, 1)))
+def test_what_both_searches_found_is_not_below_what_one_did(score: float, other: float) -> None:
+    first = 2 if other else 1
+    assert fuse({1: score, 2: score}, {2: other}, {1: 1, 2: 2})[0] == first
+    assert fuse({2: other}, {1: score, 2: score}, {1: 1, 2: 2})[0] == first
+
+
+def test_how_far_a_cosine_stands_out_is_the_same_on_every_scale() -> None:
+    random = np.random.default_rng(5)
+    cosines = random.uniform(0, 1, 200).astype(np.float32)
+    stands = standing(cosines)
+    np.testing.assert_allclose(standing(0.7 + 0.2 * cosines), stands, atol=1e-5)
+    assert stands[np.argmax(cosines)] == pytest.approx((cosines.max() - cosines.mean()) / cosines.std() / 5, rel=1e-5)
+    for few in (2, 3, 10):
+        assert standing(np.eye(few, dtype=np.float32)[0])[0] == pytest.approx(1)
+    for alike in (np.zeros(0, np.float32), np.ones(1, np.float32), np.full(7, 0.3, np.float32)):
+        assert not standing(alike).any()
 
 
 def test_common_words_are_left_out_unless_there_is_nothing_else() -> None:
@@ -60,10 +81,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 def test_words_are_found_in_every_form_and_operators_are_only_words(index: Index) -> None:
     assert set(by_words(index, "a running fox")) == {1, 2}
-    assert by_words(index, "running fox")[0] == 1
-    assert by_words(index, 'AND OR NOT "loudly* (NEAR') == [3]
-    assert by_words(index, "laufen Fuchs lauft") == [4]
-    assert by_words(index, "-- ;") == []
+    assert next(iter(by_words(index, "running fox"))) == 1
+    assert list(by_words(index, 'AND OR NOT "loudly* (NEAR')) == [3]
+    assert list(by_words(index, "laufen Fuchs lauft")) == [4]
+    assert list(by_words(index, "-- ;")) == []
 
 
 def test_the_nearest_vectors_come_first_and_all_are_compared(index: Index) -> None:
@@ -74,8 +95,9 @@ def test_the_nearest_vectors_come_first_and_all_are_compared(index: Index) -> No
         vector = random.standard_normal(4).astype(np.float32)
         best = [number for number, _ in known.nearest(vector, 3)]
         assert best == list(1 + np.argsort(-vector)[:3])
-    dense = [number for number, _ in known.nearest(np.eye(4, dtype=np.float32)[1])]
-    assert fuse([dense, by_words(index, "night")])[0] == 2
+    numbers, cosines = known.cosines(np.eye(4, dtype=np.float32)[1])
+    dense = dict(zip(numbers.tolist(), standing(cosines), strict=True))
+    assert fuse(dense, by_words(index, "night"), index.file_of([1, 2, 3, 4]))[0] == 2
 
 
 def test_ranking_goes_by_the_scores_it_is_given() -> None:

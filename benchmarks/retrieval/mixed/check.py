@@ -22,9 +22,9 @@ COUNTS = {
     "followups.jsonl": {"zh": 8, "de": 6, "en": 6},
     "contradictions.jsonl": {"zh": 3, "de": 2, "en": 3},
     "injections.jsonl": {"zh": 10, "de": 10, "en": 10},
-    "tuning.jsonl": {"zh": 12, "de": 12, "en": 12},
+    "tuning.jsonl": {"zh": 36, "de": 36, "en": 36},
 }
-UNANSWERABLE = {"questions.jsonl": 15, "tuning.jsonl": 4}
+UNANSWERABLE = {"questions.jsonl": 15, "tuning.jsonl": 14}
 FOLDERS = {"injections.jsonl": "injections", "tuning.jsonl": "documents_tuning"}
 KINDS = {"prose", "table", "code", "number", "name", "two-part", "paraphrase", "unanswerable"}
 CROSS = 8
