@@ -416,3 +416,47 @@ def text(
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
     """
+
+def video(
+    prompt: str,
+    *,
+    n: int = 1,
+    frames: int | None = None,
+    seconds: float | None = None,
+    fps: float | None = None,
+    size: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative_prompt: str | None = None,
+    sampler: Literal["dpm++2m", "ddim", "ddpm", "euler", "euler-a", "heun", "pndm", "unipc", "own"] | None = None,
+    init: str | Path | None = None,
+    last: str | Path | None = None,
+    explain: bool = False,
+    strict: bool = False,
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    model: str = "starter",
+    seed: int | None = None,
+) -> Result[artefacts.Video | artefacts.Heat]:
+    """Make videos of what a prompt says.
+
+    Each is kept as an MP4 (H.264) of its own, with its recipe inside, a poster and a contact sheet beside it.
+    -o NAME.mp4, .webm, .gif or .png (which moves) writes it; -o FOLDER/ writes every video and its frames.
+
+    prompt: what the video shows, or a file of one made before: its prompt and settings; - reads standard input
+    n: how many videos
+    frames: how many pictures one after the other [default: the model's]
+    seconds: how long it plays, in place of frames: as many as the model makes nearest to that
+    fps: frames a second that it is played at [default: the model's]
+    size: WIDTHxHEIGHT in pixels, or one number for a square [default: what the model was trained on]
+    steps: denoising steps: more is finer and slower [default: the model's]
+    guidance: how closely to follow the prompt; 1 and below don't compare with the negative [default: the model's]
+    negative_prompt: what the video should not show
+    sampler: how noise becomes a picture; own is what the checkpoint names [default: the model's best]
+    init: a picture that it starts with
+    last: a picture that it ends with, beside init
+    explain: also show where each frame looked for each word; -o NAME.png, .html or .npz is then of that
+    strict: refuse a prompt with words that the model doesn't know or doesn't read, in place of a note
+    dtype: what the networks compute in; auto takes what is fastest here
+    model: starter, a folder or a hub id such as damo-vilab/text-to-video-ms-1.7b
+    seed: same seed, same video; the next one drawn has the next seed
+    """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
+from genarium.artefacts.inside import recipe_in
 from genarium.checkpoints.store.find import Found, find
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.extras import naming_extra
@@ -24,6 +25,10 @@ from genarium.recipe import Model, Recipe
 
 Made = TypeVar("Made", bound=Artefact, default=Artefact)
 """The kinds of artefact a task makes."""
+
+
+LONGEST_FILE = 4096
+"""Characters of a file's name."""
 
 
 @dataclass
@@ -135,9 +140,45 @@ def arguments_of(recipe: Recipe) -> dict[str, Any]:
     return values
 
 
+def remade(task: str, file: str | Path, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments that made the file of an artefact, and `given` in place of those; None where `file` names none.
+
+    For who may read files here: a prompt from elsewhere is a prompt. Raises BadInput where it holds no recipe of this
+    task, or what it was made from changed since.
+    """
+    asked = tasks.find(task)
+    suffixes = asked.artefact.formats()
+    if not asked.remakes or len(str(file)) > LONGEST_FILE or not str(file).lower().endswith(suffixes):
+        return None
+    place = files.named(file)
+    if not place.is_file():
+        if len(str(file).split()) > 1:
+            return None
+        raise BadInput(f"there is no file {str(file)!r} to make again; for a prompt, write it without {place.suffix}")
+    recipe = recipe_in(place)
+    if recipe is None or recipe.task != task:
+        other = "" if recipe is None else f" but one of {recipe.task}"
+        raise BadInput(f"{file} holds no recipe of {task}{other}; give a prompt")
+    if recipe.model is not None and "model" not in given:
+        _require_same_model(recipe.model, asked.starter or "")
+    return arguments_of(recipe) | dict(given)
+
+
 def call(task: str, *args: Any, listener: Listener | None = None, **kwargs: Any) -> Result:
     """Prepare and run: what `genarium.text(…)` does."""
+    first = next(iter(args), None)
+    if isinstance(first, str | Path) and (found := remade(task, first, kwargs)) is not None:
+        args, kwargs = args[1:], found
     return run(prepare(task, *args, **kwargs), listener=listener)
+
+
+def resumed(recipe: Recipe) -> Recipe | None:
+    """The newest unfinished one that is this but for the seed: to run it continues it. None where there is none."""
+    for kept in rows.unfinished(recipe.task):
+        found = Recipe.from_dict(kept)
+        if (found.arguments_json, found.model) == (recipe.arguments_json, recipe.model):
+            return found
+    return None
 
 
 @dataclass(frozen=True)

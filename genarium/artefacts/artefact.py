@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -47,6 +48,10 @@ class Artefact(ABC):
     def as_file(self, suffix: str) -> bytes:
         """The artefact as a file with this suffix, one of `formats`."""
         return self.content()
+
+    def in_folder(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """The files that it is as one of several in a folder, by their paths in there; `name` has no suffix."""
+        yield f"{name}{self.suffix}", self.content()
 
     def in_words(self) -> str:
         """What it says: the text itself, a table as it is read, a picture's title."""

@@ -65,6 +65,14 @@ def apng(frames: np.ndarray, fps: float, tags: Mapping[str, str]) -> bytes:
     return _saved(drawn, "PNG", duration=_durations(len(frames), fps, 1000), loop=0, pnginfo=text_chunks(tags))
 
 
+def written(frames: np.ndarray, fps: float, suffix: str, tags: Mapping[str, str]) -> bytes:
+    """The frames as a file with this suffix, one of FORMATS."""
+    return FORMATS[suffix.lower()](frames, fps, tags)
+
+
+FORMATS = {".mp4": mp4, ".webm": webm, ".gif": gif, ".png": apng, ".apng": apng}
+
+
 def rate_of(fps: float) -> Fraction:
     """Frames a second as video files write it."""
     return Fraction(fps).limit_denominator(MOST_RATE)

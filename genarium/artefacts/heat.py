@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from genarium.artefacts import heat_drawing
 from genarium.artefacts.png import RECIPE_CHUNK, Png, encode
+from genarium.artefacts.sheet import evenly
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,21 +59,20 @@ class Heat(Png):
     scores: list[dict[str, Any]] = field(default_factory=list)
     """Of the caption and of those it was compared with: `text`, and `probability`, `cosine` or both."""
     overlay: bool = False
+    most_rows: int | None = None
+    """The figure has so many of the pictures at most, evenly chosen: of a video's frames. The page has all."""
 
     @property
     def words(self) -> list[str]:
         return [self.caption[start:end] for start, end in self.spans]
 
     def content(self) -> bytes:
+        images = [self.images[place] for place in evenly(len(self.images), self.most_rows)]
+        layers = [(one.pixels, one.maps, one.box) for one in images]
         drawn = (
-            heat_drawing.overlays([(one.pixels, one.maps, one.box) for one in self.images])
+            heat_drawing.overlays(layers)
             if self.overlay
-            else heat_drawing.figure(
-                [(one.pixels, one.maps, one.box) for one in self.images],
-                self.words,
-                labels=[one.label for one in self.images],
-                title=self.title(),
-            )
+            else heat_drawing.figure(layers, self.words, labels=[one.label for one in images], title=self.title())
         )
         return encode(drawn, {RECIPE_CHUNK: self.recipe.canonical().decode()} if self.recipe is not None else {})
 

@@ -58,6 +58,13 @@ def usual_grid(count: int) -> tuple[int, int]:
     return columns, math.ceil(count / columns)
 
 
+def evenly(count: int, most: int | None) -> list[int]:
+    """Places of `most` of `count` things at most, evenly chosen, the first and the last among them."""
+    if most is None or count <= most:
+        return list(range(count))
+    return [round(place * (count - 1) / max(1, most - 1)) for place in range(most)]
+
+
 def contact_sheet(
     images: Sequence[np.ndarray], *, title: str, captions: Sequence[str], grid: tuple[int, int]
 ) -> Pillow.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,18 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from genarium.artefacts import encoding
 from genarium.artefacts.drawn import Drawn
 from genarium.artefacts.png import data_url, encode
-from genarium.artefacts.sheet import contact_sheet, usual_grid
+from genarium.artefacts.sheet import contact_sheet, evenly, usual_grid
 from genarium.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
 
 POSTER, SHEET = "poster.png", "frames.png"
 ON_SHEET = 12
 """As many frames as a contact sheet shows at most, evenly chosen."""
-FORMATS = {".webm": encoding.webm, ".gif": encoding.gif, ".png": encoding.apng, ".apng": encoding.apng}
 
 
 @dataclass(kw_only=True)
@@ -60,11 +58,19 @@ class Video(Drawn):
 
     @classmethod
     def formats(cls) -> tuple[str, ...]:
-        return (cls.suffix, *FORMATS)
+        return tuple(encoding.FORMATS)
 
     def as_file(self, suffix: str) -> bytes:
-        write = FORMATS.get(suffix.lower())
-        return self.content() if write is None else write(self.frames, self.fps, self.tags())
+        if suffix.lower() not in encoding.FORMATS or suffix.lower() == self.suffix:
+            return self.content()
+        return encoding.written(self.frames, self.fps, suffix, self.tags())
+
+    def in_folder(self, name: str) -> Iterator[tuple[str, bytes]]:
+        yield from super().in_folder(name)
+        yield from ((f"{name}-{beside}", content) for beside, content in self.beside().items())
+        digits = len(str(len(self.frames)))
+        for number, content in enumerate(self.pngs(), 1):
+            yield f"{name}/frame-{number:0{digits}}.png", content
 
     def pngs(self) -> Iterator[bytes]:
         """Every frame as a PNG of its own, as it was drawn: a video file loses a little."""
@@ -79,13 +85,12 @@ class Video(Drawn):
 
     def sheet(self) -> Any:
         """The contact sheet as a picture of Pillow's: at most ON_SHEET frames, the first and the last among them."""
-        count = min(len(self.frames), ON_SHEET)
-        places = [round(place * (len(self.frames) - 1) / max(1, count - 1)) for place in range(count)]
+        places = evenly(len(self.frames), ON_SHEET)
         return contact_sheet(
             [self.frames[place] for place in places],
             title=self.title(),
             captions=[f"{place / self.fps:.2f} s" for place in places],
-            grid=usual_grid(count),
+            grid=usual_grid(len(places)),
         )
 
     def facts(self) -> dict[str, Any]:

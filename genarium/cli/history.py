@@ -208,7 +208,7 @@ def _described(entry: Entry) -> list[tuple[str, Any]]:
     recipe = entry.recipe
     model = f"{recipe.model.reference} (sha256 {recipe.model.digest[:16] or 'unknown'}…)" if recipe.model else "none"
     # What the recipe says already, and what is shown below.
-    facts = {k: v for k, v in entry.facts.items() if k not in ("text", "citations") and k not in recipe.arguments}
+    facts = {k: v for k, v in entry.facts.items() if k not in ("text", "citations") and recipe.arguments.get(k) is None}
     return [
         ("id", entry.id),
         ("made", f"{entry.created} by {recipe.task}, item {entry.item + 1}, by a model (AI-generated)"),

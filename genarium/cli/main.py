@@ -87,6 +87,10 @@ def _task(name: str) -> click.Command:
         from genarium.cli.ask import ask_command
 
         return ask_command(find(name))
+    if name == "video":
+        from genarium.cli.video import video_command
+
+        return video_command(find(name))
     from genarium.cli.tasks import task_command
 
     return task_command(find(name))

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genarium import files
-from genarium.artefacts import Artefact, Plot, Png, Sheet, Text
+from genarium.artefacts import Artefact, Media, Plot, Sheet, Text
 from genarium.cli.common import aside, level
 from genarium.cli.display import Display
 from genarium.cli.options import click_parameters, given
 from genarium.cli.terminal import echo_result, printable
 from genarium.errors import BadInput, StorageError
 from genarium.tasks.task import Task
+
+if TYPE_CHECKING:
+    from genarium.recipe import Recipe
 
 
 def task_command(task: Task) -> click.Command:
@@ -53,16 +57,24 @@ class TaskCommand(click.Command):
         super().format_options(ctx, formatter)
 
 
-def run_task(task: Task, arguments: dict[str, Any], *, output: str | None, as_json: bool, keep: bool = True) -> None:
-    """Ask, run, print: results to stdout, everything else to stderr."""
+def run_task(
+    task: Task,
+    arguments: dict[str, Any],
+    *,
+    output: str | None,
+    as_json: bool,
+    keep: bool = True,
+    change: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+) -> None:
+    """Ask, run, print: results to stdout, all else to stderr. `change` gives what is run in place of a recipe."""
     from genarium.run import prepare, run
 
     place = files.named(output) if output is not None else None
     if output is not None:
         check_output(task, output)
-    elif not keep and not as_json and issubclass(task.artefact, Png):
+    elif not keep and not as_json and issubclass(task.artefact, Media):
         raise BadInput("nothing would be left of it; name a file with -o, or leave out --no-keep")
-    recipe = prepare(task.name, **arguments)
+    recipe = change(prepare(task.name, **arguments))
     stream = (
         not as_json and sys.stdout.isatty() and issubclass(task.artefact, Text) and recipe.arguments.get("n", 1) == 1
     )
@@ -91,11 +103,11 @@ def print_result(artefacts: list[Artefact], written: list[Path]) -> None:
     """The results on standard output: texts and tables as they are, pictures as the paths of their files."""
     # A plot beside a table shows the same again: its file is told on stderr.
     shown = [artefact for artefact in artefacts if not isinstance(artefact, Plot)] or artefacts
-    if written and all(isinstance(a, Png) and str(a) in (str(a.path), a.title()) for a in shown):  # no numbers beside
+    if written and all(isinstance(a, Media) and str(a) in (str(a.path), a.title()) for a in shown):  # no numbers beside
         click.echo(printable("\n".join(map(str, written))))
         return
     for number, artefact in enumerate(shown):
-        if len(shown) > 1 and not isinstance(artefact, Png):
+        if len(shown) > 1 and not isinstance(artefact, Media):
             aside(f"{'' if number == 0 else chr(10)}--- {number + 1}/{len(shown)} {artefact.id}".rstrip())
             if number and not sys.stderr.isatty():
                 click.echo("\n---\n")
@@ -124,28 +136,38 @@ def write(artefacts: list[Artefact], output: str) -> list[Path]:
     """The results as `-o` wants them: in one file, or each in its own in a folder. Which files were written."""
     place = files.named(output)
     if not is_folder(output):
-        files.write_output(place, as_file(artefacts, place.suffix))
-        return [place]
+        return write_files(artefacts, place)
     written = []
     singles = [artefact for artefact in artefacts if not isinstance(artefact, Sheet)]  # all on it are there already
     for number, artefact in enumerate(singles, 1):
-        file = place / f"{artefact.kind}-{number:0{len(str(len(singles)))}}{artefact.suffix}"
-        files.write_output(file, artefact.content())
-        written.append(file)
+        for name, content in artefact.in_folder(f"{artefact.kind}-{number:0{len(str(len(singles)))}}"):
+            files.write_output(place / name, content)
+            written += [place / name] if "/" not in name else []
     return written
 
 
-def as_file(artefacts: list[Artefact], suffix: str) -> bytes:
-    """The results as the one file that `-o` names: texts apart by a rule, others in the format of its suffix.
+def write_files(artefacts: list[Artefact], place: Path) -> list[Path]:
+    """The results as the file that `-o` names: texts apart by a rule, others in the format of its suffix.
 
     Where they are of several kinds, those that have that suffix: `-o x.png` is the plot, not the table beside it.
-    Of pictures it is the contact sheet.
+    Of pictures it is the contact sheet; of several videos each has a file, numbered.
     """
-    artefacts = [artefact for artefact in artefacts if artefact.overview] or artefacts
-    if all(isinstance(artefact, Text) for artefact in artefacts):
-        return b"\n\n---\n\n".join(artefact.content() for artefact in artefacts) + b"\n"
-    chosen = [a for a in artefacts if a.suffix == suffix] or [a for a in artefacts if a.kind == artefacts[0].kind]
-    return b"".join(artefact.as_file(suffix) for artefact in chosen)
+    suffix = place.suffix.lower()
+    able = [a for a in artefacts if not a.formats() or suffix in a.formats()] or artefacts
+    able = [artefact for artefact in able if artefact.overview] or able
+    if all(isinstance(artefact, Text) for artefact in able):
+        files.write_output(place, b"\n\n---\n\n".join(artefact.content() for artefact in able) + b"\n")
+        return [place]
+    chosen = [a for a in able if a.suffix == suffix] or [a for a in able if a.kind == able[0].kind]
+    if len(chosen) == 1 or not all(isinstance(artefact, Media) for artefact in chosen) or files.is_device(place):
+        files.write_output(place, b"".join(artefact.as_file(suffix) for artefact in chosen))
+        return [place]
+    written = [
+        place.with_stem(f"{place.stem}-{number:0{len(str(len(chosen)))}}") for number in range(1, len(chosen) + 1)
+    ]
+    for file, artefact in zip(written, chosen, strict=True):
+        files.write_output(file, artefact.as_file(suffix))
+    return written
 
 
 def kept(artefacts: list[Artefact], written: list[Path]) -> str:

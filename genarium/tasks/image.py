@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Interval, MinLen
@@ -17,17 +16,23 @@ from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.recipe import MAX_SEED
 from genarium.signature import ModelOption
+from genarium.tasks.options import (
+    DAAM,
+    DrawDtype,
+    Guidance,
+    Sampler,
+    Steps,
+    Strict,
+    options_of,
+    read_pair,
+    read_size,
+    seeds_of,
+    small,
+)
 from genarium.tasks.task import model_pin, task
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from genarium.engines.image.protocol import ImageRequest
-
-LARGEST_SIDE = 100_000
-DAAM = "where the denoiser looked for each word, over all steps, layers and heads (DAAM, Tang et al. 2022)"
-PREVIEW = 48
-"""Pixels along the longer side of the small picture that is told with each finished one."""
 
 
 @task(starter="image", pins={"matcher": model_pin("match", counts=lambda values: values["best_of"] > 1)})
@@ -38,24 +43,10 @@ def image(
     size: Annotated[
         str | None, Doc("WIDTHxHEIGHT in pixels, or one number for a square [default: what the model was trained on]")
     ] = None,
-    steps: Annotated[
-        int | None,
-        Doc("denoising steps: more is finer and slower [default: the model's]"),
-        Interval(ge=1, le=1000),
-        ModelOption(),
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        Doc("how closely to follow the prompt; 1 and below don't compare with the negative [default: the model's]"),
-        Interval(ge=0, le=100),
-        ModelOption(),
-    ] = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
     negative_prompt: Annotated[str | None, Doc("what the picture should not show")] = None,
-    sampler: Annotated[
-        Literal["dpm++2m", "ddim", "ddpm", "euler", "euler-a", "heun", "pndm", "unipc", "own"] | None,
-        Doc("how noise becomes a picture; own is what the checkpoint names [default: the model's best]"),
-        ModelOption(),
-    ] = None,
+    sampler: Sampler = None,
     init: Annotated[Path | None, Doc("a picture to start from")] = None,
     strength: Annotated[
         float | None,
@@ -89,14 +80,9 @@ def image(
     explain: Annotated[
         bool, Doc("also show where the denoiser looked for each word; -o NAME.png, .html or .npz is then of that")
     ] = False,
-    strict: Annotated[
-        bool, Doc("refuse a prompt with words that the model doesn't know or doesn't read, in place of a note")
-    ] = False,
+    strict: Strict = False,
     grid_size: Annotated[str | None, Doc("COLUMNSxROWS of the contact sheet [default: by the number]")] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        Doc("what the networks compute in; auto takes what is fastest here"),
-    ] = "auto",
+    dtype: DrawDtype = "auto",
     model: Annotated[str, Doc("starter, a folder or a hub id such as CompVis/stable-diffusion-v1-4")] = "starter",
     seed: Annotated[
         int | None, Doc("same seed, same picture; the next one drawn has the next seed"), Interval(ge=0, le=MAX_SEED)
@@ -112,16 +98,14 @@ def image(
     from genarium.engines.image.best_of import best_of as best_of_each
     from genarium.engines.image.protocol import ImageRequest, settle
 
-    asked = dict(locals())
-    options = {p.name: asked[p.name] for p in image.parameters if p.of_model and asked[p.name] is not None}
-    wanted = None if size is None else _pair("size", size, "512x512", square=True)
+    options = options_of(image, dict(locals()))
+    wanted = read_size(size)
     grid = _grid(grid_size, n) if grid_size is not None else usual_grid(n)
-    first = seed or 0
     engine = registry.open_image(model, dtype=dtype)
     request = settle(
         ImageRequest(
             prompt=prompt,
-            seeds=tuple((first + place) % (MAX_SEED + 1) for place in range(n * best_of)),
+            seeds=seeds_of(seed, n * best_of),
             size=wanted,
             negative_prompt=negative_prompt or "",
             init=read_image(init) if init is not None else None,
@@ -147,7 +131,7 @@ def image(
             stats=one.stats,
         )
         made.append(artefact)
-        emit("generated", len(made), n, preview=_small(one.pixels), item=one.row)
+        emit("generated", len(made), n, preview=small(one.pixels), item=one.row)
         yield artefact
         if one.explained is not None:
             spans = list(one.explained.spans)
@@ -158,19 +142,8 @@ def image(
         yield Sheet(item=n, prompt=prompt, images=made, grid=grid)
 
 
-def _pair(name: str, text: str, example: str, *, square: bool = False) -> tuple[int, int]:
-    """Two whole numbers above 0 with an x between. Raises BadInput."""
-    found = re.fullmatch(r"\s*(\d+)\s*(?:[xX×*]\s*(\d+)\s*)?", text)
-    if found is None or not (found[2] or square):
-        raise BadInput(f"{name} is written like {example}, got {text!r}")
-    pair = int(found[1]), int(found[2] or found[1])
-    if min(pair) < 1 or max(pair) > LARGEST_SIDE:
-        raise BadInput(f"{name} must be between 1 and {LARGEST_SIDE:,} each way, got {text}")
-    return pair
-
-
 def _grid(text: str, n: int) -> tuple[int, int]:
-    columns, rows = _pair("grid_size", text, "5x1")
+    columns, rows = read_pair("grid_size", text, "5x1")
     if columns * rows < n:
         raise BadInput(f"a grid of {columns}x{rows} holds {columns * rows} pictures, but there are {n}")
     return columns, rows
@@ -180,9 +153,3 @@ def _settings(request: ImageRequest) -> dict[str, Any]:
     """What the pictures are made with, as far as the model has it."""
     negative = {"negative_prompt": request.negative_prompt} if request.negative_prompt else {}
     return negative | dict(request.options)
-
-
-def _small(pixels: np.ndarray) -> np.ndarray:
-    """The picture at most PREVIEW pixels along a side, (h, w, 3) uint8."""
-    step = max(1, -(-max(pixels.shape[:2]) // PREVIEW))
-    return pixels[step // 2 :: step, step // 2 :: step]

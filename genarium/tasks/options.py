@@ -1,16 +1,22 @@
-"""Options that several tasks share, each written once: how the next token is chosen, and what to compute in."""
+"""Options that several tasks share, each written once: how a token is chosen, how it is drawn, what to compute in."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval, MaxLen
 
 from genarium.devices import computed_by
 from genarium.errors import BadInput
-from genarium.tasks.task import Pin
+from genarium.recipe import MAX_SEED
+from genarium.signature import ModelOption
+from genarium.tasks.task import Pin, Task
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Temperature = Annotated[float, Doc("0 always takes the likeliest token; higher is bolder"), Interval(ge=0, le=10)]
 UsualTemperature = Annotated[
@@ -49,6 +55,66 @@ Backend = Annotated[
     Literal["auto", "onnx", "torch"],
     Doc("which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx"),
 ]
+Steps = Annotated[
+    int | None,
+    Doc("denoising steps: more is finer and slower [default: the model's]"),
+    Interval(ge=1, le=1000),
+    ModelOption(),
+]
+Guidance = Annotated[
+    float | None,
+    Doc("how closely to follow the prompt; 1 and below don't compare with the negative [default: the model's]"),
+    Interval(ge=0, le=100),
+    ModelOption(),
+]
+Sampler = Annotated[
+    Literal["dpm++2m", "ddim", "ddpm", "euler", "euler-a", "heun", "pndm", "unipc", "own"] | None,
+    Doc("how noise becomes a picture; own is what the checkpoint names [default: the model's best]"),
+    ModelOption(),
+]
+Strict = Annotated[
+    bool, Doc("refuse a prompt with words that the model doesn't know or doesn't read, in place of a note")
+]
+DrawDtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    Doc("what the networks compute in; auto takes what is fastest here"),
+]
+LARGEST_SIDE = 100_000
+DAAM = "where the denoiser looked for each word, over all steps, layers and heads (DAAM, Tang et al. 2022)"
+PREVIEW = 48
+"""Pixels along the longer side of the small picture that is told with each finished one."""
+
+
+def options_of(task: Task, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments that are options of the model and given."""
+    return {p.name: asked[p.name] for p in task.parameters if p.of_model and asked[p.name] is not None}
+
+
+def seeds_of(seed: int | None, n: int) -> tuple[int, ...]:
+    """A seed for each of n results."""
+    return tuple(((seed or 0) + place) % (MAX_SEED + 1) for place in range(n))
+
+
+def read_pair(name: str, text: str, example: str, *, square: bool = False) -> tuple[int, int]:
+    """Two whole numbers above 0 with an x between; with `square` one stands for both. Raises BadInput."""
+    found = re.fullmatch(r"\s*(\d+)\s*(?:[xX×*]\s*(\d+)\s*)?", text)
+    if found is None or not (found[2] or square):
+        raise BadInput(f"{name} is written like {example}, got {text!r}")
+    pair = int(found[1]), int(found[2] or found[1])
+    if min(pair) < 1 or max(pair) > LARGEST_SIDE:
+        raise BadInput(f"{name} must be between 1 and {LARGEST_SIDE:,} each way, got {text}")
+    return pair
+
+
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Width and height. Raises BadInput."""
+    return None if text is None else read_pair("size", text, "512x512", square=True)
+
+
+def small(pixels: np.ndarray) -> np.ndarray:
+    """The picture at most PREVIEW pixels along a side, (h, w, 3) uint8."""
+    step = max(1, -(-max(pixels.shape[:2]) // PREVIEW))
+    return pixels[step // 2 :: step, step // 2 :: step]
 
 
 def _written(asked: str, values: Mapping[str, Any]) -> str:

@@ -56,13 +56,15 @@ def model_pin(default: str, *, counts: Callable[[Mapping[str, Any]], bool] = lam
 class Task:
     """`function` yields artefacts one by one, as each is finished; `starter` is the model `--model starter` means.
 
-    `pins` are of the arguments that a recipe names by content, beside files.
+    `pins` are of the arguments that a recipe names by content, beside files. One that `remakes` may be given the file
+    of something that it made before as its first argument, by whoever may read files here.
     """
 
     name: str
     function: Callable[..., Iterator[Artefact]]
     starter: str | None
     pins: Mapping[str, Pin] = field(default_factory=dict)
+    remakes: bool = False
 
     @cached_property
     def parameters(self) -> list[Parameter]:
@@ -103,11 +105,11 @@ class Task:
 
 
 def task(
-    *, starter: str | None = None, pins: Mapping[str, Pin] | None = None
+    *, starter: str | None = None, pins: Mapping[str, Pin] | None = None, remakes: bool = False
 ) -> Callable[[Callable[..., Iterator[Any]]], Task]:
     """Make the decorated function a task. A task with a `model` argument names the starter it defaults to."""
 
     def decorate(function: Callable[..., Iterator[Any]]) -> Task:
-        return Task(function.__name__, function, starter, pins or {})
+        return Task(function.__name__, function, starter, pins or {}, remakes)
 
     return decorate

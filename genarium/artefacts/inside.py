@@ -1,0 +1,63 @@
+"""The recipe inside a file that was made here: PNG, APNG, GIF, MP4 and WebM hold it in their own metadata."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+from genarium.artefacts.png import RECIPE_CHUNK
+from genarium.errors import BadInput
+from genarium.extras import require
+from genarium.recipe import Recipe
+
+VIDEOS = (".mp4", ".webm")
+IMAGES = (".png", ".apng", ".gif")
+LONGEST = 2**24
+"""Characters of a recipe that are read."""
+
+
+def recipe_in(file: Path) -> Recipe | None:
+    """The recipe that the file was made by, None where there is none. No picture in it is decoded.
+
+    Raises BadInput where its recipe can't be read or is of a later format, MissingPackage.
+    """
+    suffix = file.suffix.lower()
+    written = _in_video(file) if suffix in VIDEOS else _in_image(file) if suffix in IMAGES else None
+    if not isinstance(written, str) or len(written) > LONGEST:
+        return None
+    try:
+        return Recipe.from_json(written)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, BadInput):
+            raise
+        return None
+
+
+def _in_image(file: Path) -> object:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=("PNG", "GIF")) as opened:
+                if (comment := opened.info.get("comment")) is not None:
+                    told = json.loads(comment)
+                    return told.get(RECIPE_CHUNK) if isinstance(told, dict) else None
+                return opened.info.get(RECIPE_CHUNK)
+    except Exception:  # whatever damaged bytes lead to: then there is none in it
+        return None
+
+
+def _in_video(file: Path) -> object:
+    require("reading a video", "av")
+    import av
+
+    try:
+        with (
+            file.open("rb") as opened,
+            av.open(opened, format="mp4" if file.suffix.lower() == ".mp4" else "webm") as read,
+        ):
+            return {name.lower(): text for name, text in read.metadata.items()}.get(RECIPE_CHUNK)
+    except (OSError, ValueError):  # PyAV's errors are of both kinds
+        return None
