@@ -25,6 +25,7 @@ from genarium.engines.image.diffusers.folder_image import FolderImage
 from genarium.engines.image.diffusers.memory import MemoryPlan
 from genarium.engines.image.diffusers.refusals import family_of
 from genarium.engines.image.protocol import NOTHING_TO_EXPLAIN, ImageRequest, Limits, with_unmasked
+from genarium.engines.latents import preview
 from genarium.engines.vision.word_maps import Attribution, WordMaps, join
 from genarium.errors import BadInput
 from genarium.progress import emit, note
@@ -34,8 +35,6 @@ TEXT_IN_FLOAT32 = 500_000_000
 """The largest text encoder, in weights, that runs in float32: it runs once an image, and the latents are its type."""
 BINNED = (16, 32, 64, 128, 256)
 """The sides for which pipelines that draw at a shape that they were trained on have a list of those."""
-# Latents of Stable Diffusion 1 and 2 to colours, by least squares: a preview, not a decoding.
-LATENT_RGB = ((0.298, 0.207, 0.208), (0.187, 0.286, 0.173), (-0.158, 0.189, 0.264), (-0.184, -0.271, -0.473))
 
 
 class DiffusersImage(FolderImage):
@@ -214,13 +213,5 @@ class DiffusersImage(FolderImage):
 
 
 def _tell(row: int, step: int, steps: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    emit("denoising", step + 1, steps, preview=_preview(tensors.get("latents")), item=row)
+    emit("denoising", step + 1, steps, preview=preview(tensors.get("latents")), item=row)
     return {}
-
-
-def _preview(latents: Tensor | None) -> np.ndarray | None:
-    """About what the latents (1, 4, H, W) show, (H, W, 3) uint8; None for latents of another kind."""
-    if latents is None or latents.ndim != 4 or latents.shape[1] != len(LATENT_RGB):
-        return None
-    colours = torch.einsum("chw,cr->hwr", latents[0].float().cpu(), torch.tensor(LATENT_RGB))
-    return ((colours + 1) * 127.5).clamp(0, 255).byte().numpy()
