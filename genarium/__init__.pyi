@@ -97,18 +97,20 @@ def caption(
     temperature: float = 1.0,
     top_p: float = 0.9,
     max_new_tokens: int = 40,
+    frames: int = 8,
     allow_private: bool = False,
     batch_size: int = 8,
     dtype: Literal["auto", "float32", "bfloat16"] = "auto",
     model: str = "starter",
     seed: int | None = None,
-) -> Result[artefacts.Records]:
-    """Say what is in pictures.
+) -> Result[artefacts.Captions]:
+    """Say what is in pictures, and in videos with the times at which it changes.
 
     A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
-    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table.
+    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table, of a video NAME.srt or NAME.vtt as
+    subtitles, which index reads.
 
-    photos: pictures, folders of them, http or https URLs; - reads one from standard input
+    photos: pictures and videos, folders of them, http or https URLs; - reads one from standard input
     n: how many captions of each picture, best first
     prompt: how captions begin (“a photo of”); a model that chats answers it as a question
     beams: captions followed at the same time in the search; at least --n are
@@ -116,6 +118,7 @@ def caption(
     temperature: of --sample: below 1 keeps to likely words
     top_p: of --sample: draw among the likeliest words that hold this probability
     max_new_tokens: tokens of a caption at most, after the prompt
+    frames: of a video, how many frames are looked at, evenly chosen
     allow_private: fetch URLs from this machine and its own network too; they are refused otherwise
     batch_size: pictures read at a time
     dtype: what the network computes in; auto takes what is fastest here

@@ -2,6 +2,7 @@
 
 from genarium.artefacts.answer import Answer, Citation
 from genarium.artefacts.artefact import Artefact
+from genarium.artefacts.captions import Captions
 from genarium.artefacts.heat import Heat
 from genarium.artefacts.image import Image
 from genarium.artefacts.media import Media
@@ -18,6 +19,7 @@ from genarium.artefacts.video import Video
 __all__ = [
     "Answer",
     "Artefact",
+    "Captions",
     "Citation",
     "Heat",
     "Image",

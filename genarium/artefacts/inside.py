@@ -59,5 +59,5 @@ def _in_video(file: Path) -> object:
             av.open(opened, format="mp4" if file.suffix.lower() == ".mp4" else "webm") as read,
         ):
             return {name.lower(): text for name, text in read.metadata.items()}.get(RECIPE_CHUNK)
-    except (OSError, ValueError):  # PyAV's errors are of both kinds
+    except Exception:  # as above: FFmpeg's errors are of many kinds
         return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.data.videos import is_video
 from genarium.errors import BadInput, GenariumError, first_line
 from genarium.progress import note
 
@@ -98,6 +99,8 @@ def _upright(file: Path, name: str) -> Image:
     except Image.DecompressionBombError:
         raise BadInput(f"{name} unpacks to far more than the {MAX_PIXELS:,} pixels that are read") from None
     except UnidentifiedImageError:
+        if is_video(file):
+            raise BadInput(f"{name} is a video, where a picture is taken; save the frame that is meant") from None
         raise BadInput(f"{name} is no picture that opens here; give a PNG, JPEG, WebP, GIF, BMP or TIFF file") from None
     except GenariumError:
         raise

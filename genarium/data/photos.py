@@ -1,4 +1,4 @@
-"""Users' photos by any name they have: a file, a folder of them, a URL, or standard input. Each is kept by content.
+"""Users' photos and videos by any name: a file, a folder of them, a URL, or standard input. Each is kept by content.
 
 What has no place of its own (standard input, a URL's content) is put under HOME/photos by its sha256, so that a recipe
 finds again what it was made from.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium import files
-from genarium.data import web
+from genarium.data import videos, web
 from genarium.data.images import read_image
 from genarium.errors import BadInput
 from genarium.progress import note_left_out
@@ -33,9 +33,18 @@ class Photo:
     file: Path
     sha256: str
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a video."""
+        return videos.is_video(self.file)
+
     def read(self) -> Image:
         """As upright RGB. Raises BadInput, which names it as it was given."""
         return read_image(self.file, name=self.name)
+
+    def sampled(self, most: int) -> videos.Film:
+        """At most so many frames of a video, evenly chosen. Raises BadInput, which names it as it was given."""
+        return videos.sampled(self.file, most, name=self.name)
 
 
 class Known(str):
@@ -86,10 +95,11 @@ def _there(one: str) -> list[Photo]:
         return [_file(one, place)]
     if not place.is_dir():
         raise BadInput(f"no photo or folder {one!r}; name one, a URL, or - for standard input")
-    listed = sorted(file for file in place.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
+    taken = (*ENDINGS, *videos.ENDINGS)
+    listed = sorted(file for file in place.iterdir() if file.suffix.lower() in taken and file.is_file())
     if not listed:
-        raise BadInput(f"{one} holds no picture ({', '.join(ENDINGS)}); name another folder")
-    note_left_out(one, (file.name for file in set(place.iterdir()) - set(listed) if file.is_file()), "images")
+        raise BadInput(f"{one} holds no picture or video ({', '.join(taken)}); name another folder")
+    note_left_out(one, (file.name for file in set(place.iterdir()) - set(listed) if file.is_file()), "images or videos")
     return [_file(str(file), file) for file in listed]
 
 

@@ -160,5 +160,5 @@ def test_files_of_a_folder_that_are_no_images_are_counted_and_named(tmp_path: Pa
         assert [photo.file.name for photo in find([str(tmp_path)])] == ["a.png"]
     assert said == [
         f"2 files in {tmp_path} left out, not images: b.heic, notes.doc",
-        f"3 files in {tmp_path} left out, not images: a.txt, b.heic, notes.doc",
+        f"3 files in {tmp_path} left out, not images or videos: a.txt, b.heic, notes.doc",
     ]
