@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def open_pipeline(folder: Pipeline, kind: Any, name: str, dtypes: dict[str, torc
     try:
         for part in folder.parts:
             if part not in given:
-                parts[part] = _network(folder, part, name, dtypes[part])
+                parts[part] = network(folder, part, name, dtypes[part])
         pipeline = kind.from_pretrained(folder.path, local_files_only=True, use_safetensors=True, **parts)
     except (BadCheckpoint, MemoryError, torch.OutOfMemoryError):
         raise
@@ -53,12 +54,12 @@ def converted(pipeline: Any, kind: Any) -> Any:
     return made
 
 
-def _network(folder: Pipeline, part: str, name: str, dtype: torch.dtype) -> nn.Module:
+def network(folder: Pipeline, part: str, name: str, dtype: torch.dtype) -> nn.Module:
     """One network with all of its weights, none left over. Raises BadCheckpoint."""
     library, kind = folder.classes[part]
     described = folder.parts[part]
     common = {"variant": described.variant, "use_safetensors": True, "local_files_only": True}
-    network, info = _class(library, kind, name).from_pretrained(
+    made, info = class_of(library, kind, name).from_pretrained(
         folder.path / part, dtype=dtype, output_loading_info=True, **common
     )
     for key, what in (("missing_keys", "lack"), ("unexpected_keys", "hold, beside what a {} takes,")):
@@ -74,11 +75,11 @@ def _network(folder: Pipeline, part: str, name: str, dtype: torch.dtype) -> nn.M
             f"{folder.path}: the weights of {part} are of other shapes than its config.json says "
             f"({str(next(iter(wrong)))[:200]}); download the folder again"
         )
-    loaded: nn.Module = network.eval()
+    loaded: nn.Module = made.eval()
     return loaded
 
 
-def _class(library: str, kind: str, name: str) -> Any:
+def class_of(library: str, kind: str, name: str) -> Any:
     """The class that model_index.json names, of diffusers or transformers alone. Raises BadCheckpoint."""
     import diffusers
     import transformers
@@ -95,38 +96,56 @@ def _class(library: str, kind: str, name: str) -> Any:
 def check_classes(folder: Pipeline, name: str) -> None:
     """Refuse networks of classes that are not run here. Raises BadCheckpoint."""
     for part in folder.parts:
-        _class(*folder.classes[part], name)
+        class_of(*folder.classes[part], name)
 
 
 def lay_out(pipeline: Any, dtype: torch.dtype) -> None:
     """The networks as they run fastest on a CPU, each computing in `dtype` alone."""
-    from genarium.engines.diffusers.attention import use_sliced
-
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             use_float32_products(part)
     for module in _networks(pipeline):
-        if any(parameter.ndim == 5 for parameter in module.parameters()):
-            pass  # of films: images there are one frame
-        elif all(parameter.device.type == "cpu" for parameter in module.parameters()):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        else:
-            for layer in module.modules():
-                if isinstance(layer, nn.Conv2d):
-                    layer.register_forward_pre_hook(_channels_last)
+        lay_out_network(module, dtype)
         if dtype != torch.float32:
             compute_in(module, dtype)
-        if dtype == torch.bfloat16 and cpu_bfloat16() != "plain":
-            use_sliced(module)
 
 
-def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
-    """Let a network of weights in `dtype` take float32 and give float32."""
-    module.register_forward_pre_hook(
-        lambda _, args, kwargs: (_cast(args, torch.float32, dtype), _cast(kwargs, torch.float32, dtype)),
-        with_kwargs=True,
-    )
+def lay_out_network(module: nn.Module, dtype: torch.dtype) -> None:
+    """The inside of one network as it runs fastest on a CPU."""
+    from genarium.engines.diffusers.attention import use_sliced
+
+    if any(parameter.ndim == 5 for parameter in module.parameters()):
+        pass  # of films: images there are one frame
+    elif all(parameter.device.type == "cpu" for parameter in module.parameters()):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    else:
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.register_forward_pre_hook(_channels_last)
+    if dtype == torch.bfloat16 and cpu_bfloat16() != "plain":
+        use_sliced(module)
+
+
+def compute_in(module: nn.Module, dtype: torch.dtype, exact: tuple[str, ...] = ()) -> None:
+    """Let a network of weights in `dtype` take float32 and give float32; the arguments `exact` come as they are."""
+
+    def given(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        kept = {name: kwargs[name] for name in exact if name in kwargs}
+        others = {name: value for name, value in kwargs.items() if name not in kept}
+        return _cast(args, torch.float32, dtype), _cast(others, torch.float32, dtype) | kept
+
+    module.register_forward_pre_hook(given, with_kwargs=True)
     module.register_forward_hook(lambda _, args, output: _cast(output, dtype, torch.float32))
+
+
+def take_any(module: nn.Module) -> None:
+    """Let a network take tensors of any type: they are cast to that of its weights."""
+    dtype = next(module.parameters()).dtype
+
+    def given(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(one.to(dtype) if isinstance(one, Tensor) and one.is_floating_point() else one for one in args)
+
+    module.register_forward_pre_hook(given)
 
 
 def streamed(part: PipelinePart, path: Path, dtype: torch.dtype) -> nn.Module:
@@ -135,6 +154,7 @@ def streamed(part: PipelinePart, path: Path, dtype: torch.dtype) -> nn.Module:
     import diffusers
     from safetensors import safe_open
 
+    logging.getLogger("accelerate").setLevel(logging.ERROR)  # it would say on every run where the weights are
     kind = getattr(diffusers, part.config["_class_name"])
     with accelerate.init_empty_weights():
         network = kind.from_config(part.config).to(dtype)
@@ -156,18 +176,20 @@ def require_finite(pipeline: Any, path: Path) -> None:
     """BadCheckpoint where a weight is no number, with the tensor's name."""
     for part, network in pipeline.components.items():
         if isinstance(network, nn.Module):
-            for name, tensor in network.state_dict().items():
-                if tensor.is_floating_point() and tensor.device.type != "meta" and not torch.isfinite(tensor).all():
-                    raise BadCheckpoint(
-                        f"{path}: {part} {name} holds values that are not numbers; download the folder again"
-                    )
+            require_finite_part(part, network, path)
+
+
+def require_finite_part(part: str, network: nn.Module, path: Path) -> None:
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and tensor.device.type != "meta" and not torch.isfinite(tensor).all():
+            raise BadCheckpoint(f"{path}: {part} {name} holds values that are not numbers; download the folder again")
 
 
 def tell_what_is_not_read(folder: Pipeline, kind: Any) -> None:
     """A note for parts that model_index.json names and the folder lacks, and for what the pipeline doesn't know."""
     if folder.absent:
         lost = ", ".join(folder.absent)
-        note(f"the folder has no {lost}, which its {folder.kind} names; images are made without")
+        note(f"the folder has no {lost}, which its {folder.kind} names; it is run without")
     known = inspect.signature(kind.__init__).parameters
     if unknown := [name for name, value in folder.values.items() if name not in known and value not in (None, False)]:
         note(f"{', '.join(unknown)} in model_index.json is not known to {folder.kind}, and not used")
@@ -199,6 +221,11 @@ def _cast(value: Any, old: torch.dtype, new: torch.dtype) -> Any:
 def _networks(pipeline: Any) -> list[nn.Module]:
     """The modules that a pipeline calls, denoisers and the two halves of the autoencoder."""
     found = [getattr(pipeline, name, None) for name in DENOISERS]
+    return [module for module in found if isinstance(module, nn.Module)] + halves(pipeline)
+
+
+def halves(pipeline: Any) -> list[nn.Module]:
+    """The modules that an autoencoder is called by."""
     vae = getattr(pipeline, "vae", None)
-    found += [getattr(vae, name, None) for name in ("encoder", "decoder", "quant_conv", "post_quant_conv")]
+    found = [getattr(vae, name, None) for name in ("encoder", "decoder", "quant_conv", "post_quant_conv")]
     return [module for module in found if isinstance(module, nn.Module)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 MAX_SEQUENCE_LENGTH = "max_sequence_length"
 """As many tokens as the pipeline's call says, which is not what the tokenizer's own config says."""
-Template = Literal["", "chat", "system", "instruction", "described"]
+Template = Literal["", "chat", "system", "instruction", "described", "filled"]
 """What stands around the prompt, whose tokens are not the prompt's."""
 DESCRIBED_FROM = 34
 """Tokens that Qwen-Image drops in front, whatever its template is in this tokenizer's."""
@@ -24,6 +26,16 @@ class Reads:
 
 
 T5 = Reads(MAX_SEQUENCE_LENGTH)
+
+
+def read_as_written(pipeline: Any) -> None:
+    """Have a pipeline that mends its prompts by the package ftfy read them as they are, there or not.
+
+    The same recipe gives the same bytes then; some pipelines of the library fail where it is not there.
+    """
+    module = sys.modules[type(pipeline).__module__]
+    if hasattr(module, "basic_clean"):
+        vars(module)["basic_clean"] = lambda text: html.unescape(html.unescape(text)).strip()
 
 
 def tell_of_cuts(pipeline: Any, reads: Mapping[str, Reads], prompt: str, negative: str, tell: Any) -> None:
@@ -64,6 +76,10 @@ def _room(pipeline: Any, tokenizer: Any, reads: Reads, *, positive: bool) -> tup
         case "described":
             before = pipeline.prompt_template_encode.partition("{}")[0]
             return context, DESCRIBED_FROM + context - _length(tokenizer, before)
+        case "filled":
+            template = call["prompt_template"].default
+            before = template["template"].partition("{}")[0]
+            return context, template["crop_start"] + context - special - _length(tokenizer, before)
         case "system" if positive:
             return context, context - special - _length(tokenizer, f"{pipeline.system_prompt} <Prompt Start> ")
         case "instruction" if positive:  # which is not counted, but for two tokens of the text's own

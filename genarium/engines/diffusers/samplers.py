@@ -42,6 +42,9 @@ PROCESS: dict[str, tuple[Any, ...]] = {
     "sample_max_value": (),
     "use_flow_sigmas": (False,),
     "flow_shift": (),
+    "timestep_type": ("discrete",),
+    "sigma_min": (None,),
+    "sigma_max": (None,),
 }
 LEARNED = ("learned", "learned_range")
 FLOW_PROCESS: dict[str, tuple[Any, ...]] = {

@@ -27,7 +27,7 @@ def _does(name: str, kind: Any) -> str:
     call = inspect.signature(kind.__call__).parameters
     needed = {key for key, value in call.items() if value.default is inspect.Parameter.empty}
     if "num_frames" in call or "Video" in name or "video_length" in call:
-        return "makes video, which is not made here"
+        return "makes videos, not pictures (video is the task for those)"
     if any("audio" in key for key in call):
         return "makes sound, which is not made here"
     if "ControlNet" in name or "Adapter" in name or "control_image" in call:
