@@ -1,19 +1,19 @@
-"""Any OpenAI-compatible endpoint, through the official client: `OPENAI_BASE_URL` and `OPENAI_API_KEY` say where."""
+"""Texts by any OpenAI-compatible endpoint, through the official client."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from genarium.engines.endpoint import Endpoint
 from genarium.engines.text.protocol import ChatRequest, Clock, Completion, TextRequest, tell
 from genarium.errors import RemoteError
 from genarium.messages import Message
 from genarium.progress import note
 
 
-class OpenAIText:
+class OpenAIText(Endpoint):
     """Writes with the model called `model` behind the endpoint's `/completions`, replies behind `/chat/completions`.
 
     Raises RemoteError.
@@ -23,19 +23,9 @@ class OpenAIText:
     chats = True
 
     def __init__(self, model: str):
-        import openai
-
-        base = os.environ.get("OPENAI_BASE_URL")
-        key = os.environ.get("OPENAI_API_KEY")
-        if not base and not key:
-            raise RemoteError(
-                "openai: needs to know the endpoint; set OPENAI_BASE_URL (as http://127.0.0.1:8000/v1 for a server of "
-                "your own) or OPENAI_API_KEY"
-            )
-        self.model = model
-        self.client: Any = openai.OpenAI(base_url=base, api_key=key or "none", max_retries=1)
+        super().__init__(model)
         # OpenAI's own endpoint has replaced the name that everybody else's servers know.
-        self.limit = "max_tokens" if base else "max_completion_tokens"
+        self.limit = "max_completion_tokens" if self.is_openai else "max_tokens"
 
     def write(self, prompts: Sequence[str], request: TextRequest) -> Iterator[Completion]:
         def create(prompt: int, settings: dict[str, Any]) -> Any:
@@ -92,7 +82,7 @@ class OpenAIText:
                 with create(prompt, settings) as stream:
                     yield self._read(stream, piece_of, row, clock, total)
         except (openai.OpenAIError, json.JSONDecodeError) as error:
-            raise RemoteError(self._explained(error)) from None
+            raise RemoteError(self.explained(error)) from None
 
     def _read(
         self, stream: Any, piece_of: Callable[[Any], str | None], row: int, clock: Clock, total: int
@@ -116,27 +106,3 @@ class OpenAIText:
         made = usage.completion_tokens if usage else pieces
         read = usage.prompt_tokens if usage else 0
         return Completion(row, text, "stop" if reason == "stop" else "length", read, made, stats)
-
-    def _explained(self, error: Exception) -> str:
-        import openai
-
-        where = self.client.base_url
-        body = getattr(error, "body", None)
-        message = body.get("message") if isinstance(body, dict) else None
-        said = str(message or error or type(error).__name__).splitlines()[0][:300].rstrip(".")
-        match error:
-            case openai.AuthenticationError() | openai.PermissionDeniedError():
-                return f"{where} refused the key: {said}; set OPENAI_API_KEY to one it knows"
-            case openai.RateLimitError():
-                return f"{where} asks for fewer requests, or the account has no credit left: {said}; try again later"
-            case openai.NotFoundError():
-                return f"{where} has no model {self.model!r}, or not this kind of request: {said}"
-            case openai.APITimeoutError():
-                return f"{where} did not answer in time; try again, or see whether its server is busy"
-            case openai.APIConnectionError():
-                cause = error.__cause__
-                why = f" ({cause})" if cause and str(cause) else ""
-                return (
-                    f"the connection to {where} failed{why}; see that its server runs and that OPENAI_BASE_URL is right"
-                )
-        return f"{where} answered: {said}"

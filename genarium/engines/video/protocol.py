@@ -64,7 +64,7 @@ class VideoLimits(DrawingLimits):
     `frames` are what it makes where nothing is asked, `most_frames` what it makes at most. It makes `first_frame` and
     whole steps of `frame_step` more: 1 and 4 are 1, 5, 9, …. Where `most_frames` is `first_frame` it makes that many
     only. `fps` is how fast its videos are played where nothing is asked. `last` says whether it takes a last
-    picture beside a first one.
+    picture beside a first one. One that runs `elsewhere` chooses for itself what is not asked for.
     """
 
     frames: int
@@ -73,6 +73,7 @@ class VideoLimits(DrawingLimits):
     frame_step: int = 1
     fps: float = 8.0
     last: bool = False
+    elsewhere: bool = False
 
 
 class VideoEngine(Protocol):
@@ -105,6 +106,9 @@ def settle(request: VideoRequest, engine: VideoEngine) -> VideoRequest:
         raise BadInput(f"{name} starts from a picture, which its prompt sets in motion; give one as init")
     if request.last is not None and request.init is None:
         raise BadInput("a last picture needs a first one; give that as init")
+    if limits.elsewhere:
+        init = request.init if request.size is None else covering(request.init, request.size)
+        return replace(request, init=init, options=settled_options(request, limits, name))
     frames = limits.frames if request.frames is None else request.frames
     _require_frames(frames, limits, name)
     even = replace(limits, multiple=math.lcm(limits.multiple, 2))  # H.264 has one colour for each two by two pixels

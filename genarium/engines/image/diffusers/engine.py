@@ -17,7 +17,6 @@ from genarium.engines.diffusers import loading, samplers
 from genarium.engines.diffusers.configs import DENOISERS, denoiser_of, setting
 from genarium.engines.diffusers.memory import free, total
 from genarium.engines.diffusers.pipelines import Pipelines, call
-from genarium.engines.diffusers.previews import preview
 from genarium.engines.diffusers.prompts import tell_of_cuts
 from genarium.engines.drawing import STRENGTH, tell_what_is_cut
 from genarium.engines.image.diffusers import configs, memory

@@ -18,10 +18,10 @@ from genarium.engines.diffusers.configs import DENOISERS, decoder_of, denoiser_o
 from genarium.engines.diffusers.folder import FolderEngine
 from genarium.engines.diffusers.memory import free, total
 from genarium.engines.diffusers.pipelines import Pipelines, call
-from genarium.engines.diffusers.previews import preview
 from genarium.engines.diffusers.prompts import read_as_written, tell_of_cuts
 from genarium.engines.diffusers.turns import Turns
 from genarium.engines.drawing import tell, tell_what_is_cut, written
+from genarium.engines.latents import preview
 from genarium.engines.video.diffusers import configs, memory
 from genarium.engines.video.diffusers.families import VideoFamily
 from genarium.engines.video.diffusers.memory import VideoPlan
