@@ -28,7 +28,7 @@ from genarium.checkpoints.layouts.pipeline import Pipeline, read_pipeline
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.processors import tokenizer_config, tokenizer_files
 from genarium.checkpoints.store import folder as folders
-from genarium.checkpoints.store.state_dict import read_state
+from genarium.checkpoints.store.state_dict import read_own
 from genarium.checkpoints.store.tensors import Stored
 from genarium.diffusion.process import Process
 from genarium.errors import BadCheckpoint
@@ -177,10 +177,10 @@ def _require_parts(folder: Pipeline) -> None:
 
 
 def _stored(config: ModelScopeConfig, part: str) -> Stored:
-    """Every tensor of a part by its published name, mapped into memory where it can be. Raises BadCheckpoint."""
+    """Every tensor of a part by its published name. Raises BadCheckpoint."""
     stored = Stored()
     for file in config.folder.parts[part].files:
-        more = read_state(file)
+        more = read_own(file)
         if twice := stored.keys() & more.keys():
             raise BadCheckpoint(f"{file.parent}: two of its files hold {min(twice)}; download the folder again")
         stored.update(more)

@@ -8,6 +8,7 @@ asks for. It holds to that from torch 2.6 on (CVE-2025-32434).
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from collections.abc import Mapping
@@ -43,6 +44,33 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise BadCheckpoint(f"{file} is damaged or cut short ({first}); download it again") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise BadCheckpoint(f"{file} is no state dict of tensors; take the file that its authors published")
+    return state
+
+
+def read_own(file: Path) -> dict[str, Tensor]:
+    """As `read_state`, but each tensor of a safetensors file has memory of its own, which is free when it is let go of.
+
+    Of a mapped file all of it stays in memory while one tensor is there. Raises BadCheckpoint.
+    """
+    from safetensors.torch import _TYPES
+
+    if file.suffix != ".safetensors":
+        return read_state(file)
+    shapes = read_shapes(file)  # which checks the file's header
+    state = {}
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(size))
+        for name, shape in shapes.items():
+            begin, end = header[name]["data_offsets"]
+            content = bytearray(end - begin)
+            opened.seek(8 + size + begin)
+            if opened.readinto(content) != len(content):
+                raise BadCheckpoint(f"{file} is cut short; download it again")
+            kind = _TYPES[header[name]["dtype"]]
+            state[name] = (
+                torch.frombuffer(content, dtype=kind).view(shape) if content else torch.empty(shape, dtype=kind)
+            )
     return state
 
 
