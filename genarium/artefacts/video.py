@@ -15,9 +15,13 @@ from genarium.artefacts.sheet import contact_sheet, evenly, usual_grid
 from genarium.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
 POSTER, SHEET = "poster.png", "frames.png"
+OWN_FACTS = ("prompt", "seed", "width", "height", "frames", "fps", "seconds")
+"""Facts that every video has; the others are its settings."""
 ON_SHEET = 12
 """As many frames as a contact sheet shows at most, evenly chosen."""
 
@@ -35,6 +39,13 @@ class Video(Drawn):
 
     frames: np.ndarray
     fps: float
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any], frames: np.ndarray, recipe: Recipe) -> Video:
+        """The video that these facts were kept of, with frames as its file has them."""
+        settings = {name: value for name, value in facts.items() if name not in OWN_FACTS}
+        known = {name: facts[name] for name in ("prompt", "seed", "fps")}
+        return cls(**known, settings=settings, frames=frames, recipe=recipe)
 
     @property
     def size(self) -> tuple[int, int]:

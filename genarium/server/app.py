@@ -27,6 +27,8 @@ from genarium.server.openai import images as openai_images
 from genarium.server.openai import responses as openai_responses
 from genarium.server.openai import text as openai_text
 from genarium.server.openai import vectors as openai_vectors
+from genarium.server.openai import video_jobs
+from genarium.server.openai import videos as openai_videos
 from genarium.server.settings import ServerSettings
 
 router = APIRouter()
@@ -45,6 +47,7 @@ def application(settings: ServerSettings) -> FastAPI:
 
         keep_within(settings.memory)
         desk.take_up_parked()
+        video_jobs.take_up(desk)
         yield
         await asyncio.to_thread(desk.close)
 
@@ -73,6 +76,7 @@ def application(settings: ServerSettings) -> FastAPI:
         openai_vectors.router,
         decisions.router,
         openai_images.router,
+        openai_videos.router,
     ):
         app.include_router(part)
     _add_studio(app)

@@ -42,6 +42,8 @@ class Desk:
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.metrics = Metrics(self.queue)
         self.closing = asyncio.Event()
+        self.converting = asyncio.Semaphore(1)
+        """Held by who makes another file of a kept one: beside the queue, but one at a time."""
 
     async def prepare(self, task: str, arguments: Mapping[str, Any]) -> Recipe:
         """The recipe of a client's call: files and models are those they may name. Raises GenariumError."""
@@ -79,10 +81,11 @@ class Desk:
         """Put a recipe in the queue. Raises Refused where it is full."""
         job = Job(recipe, client, identifier=identifier)
         job.detached = detached
-        self._submit([job])
+        self.enter(job)
         return job
 
-    def _submit(self, jobs: Sequence[Job]) -> None:
+    def enter(self, *jobs: Job) -> None:
+        """Put one client's jobs in the queue, all or none. Raises Refused where it is full."""
         self.queue.submit(*jobs)
         self.jobs |= {job.id: job for job in jobs}
         ended = [old for old in self.jobs.values() if old.ended]
@@ -108,7 +111,7 @@ class Desk:
     async def attached(self, request: Request, recipes: Sequence[Recipe]) -> AsyncIterator[list[Job]]:
         """Jobs that live as long as the block: whatever ends it, what still runs is stopped."""
         jobs = [Job(recipe, client_of(request)) for recipe in recipes]
-        self._submit(jobs)
+        self.enter(*jobs)
         try:
             yield jobs
         finally:
@@ -120,7 +123,7 @@ class Desk:
         So what can be refused is, with its status, before the stream begins. Raises Refused, and what a task raised.
         """
         jobs = [Job(recipe, client_of(request)) for recipe in recipes]
-        self._submit(jobs)
+        self.enter(*jobs)
         try:
             await self.while_there(request, _first_sign(jobs), timeout=BEGINS_WITHIN)
             for job in jobs:
@@ -181,7 +184,7 @@ class Desk:
     def _ended(self, job: Job) -> None:
         """On the job's thread."""
         self.metrics.ended(job)
-        if job.status == PARKED:
+        if job.status == PARKED and not job.keeps_itself:
             kept = {"id": job.id, "client": job.client, "recipe": job.recipe.as_dict()}
             files.write_atomically(files.home() / "parked" / f"{job.id}.json", json.dumps(kept).encode())
         if job.detached:

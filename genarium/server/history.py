@@ -13,32 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from genarium.errors import BadInput
 from genarium.ledger import Entry, Ledger
 from genarium.run import arguments_of
-from genarium.server import uploads
+from genarium.server import media, uploads
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json, RequestRefused
 from genarium.server.tasks import Prefer, Wait, carry_out
 
 T = TypeVar("T")
 router = APIRouter()
-SAFE = {
-    # What a model made is shown, never run: no script in it reaches this page's key or its data.
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, max-age=31536000, immutable",
-}
-MEDIA_TYPES = {
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".mp4": "video/mp4",
-    ".webm": "video/webm",
-    ".wav": "audio/wav",
-    ".txt": "text/plain; charset=utf-8",
-    ".md": "text/markdown; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".jsonl": "application/x-ndjson",
-    ".json": "application/json",
-    ".safetensors": "application/octet-stream",
-}
 
 
 class Again(BaseModel):
@@ -77,44 +58,42 @@ async def history(
 @router.get("/v1/artefacts/{artefact}", tags=["history"])
 async def show_artefact(artefact: str) -> Response:
     """An artefact with its recipe, what is known of it, and its ratings."""
-    return Json(_shown(await _found(artefact)))
+    return Json(_shown(await entry_of(artefact)))
 
 
 @router.get("/v1/artefacts/{artefact}/content", tags=["history"], response_class=FileResponse)
-async def artefact_content(artefact: str, download: bool = False) -> Response:
+async def artefact_content(
+    request: Request,
+    artefact: str,
+    download: bool = False,
+    form: Annotated[media.Form | None, Query(description="of a video: what is made of it")] = None,
+) -> Response:
     """The artefact's file."""
-    entry = await _found(artefact)
-    if not entry.path.is_file():
-        raise RequestRefused(404, f"the file of {entry.id} is gone; POST /v1/artefacts/{entry.id}/again makes it again")
-    name = f"{entry.kind}-{entry.id}{entry.path.suffix}"
-    return FileResponse(
-        entry.path,
-        media_type=MEDIA_TYPES.get(entry.path.suffix, "application/octet-stream"),
-        filename=name,
-        content_disposition_type="attachment" if download else "inline",
-        headers=SAFE,
+    entry = await entry_of(artefact)
+    return await media.response(
+        entry, form, name=f"{entry.kind}-{entry.id}", turn=desk_of(request).converting, download=download
     )
 
 
 @router.get("/v1/artefacts/{artefact}/page", tags=["history"], response_class=FileResponse)
 async def artefact_page(artefact: str) -> Response:
     """The artefact's page, where its kind has one: heat maps word by word."""
-    entry = await _found(artefact)
+    entry = await entry_of(artefact)
     if entry.page is None:
         raise RequestRefused(404, f"{entry.id} has no page of its own; its file is at /v1/artefacts/{entry.id}/content")
-    return FileResponse(entry.page, media_type=MEDIA_TYPES[".html"], headers=SAFE)
+    return FileResponse(entry.page, media_type=media.TYPES[".html"], headers=media.SAFE)
 
 
 @router.get("/v1/artefacts/{artefact}/recipe", tags=["history"])
 async def artefact_recipe(artefact: str) -> Response:
     """The recipe alone: task, every argument, model with digest, seed."""
-    return Json((await _found(artefact)).recipe.as_dict())
+    return Json((await entry_of(artefact)).recipe.as_dict())
 
 
 @router.post("/v1/artefacts/{artefact}/again", tags=["history"])
 async def again(request: Request, artefact: str, changes: Again, wait: Wait = None, prefer: Prefer = None) -> Response:
     """Carry out an artefact's recipe again, with changes: the same again, or a variation."""
-    entry = await _found(artefact)
+    entry = await entry_of(artefact)
     desk = desk_of(request)
     before = await run_in_threadpool(arguments_of, entry.recipe)
     files = {name: value for name, value in before.items() if name not in changes.arguments}
@@ -159,7 +138,8 @@ async def show_file(file: str) -> Response:
     return Json({"id": file, "object": "file", "bytes": found.stat().st_size, "filename": file, "created_at": 0})
 
 
-async def _found(identifier: str) -> Entry:
+async def entry_of(identifier: str) -> Entry:
+    """Raises Refused where there is none."""
     try:
         return await _with_ledger(lambda ledger: ledger.find(identifier))
     except BadInput as error:
@@ -185,5 +165,6 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "url": f"{url}/content",
         "recipe_url": f"{url}/recipe",
         **({"page_url": f"{url}/page"} if entry.page is not None else {}),
-        "media_type": MEDIA_TYPES.get(entry.path.suffix, "application/octet-stream"),
+        **media.faces(entry.path, url),
+        "media_type": media.TYPES.get(entry.path.suffix, "application/octet-stream"),
     }

@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from genarium.artefacts import Artefact, png
 from genarium.ledger.folder import PAGE
 from genarium.progress import Event
 from genarium.recipe import Recipe
-from genarium.server import errors
+from genarium.server import errors, media
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,9 @@ class JobEvent:
 
 class Job:
     """`status` is queued, running, done, failed, cancelled or parked (kept for the next start of the server)."""
+
+    keeps_itself: ClassVar[bool] = False
+    """Whether it is on disk anyway, so that the next start finds it without its being parked."""
 
     def __init__(self, recipe: Recipe, client: str, *, identifier: str = ""):
         self.id = identifier or f"job-{secrets.token_hex(8)}"
@@ -228,6 +231,7 @@ def summary(artefact: Artefact) -> dict[str, Any]:
         "url": f"/v1/artefacts/{artefact.id}/content",
         "overview": artefact.overview,
         **({"page_url": f"/v1/artefacts/{artefact.id}/page"} if _has_page(artefact) else {}),
+        **media.faces(artefact.path, f"/v1/artefacts/{artefact.id}"),
         **artefact.facts(),
         "stats": artefact.stats,
         "notes": artefact.notes,

@@ -12,7 +12,9 @@ from typing import Any
 
 from genarium import files
 from genarium.checkpoints.store import catalogue
-from genarium.errors import ModelNotFound
+from genarium.checkpoints.store.find import Found
+from genarium.engines import registry
+from genarium.errors import GenariumError, ModelNotFound
 from genarium.server.settings import ServerSettings
 
 
@@ -50,12 +52,19 @@ def _tasks_of(reference: str) -> list[str]:
     """What a folder is for, as its files say; nothing where they don't, since then it may be for anything."""
     folder = files.named(reference)
     if (folder / "model_index.json").is_file():
-        return ["image"]
+        return _drawn_by(Found(reference, folder, ""))
     try:
         written = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or [""]
     except (OSError, ValueError, AttributeError):
         return []
     return ["text", "chat", "ask", "classify"] if str(written[0]).endswith(("ForCausalLM", "LMHeadModel")) else []
+
+
+def _drawn_by(found: Found) -> list[str]:
+    try:
+        return ["video"] if registry.can_open(found, "video") else ["image"]
+    except GenariumError:
+        return []
 
 
 def pulled() -> list[str]:
