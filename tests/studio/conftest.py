@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.latent_models import latent_folder
+from tests.video_folders import modelscope
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = '<script>window.hacked = "document"</script>'
@@ -69,7 +70,8 @@ def studio_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def studio(studio_home: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     scenes = latent_folder(tmp_path_factory.mktemp("scenes"))
-    models = ["--model", f"tiny={tiny}", "--model", f"scenes={scenes}"]
+    clips = modelscope(tmp_path_factory.mktemp("clips"))
+    models = ["--model", f"tiny={tiny}", "--model", f"scenes={scenes}", "--model", f"clips={clips}"]
     with serving(studio_home, "--api-key", KEY, *models) as address:
         yield address
 

@@ -21,9 +21,16 @@ export function actions(artefact, { task, known, open = true }) {
       button("Compare", () => pick(artefact, task), { title: "Side by side with another" }),
       open ? el("a", { class: "button", href: `#/artefact/${artefact.id}` }, "Recipe") : null,
       el("a", { class: "button", href: `${artefact.url}?download=true`, download: "" }, "Save"),
+      ...(artefact.kind === "video" ? others(artefact) : []),
     ),
   );
 }
+
+/** A video's other files. */
+const others = ({ url }) =>
+  Object.entries({ gif: "GIF", webm: "WebM", sheet: "Contact sheet" }).map(([form, name]) =>
+    el("a", { class: "button", href: `${url}?form=${form}&download=true`, download: "", title: `Save as ${name}` }, name),
+  );
 
 async function redo(artefact, task, changes) {
   try {

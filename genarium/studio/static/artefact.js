@@ -4,6 +4,7 @@ import { answer } from "./answer.js";
 import { schemas } from "./api.js";
 import { el } from "./dom.js";
 import { table } from "./table.js";
+import { player } from "./video.js";
 
 /** `recipe` is the artefact's or its run's. */
 export function shown(artefact, recipe) {
@@ -16,6 +17,7 @@ function body(artefact, recipe) {
   const named = artefact.title || artefact.kind;
   if (artefact.page_url) return el("p", {}, el("a", { href: artefact.url, target: "_blank", rel: "noopener" }, "As a picture"));
   if (type.startsWith("image/")) return el("img", { class: "picture", src: artefact.url, alt: named, loading: "lazy" });
+  if (isClip(artefact)) return player(artefact);
   if (type.startsWith("video/")) return el("video", { src: artefact.url, controls: true, loop: true, playsinline: true, "aria-label": named });
   if (type.startsWith("audio/")) return el("audio", { src: artefact.url, controls: true, "aria-label": named });
   if (artefact.kind === "answer") return answer(artefact, recipe);
@@ -24,6 +26,9 @@ function body(artefact, recipe) {
   if (typeof artefact.text === "string") return written(artefact);
   return el("p", {}, named);
 }
+
+/** Whether it is a video whose frames are known, so that they can be looked at one by one. */
+export const isClip = ({ media_type, frames, fps }) => (media_type ?? "").startsWith("video/") && frames > 0 && fps > 0;
 
 /** Text that was written, after what it continues; a conversation's reply alone. */
 export function written(artefact) {

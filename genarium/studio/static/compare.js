@@ -1,15 +1,17 @@
 // Two artefacts side by side: what differs in their recipes, and which one is better.
 
 import { api, isSeeded } from "./api.js";
-import { facts, shown } from "./artefact.js";
+import { facts, isClip, shown } from "./artefact.js";
 import { told } from "./detail.js";
 import { button, el, fresh } from "./dom.js";
 import { say } from "./say.js";
 import { variation } from "./tray.js";
+import { clip, controls } from "./video.js";
 
 export async function compare(first, second) {
   const pair = await Promise.all([first, second].map((id) => api(`/v1/artefacts/${encodeURIComponent(id)}`)));
   const alike = pair[0].task === pair[1].task;
+  const clips = pair.every(isClip) ? pair.map(clip) : null;
   const id = fresh("why");
   const note = el("input", { id, maxlength: 4000, placeholder: "optional" });
   const verdict = el("div", { class: "verdict", role: "status" });
@@ -45,7 +47,8 @@ export async function compare(first, second) {
     "div",
     { class: "compare", onkeydown: keys },
     el("h1", { tabindex: -1 }, "Which one is better?"),
-    el("div", { class: "sides" }, pair.map((entry, place) => side(entry, choose[place]))),
+    el("div", { class: "sides" }, pair.map((entry, place) => side(entry, choose[place], clips?.[place].video))),
+    clips ? el("div", { class: "player" }, el("p", { class: "help" }, "Both, at the same moment"), controls(clips)) : null,
     alike ? null : el("p", { class: "wrong" }, "They are of two tasks, so that neither can be the better one."),
     el("div", { class: "field" }, el("label", { for: id }, "Why"), note),
     el("p", { class: "help" }, el("kbd", {}, "←"), " and ", el("kbd", {}, "→"), " choose as well"),
@@ -63,13 +66,14 @@ export async function compare(first, second) {
   return page;
 }
 
-function side(entry, choose) {
+/** `body` is what is shown of it, where that is not what is shown elsewhere. */
+function side(entry, choose, body) {
   const { recipe } = entry;
   const seed = isSeeded(entry.task) ? recipe.seed : null;
   return el(
     "section",
     { class: "card side", "aria-label": entry.title || entry.kind },
-    shown(entry, recipe),
+    body ?? shown(entry, recipe),
     el("p", { class: "facts" }, facts({ model: recipe.model?.reference, seconds: entry.stats.seconds, seed })),
     el("p", {}, choose, " ", el("a", { href: `#/artefact/${entry.id}` }, "Recipe")),
   );

@@ -22,6 +22,7 @@ export const labelOf = (name) => name.replace(/_+$/, "").replaceAll("_", " ");
 function helpOf(about, inner, hint = "") {
   const said = (about.description ?? "")
     .replace(/;? ?- reads [^;,[]*(?=[;,[]|$)/, "")
+    .replace(/, or a file of one made before[^;]*/, "")
     .replace(/; may be (repeated|given several times)/, "")
     .replace(/ \(a file: the id that .*\)$/, "");
   // How several are told apart there is not how they are here.

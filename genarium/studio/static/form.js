@@ -5,8 +5,8 @@ import { field } from "./fields.js";
 
 // Names are shared by all tasks, so that a new task's common options are in sight without a word here. Of the second
 // row those that have a value of their own: the others are for some models only.
-const CONTENT = ["context", "caption", "against", "labels", "passages", "index", "photo", "file", "model", "n", "size", "system"];
-const SETTINGS = ["seconds", "frames", "sentences", "max_new_tokens", "temperature"];
+const CONTENT = ["context", "caption", "against", "labels", "passages", "index", "photo", "file", "model", "n", "size", "frames", "fps", "system"];
+const SETTINGS = ["seconds", "sentences", "max_new_tokens", "temperature"];
 
 /** `hidden` are properties that the view gives itself; `prompt: false` leaves the first property out. */
 export class Form {

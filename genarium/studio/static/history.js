@@ -66,10 +66,10 @@ export async function history() {
 }
 
 function card(entry) {
-  const picture = entry.media_type.startsWith("image/");
+  const picture = entry.poster_url ?? (entry.media_type.startsWith("image/") ? entry.url : null);
   const name = asked(entry) || entry.title || entry.kind;
   const face = picture
-    ? el("img", { src: entry.url, alt: "", loading: "lazy" })
+    ? el("img", { src: picture, alt: "", loading: "lazy" })
     : el("p", { class: "excerpt" }, (entry.text || entry.summary || entry.title).trim());
   const link = el("a", { href: `#/artefact/${entry.id}` }, el("span", { class: "name" }, name), face);
   const when = el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());

@@ -44,7 +44,7 @@ export function run(job, { task, of = "" }) {
     status: ({ status }) => (stage.textContent = status),
     progress: (data) => {
       move(data.about ? `${data.stage} ${data.about}` : data.stage, data);
-      if (data.picture) forming(data.item, "img", { class: "picture forming", alt: "the picture as it forms" }).src = data.picture;
+      if (data.picture) forming(data.item, "img", { class: "picture forming", alt: "what is made, as it forms" }).src = data.picture;
     },
     writing: (data) => {
       forming(data.item, "p", { class: "prose forming" }).append(data.text);
@@ -58,7 +58,7 @@ export function run(job, { task, of = "" }) {
 
   function finished(artefact, result) {
     const inside = place(artefact.item);
-    const own = artefact.kind === "image" && artefact.seed !== undefined ? el("p", { class: "facts" }, `seed ${artefact.seed}`) : "";
+    const own = ["image", "video"].includes(artefact.kind) && artefact.seed !== undefined ? el("p", { class: "facts" }, `seed ${artefact.seed}`) : "";
     inside.replaceChildren(shown(artefact, result?.recipe ?? null), own, actions(artefact, { task }));
     inside.dataset.artefact = artefact.id;
   }
