@@ -1,23 +1,28 @@
-"""`python scripts/train_scene_checker.py FOLDER` trains the checker's detector on crowded, roughened scenes."""
+"""`python scripts/train_scene_checker.py FOLDER` trains the checker's detector on crowded, roughened scenes.
+
+With `--turned` it learns what moving scenes show as well: things at any angle, and of any side in between.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from genarium.data.layers import Pose, composed
 from genarium.scenes.backgrounds import VARIANTS, background
 from genarium.scenes.degrade import roughen
 from genarium.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import BACKGROUNDS, KINDS, SIZES
-from genarium.scenes.sprites import paste, sprite
+from genarium.scenes.sprites import layer, paste, sprite
 from genarium.training.loop import fit
 from genarium.training.objective import Objective
 from genarium.training.settings import Settings
@@ -25,6 +30,53 @@ from genarium.training.settings import Settings
 _NAMES = tuple(KINDS)
 _CELLS = SIDE // STRIDE
 _MIDDLES = np.arange(_CELLS) * STRIDE + STRIDE / 2
+
+
+_LEAST, _MOST = 14, 36
+"""Pixels of a side of things that grow and shrink."""
+
+
+def turned(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """As `crowded`, of things at any angle and of any side, drawn as frames of moving scenes are."""
+    where = dice.below(len(BACKGROUNDS))
+    under = background(BACKGROUNDS[where], dice.below(VARIANTS), SIDE)
+    heat = np.zeros((_CELLS, _CELLS), dtype=np.float32)
+    parts = np.full((3, _CELLS, _CELLS), -1, dtype=np.int64)
+    boxes: list[tuple[float, float, float]] = []
+    layers, poses = [], []
+    for _ in range(10):
+        side = dice.pick(tuple(PIXELS.values())) if dice.chance(0.5) else _LEAST + dice.uniform() * (_MOST - _LEAST)
+        x, y = (side / 2 + dice.uniform() * (SIDE - side) for _ in range(2))
+        if any(max(abs(x - bx), abs(y - by)) < (side + b) / 2 for bx, by, b in boxes):
+            continue
+        boxes.append((x, y, side))
+        name = dice.pick(_NAMES)
+        kind = KINDS[name]
+        colour = dice.pick(kind.colours) if kind.colours and dice.chance(0.7) else None
+        angle = dice.uniform() * 2 * math.pi if dice.chance(0.5) else 0.0
+        layers.append(layer(name, colour))
+        poses.append([Pose(x / SIDE, y / SIDE, side / SIDE, angle, dice.chance(0.5))])
+        size = min(range(len(SIZES)), key=lambda place: abs(PIXELS[SIZES[place]] - side))
+        _mark(heat, parts, x, y, side, (_NAMES.index(name), SHADES.index(colour or kind.natural or "natural"), size))
+        if len(boxes) == 6 or dice.chance(0.12):
+            break
+    frame = composed(to_unit(under)[None], layers, poses)[0]
+    return (frame.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy(), heat, parts, where
+
+
+def to_unit(pixels: np.ndarray) -> Tensor:
+    """(height, width, 3) uint8 to (3, height, width) from 0 to 1."""
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)
+
+
+def _mark(heat: np.ndarray, parts: np.ndarray, x: float, y: float, side: float, named: tuple[int, int, int]) -> None:
+    """A thing's middle in the heat map, and its kind, shade and size in the cells that are surely its own."""
+    away = (_MIDDLES[None] - x) ** 2 + (_MIDDLES[:, None] - y) ** 2
+    np.maximum(heat, np.exp(-away / (2 * (0.12 * side + 0.6) ** 2)).astype(np.float32), out=heat)
+    nearest = away == away.min()
+    heat[nearest] = 1.0
+    inside = (away < (0.26 * side) ** 2) | nearest
+    parts[:, inside] = np.array(named)[:, None]
 
 
 def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -47,13 +99,8 @@ def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         kind = KINDS[name]
         colour = dice.pick(kind.colours) if kind.colours and dice.chance(0.7) else None
         paste(canvas, x, y, sprite(name, colour, drawn, dice.chance(0.5)))
-        away = (_MIDDLES[None] - x - drawn / 2) ** 2 + (_MIDDLES[:, None] - y - drawn / 2) ** 2
-        heat = np.maximum(heat, np.exp(-away / (2 * (0.12 * drawn + 0.6) ** 2)).astype(np.float32))
-        nearest = away == away.min()
-        heat[nearest] = 1.0
-        inside = (away < (0.26 * drawn) ** 2) | nearest
-        shade = SHADES.index(colour or kind.natural or "natural")
-        parts[:, inside] = np.array([_NAMES.index(name), shade, size])[:, None]
+        named = (_NAMES.index(name), SHADES.index(colour or kind.natural or "natural"), size)
+        _mark(heat, parts, x + drawn / 2, y + drawn / 2, drawn, named)
         if len(boxes) == 6 or dice.chance(0.12):
             break
     return canvas, heat, parts, where
@@ -62,18 +109,22 @@ def crowded(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
 class Seeing(Objective):
     """The objective: heat by focal loss, what cells are part of and the background by cross-entropy."""
 
-    def __init__(self, batch_size: int, seed: int):
+    def __init__(self, batch_size: int, seed: int, *, turned: bool = False, init_from: Path | None = None):
         self.model = Detector()
+        if init_from is not None:
+            self.model.load_state_dict({name: tensor.float() for name, tensor in load_file(init_from).items()})
+        self.turned = turned
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch_size, self.seed = batch_size, seed
-        self.identity: dict[str, Any] = {"family": "scene checker", "batch_size": batch_size}
+        self.identity: dict[str, Any] = {"family": "scene checker", "batch_size": batch_size, "turned": turned}
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures (b, 3, 64, 64), heat (b, 16, 16), parts (b, 3, 16, 16), backgrounds (b,)."""
         return self._made(self.seed, index)
 
     def _made(self, seed: int, index: int) -> tuple[Tensor, ...]:
-        made = [crowded(Dice(seed, index, place)) for place in range(self.batch_size)]
+        draw = turned if self.turned else crowded
+        made = [draw(Dice(seed, index, place)) for place in range(self.batch_size)]
         images, heat, parts, where = zip(*made, strict=True)
         seen = roughen(np.stack(images), seed * 1_000_003 + index)
         return (
@@ -119,16 +170,18 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--turned", action="store_true", help="things at any angle and of any side")
+    parser.add_argument("--init-from", type=Path, help="weights to continue from")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(given.seed)
-    objective = Seeing(given.batch_size, given.seed)
+    objective = Seeing(given.batch_size, given.seed, turned=given.turned, init_from=given.init_from)
     settings = Settings(
         steps=given.steps,
         learning_rate=given.learning_rate,
         min_learning_rate=2e-5,
         weight_decay=0.02,
-        precision="bfloat16",
+        precision="auto",
         compile="off",
         checkpoint_minutes=1,
         seed=given.seed,

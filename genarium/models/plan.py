@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +82,12 @@ class PlanWords:
         """Which of the slots a position of a plan is."""
         return 0 if position == 0 else 1 + (position - 1) % OF_A_THING
 
+    def writing(self) -> Writing:
+        return _Writing(self)
+
+    def embedding(self, d_model: int) -> nn.Module:
+        return PlanEmbedding(self, d_model)
+
     def write(self, plan: Plan) -> list[int]:
         """L tokens. Raises ValueError for what plans can't say."""
         (background, _), (kind, _), (colour, _), (side, _), (place, _) = self.slots
@@ -147,11 +154,45 @@ class PlanEmbedding(nn.Module):
         return told * (plans[:, 0] != NONE)[:, None, None]
 
 
+class Words(Protocol):
+    """What the plans of a kind of pictures or clips can say; NONE is a token of all of them."""
+
+    @property
+    def length(self) -> int:
+        """L"""
+
+    @property
+    def n_tokens(self) -> int:
+        """V"""
+
+    @property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """First token, and the one after the last, of each sort of token; kinds of things are the second."""
+
+    def slot(self, position: int) -> int:
+        """Which of the slots a position of a plan is."""
+
+    def writing(self) -> Writing: ...
+
+    def embedding(self, d_model: int) -> nn.Module:
+        """From plans (B, L) to what each place of what is drawn is told (B, N, M)."""
+
+
+class Writing(Protocol):
+    """A plan as it is written, token by token: what may come next, so that things have room."""
+
+    def fits(self, position: int) -> Tensor:
+        """Which tokens of the position's slot may come, bool, one for each or one for all."""
+
+    def wrote(self, position: int, index: int) -> None:
+        """A token came: the one of this index in the position's slot."""
+
+
 @dataclass(frozen=True)
 class PlannerConfig:
     """Everything that tells one of these networks from another."""
 
-    words: PlanWords
+    words: Words
     d_model: int = 256  # M
     n_layers: int = 3
     n_heads: int = 4
@@ -210,21 +251,16 @@ class Planner(nn.Module):
         """
         allowed = self.config.words
         plan = torch.zeros(1, 0, dtype=torch.long, device=words.device)
-        free = torch.ones(allowed.side, allowed.side, dtype=torch.bool)
-        side = 1
+        written = allowed.writing()
         for position in range(allowed.length):
-            scores, slot = self(plan, words, mask)[0, -1].cpu(), allowed.slot(position)
-            first, end = allowed.slots[slot]
-            scores[first:end] = scores[first:end].masked_fill(~_fits(slot, free, side), float("-inf"))
+            scores = self(plan, words, mask)[0, -1].cpu()
+            first, end = allowed.slots[allowed.slot(position)]
+            scores[first:end] = scores[first:end].masked_fill(~written.fits(position), float("-inf"))
             token = int(_nucleus(scores.softmax(-1), top_p).multinomial(1, generator=generator))
             plan = F.pad(plan, (0, 1), value=token)
             if token == NONE:
                 break
-            if slot == 3:
-                side = token - first + 1
-            elif slot == 4:
-                top, left = divmod(token - first, allowed.side)
-                free[top : top + side, left : left + side] = False
+            written.wrote(position, token - first)
         return F.pad(plan, (0, allowed.length - plan.shape[1]), value=NONE)
 
     def _possible(self, T: int, device: torch.device) -> Tensor:
@@ -237,15 +273,48 @@ class Planner(nn.Module):
         return possible.to(device)
 
 
-def _fits(slot: int, free: Tensor, side: int) -> Tensor:
-    """Which tokens of a slot leave a thing, of `side` cells where that is said, in free cells (n, n)."""
-    if slot == 1:
-        return free.any()
-    if slot == 3:
-        return torch.stack([_room(free, side).any() for side in range(1, len(free) + 1)])
-    if slot == 4:
-        return _room(free, side).flatten()
-    return torch.tensor(True)
+class Boxes:
+    """Squares of whole cells that don't overlap, `n` cells along a side of the picture."""
+
+    def __init__(self, n: int):
+        self.free = torch.ones(n, n, dtype=torch.bool)
+        self.side = 1
+
+    def sides(self) -> Tensor:
+        """Which sides have room, (n,)."""
+        return torch.stack([_room(self.free, side).any() for side in range(1, len(self.free) + 1)])
+
+    def places(self) -> Tensor:
+        """Where there is room for a box of the side chosen, (n²,)."""
+        return _room(self.free, self.side).flatten()
+
+    def take(self, place: int) -> None:
+        """Put a box of the side chosen there."""
+        top, left = divmod(place, len(self.free))
+        self.free[top : top + self.side, left : left + self.side] = False
+
+
+class _Writing:
+    """Of `PlanWords`: things whose boxes don't overlap."""
+
+    def __init__(self, words: PlanWords):
+        self.words, self.boxes = words, Boxes(words.side)
+
+    def fits(self, position: int) -> Tensor:
+        slot = self.words.slot(position)
+        if slot == 1:
+            return self.boxes.free.any()
+        return self.boxes.sides() if slot == 3 else self.boxes.places() if slot == 4 else ANY
+
+    def wrote(self, position: int, index: int) -> None:
+        slot = self.words.slot(position)
+        if slot == 3:
+            self.boxes.side = index + 1
+        elif slot == 4:
+            self.boxes.take(index)
+
+
+ANY = torch.tensor(True)
 
 
 def _room(free: Tensor, side: int) -> Tensor:

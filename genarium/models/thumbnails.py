@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.models.dit import DiT, DiTConfig
-from genarium.models.plan import PlanEmbedding, Planner, PlanWords
+from genarium.models.plan import Planner, Words
 from genarium.models.text_to_image import WORK_COPIES, Conditioning
 
 N_LEVELS = 1000
@@ -37,13 +37,14 @@ FULL_DETAIL = 0.25
 
 @dataclass(frozen=True)
 class ThumbnailsConfig:
-    """Everything that tells one of these models from another; the network says 3 f² colours and a detail of a cell."""
+    """Everything that tells one of these models from another; the network says f² pixels and a detail of a cell."""
 
     sample_size: int = 64  # height and width of the pictures it was trained at
     factor: int = 8  # f
     last: float = 0.05  # the share of noise that is told where the picture itself is drawn
     network: DiTConfig = field(default_factory=lambda: DiTConfig(in_channels=4, out_channels=193))
-    plan: PlanWords | None = None  # what plans say, where it draws by them
+    plan: Words | None = None  # what plans say, where it draws by them
+    channels: int = 3  # colours; 4: colours premultiplied, and cover
     enlarges = True
 
     @property
@@ -75,8 +76,9 @@ class Thumbnails(nn.Module):
     def __init__(self, config: ThumbnailsConfig):
         super().__init__()
         self.config = config
+        self.plan: nn.Module | None
         self.network = DiT(config.network)
-        self.plan = PlanEmbedding(config.plan, config.network.d_model) if config.plan else None
+        self.plan = config.plan.embedding(config.network.d_model) if config.plan else None
 
     @property
     def factor(self) -> int:

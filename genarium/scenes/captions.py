@@ -8,10 +8,13 @@ from typing import TypeVar
 from genarium.scenes.ask import Ask, Wanted
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import GROUPS, KINDS, plural
+from genarium.scenes.motions import TURNS, phrases
 
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 OPENINGS = ("a picture of", "an image of", "a drawing of", "a photo of")
+
+MOVING_OPENINGS = ("a video of", "a clip of", "a film of", "an animation of")
 
 PLACE_PHRASES = {
     "left": ("on the left", "at the left", "on the left side"),
@@ -77,12 +80,15 @@ def _noun(wanted: Wanted, dice: Dice) -> tuple[str, str]:
     return name, plural(name)
 
 
-def thing(wanted: Wanted, dice: Dice, *, bare: bool) -> str:
-    """One noun phrase, its place behind it; `bare` drops the article."""
+def thing(wanted: Wanted, dice: Dice, *, bare: bool, moving: bool = False) -> str:
+    """One noun phrase, its place and how it moves behind it; `bare` drops the article. `moving` is of moving scenes."""
     singular, many = _noun(wanted, dice)
     words = [dice.pick(SIZE_WORDS[wanted.size])] if wanted.size else []
     flies = wanted.kind is not None and KINDS[wanted.kind].flies and not singular.startswith("flying")
-    if flies and dice.chance(0.25):
+    flying = flies and not moving and dice.chance(0.25)
+    # Of what moves, it is how.
+    before = moving and wanted.motion == "fly" and not singular.startswith("flying") and dice.chance(0.4)
+    if flying or before:
         words.append("flying")
     if wanted.colour:
         words.append(wanted.colour)
@@ -99,15 +105,19 @@ def thing(wanted: Wanted, dice: Dice, *, bare: bool) -> str:
         phrase = f"several {phrase}"
     if wanted.place:
         phrase += f" {_usually_first(dice, PLACE_PHRASES[wanted.place])}"
+    if wanted.motion and not before:
+        phrase += f" {dice.pick(phrases(wanted.kind, wanted.motion))}"
     return phrase
 
 
-def caption(ask: Ask, dice: Dice) -> str:
-    """One of the ways to say it."""
+def caption(ask: Ask, dice: Dice, *, moving: bool = False) -> str:
+    """One of the ways to say it; of moving scenes where `moving`."""
     bare = dice.chance(0.25)
-    shown = " and ".join(thing(wanted, dice, bare=bare) for wanted in ask.things)
+    shown = " and ".join(thing(wanted, dice, bare=bare, moving=moving) for wanted in ask.things)
     if ask.background is None:
         text = shown
+    elif ask.then is not None:
+        text = f"{shown} {dice.pick(TURNS[ask.background, ask.then])}"
     elif dice.chance(0.08):
         joined = "and" if ask.background == "blue sky" else "with"
         first = dice.pick(BACKGROUND_NAMES[ask.background])
@@ -116,8 +126,9 @@ def caption(ask: Ask, dice: Dice) -> str:
         where = _usually_first(dice, BACKGROUND_PHRASES[ask.background], first=0.3)
         only = ask.things[0]
         flies = len(ask.things) == 1 and only.kind is not None and KINDS[only.kind].flies and not only.place
+        flies = flies and not moving
         flying = flies and "flying" not in shown and dice.chance(0.2)
         text = f"{shown} flying {where}" if flying else f"{shown} {where}"
     if dice.chance(0.12):
-        text = f"{dice.pick(OPENINGS)} {text}"
+        text = f"{dice.pick(MOVING_OPENINGS if moving else OPENINGS)} {text}"
     return text

@@ -26,7 +26,10 @@ SURE = 0.35
 
 @dataclass(frozen=True)
 class Seen:
-    """One thing seen: `x` and `y` are its middle as shares of the picture, from the top left."""
+    """One thing seen: `x` and `y` are its middle as shares of the picture, from the top left.
+
+    `moved` is how it moves in a clip: one way of `motions.ACROSS`, grow or shrink, and turn, as many as it does.
+    """
 
     kind: str
     shade: str
@@ -34,17 +37,21 @@ class Seen:
     x: float
     y: float
     sure: float
+    moved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Sight:
+    """What is seen of a picture or a clip, which ends with the background `then` if that is another."""
+
     background: str
     things: tuple[Seen, ...]
+    then: str | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, of kind, count, colour, size, place, background and extra (something not asked for)."""
+    """What is wrong, of kind, count, colour, size, place, motion, background and extra (something not asked for)."""
 
     wrong: tuple[str, ...]
 
@@ -125,13 +132,21 @@ def _faults(wanted: Wanted, seen: Seen) -> set[str]:
         wrong.add("size")
     if wanted.place is not None and not stands(wanted.place, seen.x, seen.y):
         wrong.add("place")
+    if wanted.motion is not None and not _moves(wanted.motion, seen.moved):
+        wrong.add("motion")
     return wrong
+
+
+def _moves(motion: str, moved: frozenset[str]) -> bool:
+    """Whether what is seen moves as asked, and not otherwise."""
+    return moved == {motion} or (motion == "fly" and moved in ({"left"}, {"right"}))
 
 
 def judge(ask: Ask, sight: Sight) -> Verdict:
     """All that was asked and nothing else must be there; what was left open may be anything."""
     wrong: set[str] = set()
-    if ask.background is not None and sight.background != ask.background:
+    then = sight.then or sight.background
+    if ask.background is not None and (sight.background, then) != (ask.background, ask.then or ask.background):
         wrong.add("background")
     left = list(sight.things)
     # Kinds before groups, which take what remains.

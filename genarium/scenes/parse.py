@@ -7,12 +7,22 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from genarium.scenes.ask import Ask, Wanted
-from genarium.scenes.captions import BACKGROUND_NAMES, BACKGROUND_PHRASES, NUMBERS, OPENINGS, SIZE_WORDS
+from genarium.scenes.captions import (
+    BACKGROUND_NAMES,
+    BACKGROUND_PHRASES,
+    MOVING_OPENINGS,
+    NUMBERS,
+    OPENINGS,
+    SIZE_WORDS,
+)
 from genarium.scenes.kinds import COLOURS, GROUPS, KINDS, PLACES, plural
+from genarium.scenes.motions import may, turnings, understood
 
 _PASSED_OVER = frozenset(
     "a an the and of with in on at over under by inside above side is are there to some".split()
 ) | frozenset(word for opening in OPENINGS for word in opening.split())
+_PASSED_OVER_TOO = frozenset(word for opening in MOVING_OPENINGS for word in opening.split()) | {"while", "as"}
+"""Of prompts for moving scenes."""
 _ALSO_BACKGROUNDS = {
     "blue sky": ("sky", "blue sky", "clouds", "cloudy sky", "sky with clouds"),
     "colorful sky": ("sunset sky",),
@@ -34,8 +44,9 @@ class Parsed:
 
 
 @cache
-def _lexicon() -> dict[Phrase, tuple[str, str]]:
-    """From a phrase's words to what it is (noun, nouns, group, groups, background, colour, ...) and of what."""
+def _lexicon(moving: bool = False) -> dict[Phrase, tuple[str, str]]:
+    """From a phrase's words to what it is (noun, nouns, group, groups, background, colour, ...) and of what; of moving
+    scenes there are motions as well, and turns of the background (how it is in the end)."""
     entries: dict[str, tuple[str, str]] = {}
     for group, (one, many) in GROUPS.items():
         entries |= {many: ("groups", group), one: ("group", group)}
@@ -62,6 +73,9 @@ def _lexicon() -> dict[Phrase, tuple[str, str]]:
         "many": ("count", "several"),
     }
     entries["flying"] = ("flying", "")
+    if moving:
+        entries |= {phrase: ("motion", motion) for phrase, motion in understood().items()}
+        entries |= {phrase: ("turn", f"{first}>{then}") for phrase, (first, then) in turnings().items()}
     return {tuple(phrase.split()): meaning for phrase, meaning in entries.items()}
 
 
@@ -80,12 +94,14 @@ def stand_ins(prompt: str) -> list[tuple[str, str]]:
 
 
 _LONGEST = 6
+_FLYING = "flying"
 
 
-def _pieces(prompt: str) -> list[tuple[str, str]]:
+def _pieces(prompt: str, moving: bool) -> list[tuple[str, str]]:
     """The prompt cut into the longest phrases the lexicon has; what it lacks is `unknown`."""
     words = [_BRITISH.get(word, word) for word in re.findall(r"[\w'-]+", prompt.lower())]
-    lexicon, pieces, place = _lexicon(), list[tuple[str, str]](), 0
+    lexicon, pieces, place = _lexicon(moving), list[tuple[str, str]](), 0
+    passed_over = _PASSED_OVER | _PASSED_OVER_TOO if moving else _PASSED_OVER
     while place < len(words):
         for length in range(min(_LONGEST, len(words) - place), 0, -1):
             if meaning := lexicon.get(tuple(words[place : place + length])):
@@ -93,7 +109,7 @@ def _pieces(prompt: str) -> list[tuple[str, str]]:
                 place += length
                 break
         else:
-            pieces.append(("passed", "") if words[place] in _PASSED_OVER else ("unknown", words[place]))
+            pieces.append(("passed", "") if words[place] in passed_over else ("unknown", words[place]))
             place += 1
     return pieces
 
@@ -107,15 +123,32 @@ def _orange_is_a_colour(pieces: list[tuple[str, str]], place: int) -> bool:
     return next(rest, "") in ("noun", "nouns", "group", "groups")
 
 
-def parse(prompt: str) -> Parsed:
-    """What a prompt asks for. Words outside of the world are listed, and all others still understood.
+def _moves(pieces: list[tuple[str, str]], place: int, things: list[Wanted], said: dict[str, str]) -> tuple[str, ...]:
+    """Take up a motion: of the noun that follows, else of what was just named. What can't be is given back."""
+    motion = pieces[place][1]
+    follows = next((kind for kind, _ in pieces[place + 1 :] if kind not in _DESCRIBING), "")
+    if follows in ("noun", "nouns", "group", "groups"):
+        said["motion"] = motion
+        return ()
+    if not things:
+        return (motion,)
+    before = things[-1].motion
+    things[-1] = replace(things[-1], motion=motion)
+    return (before,) if before not in (None, "fly", motion) else ()
 
-    Of two backgrounds the last counts. Digits above `kinds.MOST` are asked for and listed.
+
+def parse(prompt: str, *, moving: bool = False) -> Parsed:
+    """What a prompt asks for, of moving scenes where `moving`. Words outside of the world are listed, and all others
+    still understood.
+
+    Of two backgrounds, and of two motions of a thing, the last counts; the other motion is listed. Digits above
+    `kinds.MOST` are asked for and listed.
     """
-    pieces = _pieces(prompt)
+    pieces = _pieces(prompt, moving)
     things: list[Wanted] = []
     unknown: list[str] = []
     background: str | None = None
+    then: str | None = None
     said: dict[str, str] = {}
     flying = False
     for place, (piece, meaning) in enumerate(pieces):
@@ -126,13 +159,18 @@ def parse(prompt: str) -> Parsed:
             if number := said.get("count"):
                 count = None if number == "several" else int(number)
             wanted = Wanted(count=count, colour=said.get("colour"), size=said.get("size"), place=said.get("place"))
+            wanted = replace(wanted, motion=said.get("motion"))
             is_kind = piece.startswith("noun")
             things.append(replace(wanted, kind=meaning) if is_kind else replace(wanted, group=meaning))
             if flying and is_kind and not KINDS[meaning].flies:
-                unknown.append("flying")
+                unknown.append(_FLYING)
             said, flying = {}, False
         elif piece == "background":
-            background = meaning
+            background, then = meaning, None
+        elif piece == "turn":
+            background, _, then = meaning.partition(">")
+        elif piece == "motion":
+            unknown += _moves(pieces, place, things, said)
         elif piece == "place" and things and things[-1].place is None:
             things[-1] = replace(things[-1], place=meaning)
         elif piece == "flying":
@@ -145,4 +183,5 @@ def parse(prompt: str) -> Parsed:
                 said["count"] = meaning
         elif piece != "passed":
             said[piece] = meaning
-    return Parsed(Ask(tuple(things), background), tuple(unknown))
+    unknown += [_FLYING for wanted in things if wanted.motion == "fly" and not may(wanted.kind, wanted.group, "fly")]
+    return Parsed(Ask(tuple(things), background, then), tuple(unknown))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from genarium.scenes.kinds import KINDS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ATLAS = Path(__file__).with_name("sprites.png")
 CELL = 136
@@ -93,3 +97,17 @@ def sprite(kind: str, colour: str | None, size: int, flipped: bool = False) -> S
     pixels = np.asarray(square).astype(np.uint16)
     alpha = pixels[..., 3:]
     return pixels[..., :3] * alpha // 255, 255 - alpha
+
+
+LAYER = 32
+"""Pixels of a side of what is moved, scaled and turned."""
+
+
+@cache
+def layer(kind: str, colour: str | None) -> Tensor:
+    """A sprite as `data.layers` places it: premultiplied colours and cover (4, LAYER, LAYER), from 0 to 1."""
+    import torch
+
+    light, through = sprite(kind, colour, LAYER)
+    pixels = np.concatenate((light, 255 - through), axis=-1).astype(np.float32) / 255
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()

@@ -41,7 +41,7 @@ Box = tuple[int, int, int, int]
 class Thing:
     """One object in a picture. `box` is (left, top, right, bottom) in pixels, the last two not included.
 
-    `place` is the word its caption says; `motion` is for moving scenes, None where it stands still.
+    `place` is the word its caption says.
     """
 
     kind: str
@@ -50,7 +50,6 @@ class Thing:
     place: str | None
     box: Box
     flipped: bool = False
-    motion: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,8 @@ def _pairs(ask: Ask) -> Iterator[tuple[str, str | int]]:
             yield name, wanted.colour
         if wanted.count is not None:
             yield name, wanted.count
+        if wanted.motion is not None:
+            yield name, wanted.motion
         if ask.background is not None:
             yield name, ask.background
         for other in names[:position]:
@@ -98,7 +99,7 @@ def is_held_out(ask: Ask) -> bool:
 
 
 @cache
-def _spots(size: int, snap: int, pixels: int, place: str | None, low: bool) -> list[tuple[int, int]]:
+def spots(size: int, snap: int, pixels: int, place: str | None, low: bool) -> list[tuple[int, int]]:
     """Where the top left corner of an object may be."""
     half, steps = size / 2, range(0, size - pixels + 1, snap)
     fits = {
@@ -181,7 +182,7 @@ class World:
             ask = self._propose(dice)
             kinds = [wanted.kind for wanted in ask.things]
             twice = len(kinds) == 2 and kinds[0] == kinds[1]
-            unseen = ask.background == "night" and any(wanted.colour == "black" for wanted in ask.things)
+            unseen = "night" in (ask.background, ask.then) and any(wanted.colour == "black" for wanted in ask.things)
             if not twice and not unseen and is_held_out(ask) == (split == "heldout"):
                 return ask
 
@@ -222,9 +223,9 @@ class World:
                     and not KINDS[wanted.kind or ""].flies
                     and wanted.place in (None, "left", "right")
                 )
-                spots = _spots(self.size, self.snap, pixels, wanted.place, low)
+                can = spots(self.size, self.snap, pixels, wanted.place, low)
                 for _ in range(12):
-                    x, y = dice.pick(spots)
+                    x, y = dice.pick(can)
                     if all(x >= b[2] or x + pixels <= b[0] or y >= b[3] or y + pixels <= b[1] for b in boxes):
                         boxes.append((x, y, x + pixels, y + pixels))
                         break

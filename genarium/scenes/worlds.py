@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-SCENES = "scenes"
+SCENES, MOVING = "scenes", "moving scenes"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 
 from genarium.checkpoints.store import folder as folders
 from genarium.errors import BadCheckpoint
-from genarium.models.plan import Planner, PlannerConfig, PlanWords
+from genarium.models.moving_plan import MovingPlanWords
+from genarium.models.plan import Planner, PlannerConfig, PlanWords, Words
 
 KIND = "GenariumPlanner"
 
@@ -47,20 +48,27 @@ def read_config(raw: Mapping[str, Any], where: str) -> PlannerConfig:
     return PlannerConfig(words, **sizes)
 
 
-def read_words(raw: Any, where: str) -> PlanWords:
-    """What plans can say, from JSON. Raises BadCheckpoint."""
-    if not isinstance(raw, Mapping) or set(raw) != {field.name for field in fields(PlanWords)}:
+def read_words(raw: Any, where: str) -> Words:
+    """What plans can say, from JSON: of clips where it has manners. Raises BadCheckpoint."""
+    kind = MovingPlanWords if isinstance(raw, Mapping) and "manners" in raw else PlanWords
+    if not isinstance(raw, Mapping) or set(raw) != {field.name for field in fields(kind)}:
         raise BadCheckpoint(f"{where}: config.json does not say what plans are made of; get the folder again")
-    named = all(
-        isinstance(raw[name], list) and raw[name] and all(isinstance(word, str) for word in raw[name])
-        for name in ("backgrounds", "kinds", "colours")
-    )
-    if not named or not all(isinstance(raw[name], int) and 0 < raw[name] <= 64 for name in ("side", "most")):
+    read: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
+    if not all(_is_list(value) if isinstance(value, tuple) else _is_size(value) for value in read.values()):
         raise BadCheckpoint(f"{where}: config.json's words of plans are damaged; get the folder again")
-    return PlanWords(
-        backgrounds=tuple(raw["backgrounds"]),
-        kinds=tuple(raw["kinds"]),
-        colours=tuple(raw["colours"]),
-        side=raw["side"],
-        most=raw["most"],
-    )
+    words = kind(**read)
+    if isinstance(words, MovingPlanWords) and not _fits(words):
+        raise BadCheckpoint(f"{where}: things of {words.thing} cells don't fit an atlas {words.side} cells wide")
+    return words
+
+
+def _is_list(value: tuple[Any, ...]) -> bool:
+    return bool(value) and all(isinstance(word, str) for word in value)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value <= 64
+
+
+def _fits(words: MovingPlanWords) -> bool:
+    return words.side % words.thing == 0 and words.most % (words.side // words.thing) == 0

@@ -72,12 +72,13 @@ def read_config(raw: Mapping[str, Any], where: str) -> ThumbnailsConfig:
     if raw.get("_class_name") != KIND or not isinstance(raw.get("network"), dict):
         raise BadCheckpoint(f"{where} does not hold a {KIND}")
     network = DiTConfig(**_named(DiTConfig, raw["network"], where))
-    # Those made before there were plans don't name them.
+    # Those made before there were plans, or layers, don't name them.
     plan = read_words(raw["plan"], where) if raw.get("plan") else None
-    config = ThumbnailsConfig(**_named(ThumbnailsConfig, {**raw, "network": network, "plan": plan}, where))
+    config = ThumbnailsConfig(**_named(ThumbnailsConfig, {"channels": 3, **raw, "network": network, "plan": plan}, where))
     if network.n_heads < 1 or network.d_model % (4 * network.n_heads):
         raise BadCheckpoint(f"{where}: a width of {network.d_model} can't be shared by {network.n_heads} heads")
-    if (network.in_channels, network.out_channels) != (4, 3 * config.factor**2 + 1):
+    channels = config.channels
+    if (network.in_channels, network.out_channels) != (channels + 1, channels * config.factor**2 + 1):
         raise BadCheckpoint(f"{where}: cells of {config.factor} pixels don't have {network.out_channels} numbers")
     if plan is not None and plan.side != network.sample_size:
         raise BadCheckpoint(f"{where}: plans of {plan.side} cells a side don't fit maps of {network.sample_size}")

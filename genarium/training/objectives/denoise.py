@@ -62,8 +62,7 @@ class Denoise(Objective):
         self.folder, self.seed, self.shown = folder, seed, list(shown)
         self.process, self.steps, self.guidance = PROCESS, 20, 3.0
         self.factor = networks.config.factor
-        side = source.size // self.factor
-        self.shape = (networks.config.latent_channels, side, side)
+        self.shape = self._latent_shape()
         self.identity: dict[str, Any] = {
             "data": source.identity,
             "network": asdict(config),
@@ -78,6 +77,11 @@ class Denoise(Objective):
         images, self.captions = source.validation(0, N_VALIDATION)
         self.validation_images = to_tensor(images)
         self.validation = self._latents(self.validation_images)
+
+    def _latent_shape(self) -> tuple[int, int, int]:
+        """Z, h and w of what is drawn."""
+        side = self.source.size // self.factor
+        return self.networks.config.latent_channels, side, side
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         """Pictures, their tokens and lengths, timesteps and noise; then the same of close-ups, where there are any."""
@@ -95,8 +99,8 @@ class Denoise(Objective):
         t = draw_timesteps(PROCESS.schedule, len(told), how="logit_normal", std=self.spread, generator=generator)
         t = torch.stack((t, PROCESS.schedule.n_timesteps - t), dim=1).flatten()
         channels, *_ = self.shape
-        side = images.shape[1] // self.factor
-        noise = torch.randn(len(t), channels, side, side, generator=generator)
+        height, width = (pixels // self.factor for pixels in images.shape[1:3])
+        noise = torch.randn(len(t), channels, height, width, generator=generator)
         return (to_tensor(images), *self.prompts.tokens(told), t, noise)
 
     def loss(self, *parts: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from genarium.scenes.kinds import BACKGROUNDS, COLOURS, KINDS, MOST
 from genarium.scenes.world import Scene
 from genarium.training.objective import Objective
 from genarium.training.sources.images import SNAP_CELLS, Scenes
+from genarium.training.sources.moving import MovingScenes
 
 N_VALIDATION = 512
 N_JUDGED = 200
@@ -57,7 +58,7 @@ class WritePlans(Objective):
 
     model: Planner
 
-    def __init__(self, model: Planner, prompts: PromptEncoder, source: Scenes, *, batch_size: int):
+    def __init__(self, model: Planner, prompts: PromptEncoder, source: Scenes | MovingScenes, *, batch_size: int):
         self.model, self.prompts, self.source, self.batch_size = model, prompts, source, batch_size
         network = {name: value for name, value in asdict(model.config).items() if name != "words"}
         self.identity: dict[str, Any] = {
@@ -68,9 +69,16 @@ class WritePlans(Objective):
         self.validation = self._learned(source.scenes(0, N_VALIDATION, "heldout"))
         self.asked = source.world.prompts("heldout", N_JUDGED, seed=source.seed + 1)
 
-    def _learned(self, scenes: Sequence[Scene]) -> tuple[Tensor, ...]:
+    def _rows(self, scenes: Sequence[Any]) -> Tensor:
+        """Scenes' plans as tokens, (n, L)."""
+        return plan_rows(self.model.config.words, scenes, self.source.world.snap)
+
+    def _judged(self, ask: Ask, plan: Any, side: int) -> Verdict:
+        return judge_plan(ask, plan, side)
+
+    def _learned(self, scenes: Sequence[Any]) -> tuple[Tensor, ...]:
         """Plans, and their captions' tokens and lengths."""
-        plans = plan_rows(self.model.config.words, scenes, self.source.world.snap)
+        plans = self._rows(scenes)
         return (plans, *self.prompts.tokens([scene.caption for scene in scenes]))
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
@@ -83,18 +91,19 @@ class WritePlans(Objective):
         """`loss` on held-out scenes, and `right`, the share of held-out prompts whose plan shows what was asked."""
         device = next(self.model.parameters()).device
         loss = self.loss(*(part.to(device) for part in self.validation))
-        words = self.model.config.words
+        words: Any = self.model.config.words
         right = 0
         for seed, (prompt, ask) in enumerate(self.asked):
             plan = write_plan(self.model, self.prompts, prompt, seed)
-            right += judge_plan(ask, words.read(plan[0].tolist()), words.side).right
+            right += self._judged(ask, words.read(plan[0].tolist()), words.side).right
         return {"loss": float(loss), "right": right / len(self.asked)}
 
     def preview(self, step: int) -> str:
         """A plan of a held-out prompt."""
         prompt = self.asked[step % len(self.asked)][0]
         plan = write_plan(self.model, self.prompts, prompt, step)
-        return f"{prompt}: {self.model.config.words.read(plan[0].tolist())}"
+        words: Any = self.model.config.words
+        return f"{prompt}: {words.read(plan[0].tolist())}"
 
 
 def write_plan(planner: Planner, prompts: PromptEncoder, prompt: str, seed: int) -> Tensor:

@@ -1,0 +1,206 @@
+"""Plans of clips: what stands where, where each thing goes and how, and what the background turns into.
+
+As a plan of a picture (`models.plan`), with two backgrounds (the first and the last), and of each thing two boxes (where
+it begins and ends) and a manner. A clip is drawn by it in layers: its first background, and each thing as large as the
+picture draws it, side by side on one map (an atlas), which frames take from. What a thing looks like is settled once,
+and where it is by the plan, so that neither changes by chance from frame to frame.
+
+Shapes: B batch, L tokens of a plan, M model width, n cells along a side of a frame, m along that of a thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genarium.models.plan import ANY, NONE, Boxes, Writing
+
+BACKGROUNDS = 2
+OF_A_THING = 7
+_ORDER = (1, 2, 3, 4, 3, 4, 5)
+"""The slots of a thing's tokens: kind, colour, side and place where it begins, side and place where it ends, manner."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A thing to be drawn; `start` and `end` are (left, top, side) of its box, in cells."""
+
+    kind: str
+    colour: str | None
+    start: tuple[int, int, int]
+    end: tuple[int, int, int]
+    manner: str
+
+
+@dataclass(frozen=True)
+class MovingPlan:
+    background: str
+    then: str
+    things: tuple[Moved, ...]
+
+    def ways(self) -> list[tuple[tuple[int, ...], tuple[int, ...], str]]:
+        """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its manner."""
+        boxes = [[(left, top, left + side, top + side) for left, top, side in (one.start, one.end)] for one in self.things]
+        return [(*pair, one.manner) for pair, one in zip(boxes, self.things, strict=True)]  # type: ignore[misc]
+
+    def __str__(self) -> str:
+        turns = self.background if self.then == self.background else f"{self.background} to {self.then}"
+        named = (
+            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} from {thing.start} to {thing.end} ({thing.manner})"
+            for thing in self.things
+        )
+        return "; ".join((turns, *named))
+
+
+@dataclass(frozen=True)
+class MovingPlanWords:
+    """What plans of clips can say, and the tokens of it: NONE, then backgrounds, kinds, colours (a thing's own first),
+    sides, places, row by row, and manners."""
+
+    backgrounds: tuple[str, ...]
+    kinds: tuple[str, ...]
+    colours: tuple[str, ...]
+    manners: tuple[str, ...]
+    side: int = 8  # n
+    most: int = 4  # things
+    thing: int = 4  # m
+
+    @property
+    def length(self) -> int:
+        return BACKGROUNDS + OF_A_THING * self.most
+
+    @property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """First token, and the one after the last, of backgrounds, kinds, colours, sides, places and manners."""
+        ends = [1]
+        counts = (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2)
+        for n in (*counts, len(self.manners)):
+            ends.append(ends[-1] + n)
+        return tuple(pairwise(ends))
+
+    @property
+    def n_tokens(self) -> int:
+        return self.slots[-1][1]
+
+    def slot(self, position: int) -> int:
+        """Which of the slots a position of a plan is."""
+        return 0 if position < BACKGROUNDS else _ORDER[(position - BACKGROUNDS) % OF_A_THING]
+
+    def writing(self) -> Writing:
+        return _Writing(self)
+
+    def embedding(self, d_model: int) -> nn.Module:
+        return AtlasEmbedding(self, d_model)
+
+    def write(self, plan: MovingPlan) -> list[int]:
+        """L tokens. Raises ValueError for what plans can't say."""
+        background, kind, colour, _, _, manner = (first for first, _ in self.slots)
+        if len(plan.things) > self.most:
+            raise ValueError(f"a plan has at most {self.most} things, not {len(plan.things)}")
+        row = [background + self.backgrounds.index(name) for name in (plan.background, plan.then)]
+        for thing in plan.things:
+            row += [kind + self.kinds.index(thing.kind)]
+            row += [colour + (1 + self.colours.index(thing.colour) if thing.colour else 0)]
+            row += [token for box in (thing.start, thing.end) for token in self._of_box(*box)]
+            row += [manner + self.manners.index(thing.manner)]
+        return row + [NONE] * (self.length - len(row))
+
+    def read(self, row: list[int]) -> MovingPlan:
+        """What L tokens with backgrounds say."""
+        background, kind, colour, _, _, manner = (first for first, _ in self.slots)
+        things = []
+        for first in range(BACKGROUNDS, self.length, OF_A_THING):
+            k, c, *boxes, m = row[first : first + OF_A_THING]
+            if k == NONE:
+                break
+            named = None if c == colour else self.colours[c - colour - 1]
+            start, end = (self._box(*boxes[place : place + 2]) for place in (0, 2))
+            things.append(Moved(self.kinds[k - kind], named, start, end, self.manners[m - manner]))
+        before, then = (self.backgrounds[token - background] for token in row[:BACKGROUNDS])
+        return MovingPlan(before, then, tuple(things))
+
+    def _of_box(self, left: int, top: int, side: int) -> tuple[int, int]:
+        return self.slots[3][0] + side - 1, self.slots[4][0] + top * self.side + left
+
+    def _box(self, side: int, place: int) -> tuple[int, int, int]:
+        top, left = divmod(place - self.slots[4][0], self.side)
+        return left, top, side - self.slots[3][0] + 1
+
+
+class _Writing:
+    """Things whose boxes don't overlap where they begin, nor where they end."""
+
+    def __init__(self, words: MovingPlanWords):
+        self.words = words
+        self.boxes = (Boxes(words.side), Boxes(words.side))
+
+    def fits(self, position: int) -> Tensor:
+        slot, boxes = self.words.slot(position), self._boxes(position)
+        if slot == 1:
+            return torch.stack([boxes.free.any() for boxes in self.boxes]).all()
+        return boxes.sides() if slot == 3 else boxes.places() if slot == 4 else ANY
+
+    def wrote(self, position: int, index: int) -> None:
+        slot, boxes = self.words.slot(position), self._boxes(position)
+        if slot == 3:
+            boxes.side = index + 1
+        elif slot == 4:
+            boxes.take(index)
+
+    def _boxes(self, position: int) -> Boxes:
+        """Those where things begin, or where they end."""
+        return self.boxes[(position - BACKGROUNDS) % OF_A_THING > 3]
+
+
+class AtlasEmbedding(nn.Module):
+    """Plans (B, L) to what each cell of an atlas (B, N, M) is told: its background, or which part of which thing it is.
+
+    The atlas is n cells wide. Its first n rows are the background; below them the things stand side by side, as many as
+    there is room for in a row, m cells along a side each.
+    """
+
+    def __init__(self, words: MovingPlanWords, d_model: int):
+        super().__init__()
+        self.words = words
+        self.token_embedding = nn.Embedding(words.n_tokens, d_model)
+        self.row_embedding = nn.Embedding(words.thing, d_model)
+        self.column_embedding = nn.Embedding(words.thing, d_model)
+        self.up = nn.Linear(d_model, 2 * d_model)
+        self.down = nn.Linear(2 * d_model, d_model)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, plans: Tensor) -> Tensor:
+        n, m, most = self.words.side, self.words.thing, self.words.most
+        B, M = len(plans), self.down.out_features
+        things = plans[:, BACKGROUNDS:].view(B, most, OF_A_THING)
+        named = self.token_embedding(things[..., 0]) + self.token_embedding(things[..., 1])
+        parts = self.row_embedding.weight[:, None] + self.column_embedding.weight  # (m, m, M)
+        said = named[:, :, None, None] + parts
+        said = said * (things[..., 0] != NONE)[..., None, None, None]
+        across = n // m
+        rows = said.view(B, most // across, across, m, m, M).transpose(2, 3).reshape(B, most * m * m, M)
+        under = self.token_embedding(plans[:, 0])[:, None].expand(B, n * n, M)
+        told = self.down(F.silu(self.up(torch.cat((under, rows), dim=1))))
+        return told * (plans[:, 0] != NONE)[:, None, None]
+
+
+def atlas_size(words: MovingPlanWords) -> tuple[int, int]:
+    """Height and width of an atlas, in cells."""
+    return words.side + words.most // (words.side // words.thing) * words.thing, words.side
+
+
+def parts_of(atlas: Tensor, words: MovingPlanWords) -> tuple[Tensor, list[Tensor]]:
+    """The background (C, H, H) of an atlas (C, height, width), and the layer of each of `most` things (C, s, s)."""
+    side = atlas.shape[-1]
+    s = side * words.thing // words.side
+    below = atlas[:, side:]
+    return atlas[:, :side], [
+        below[:, top : top + s, left : left + s]
+        for top in range(0, below.shape[1], s)
+        for left in range(0, side, s)
+    ]
