@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.data.layers import Pose, composed
+from genarium.data.layers import Pose, overlaid
 from genarium.scenes.backgrounds import VARIANTS, background
 from genarium.scenes.degrade import roughen
 from genarium.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
@@ -60,7 +60,7 @@ def turned(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         _mark(heat, parts, x, y, side, (_NAMES.index(name), SHADES.index(colour or kind.natural or "natural"), size))
         if len(boxes) == 6 or dice.chance(0.12):
             break
-    frame = composed(to_unit(under)[None], layers, poses)[0]
+    frame = overlaid(to_unit(under)[None], layers, poses)[0]
     return (frame.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy(), heat, parts, where
 
 

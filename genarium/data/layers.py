@@ -95,7 +95,10 @@ def affine(poses: Sequence[Pose]) -> Tensor:
     rows = []
     for pose in poses:
         middle = torch.tensor([2 * pose.x - 1, 2 * pose.y - 1], dtype=torch.float64)
-        cos, sin = torch.cos(torch.tensor(pose.angle, dtype=torch.float64)), torch.sin(torch.tensor(pose.angle).double())
+        cos, sin = (
+            torch.cos(torch.tensor(pose.angle, dtype=torch.float64)),
+            torch.sin(torch.tensor(pose.angle).double()),
+        )
         back = torch.stack((torch.stack((cos, sin)), torch.stack((-sin, cos)))) / pose.side
         if pose.mirrored:
             back[0] = -back[0]
@@ -116,22 +119,24 @@ def placed(layer: Tensor, poses: Sequence[Pose], size: int) -> Tensor:
     return F.avg_pool2d(fine, FINER)
 
 
-def composed(backgrounds: Tensor, layers: Sequence[Tensor], poses: Sequence[Sequence[Pose]]) -> Tensor:
-    """Frames (F, 3, size, size) of backgrounds (F, 3, size, size) under layers (4, s, s), colours and cover.
+def overlaid(backgrounds: Tensor, layers: Sequence[Tensor], poses: Sequence[Sequence[Pose]]) -> Tensor:
+    """Frames (F, C, size, size) of backgrounds (F, C, size, size) under layers (C + 1, s, s), colours and cover.
 
-    All are from 0 to 1, a layer's colours premultiplied; `poses` has one for each frame of each layer. Later layers lie
-    above earlier ones.
+    Cover is from 0 to 1, and a layer's colours are premultiplied; `poses` has one for each frame of each layer. Later
+    layers lie above earlier ones.
     """
     frames = backgrounds
     for layer, where in zip(layers, poses, strict=True):
         shown = placed(layer, where, backgrounds.shape[-1])
-        frames = shown[:, :3] + frames * (1 - shown[:, 3:])
+        frames = shown[:, :-1] + frames * (1 - shown[:, -1:])
     return frames
 
 
-def clip(first: Tensor, last: Tensor, layers: Sequence[Tensor], ways: Sequence[Way], times: Sequence[float], size: int) -> Tensor:
+def clip(
+    first: Tensor, last: Tensor, layers: Sequence[Tensor], ways: Sequence[Way], times: Sequence[float], size: int
+) -> Tensor:
     """Frames (F, 3, H, H), one for each moment from 0 to 1: a background (3, H, H) that turns into the last one, and
     layers on their ways through frames of `size` in the unit of the ways."""
     share = torch.tensor(times, dtype=first.dtype, device=first.device)[:, None, None, None]
     poses = [[way.pose(t, size) for t in times] for way in ways]
-    return composed(first * (1 - share) + last * share, layers, poses).clamp(0, 1)
+    return overlaid(first * (1 - share) + last * share, layers, poses).clamp(0, 1)

@@ -69,12 +69,14 @@ class DrawingLimits:
     those it runs with. `text` says whether it draws from words alone, `init` whether it takes a picture to start from.
     `negative` says whether it takes a negative prompt: it is compared at a guidance above `negative_above` alone, and
     with `guidance_beside_negative` guidance is read beside one alone. `explain` says whether its places look at words,
-    so that there is something to explain.
+    so that there is something to explain. One that `enlarges` draws at `size` from words, and larger results of that
+    shape are this one enlarged.
     """
 
     size: Size
     multiple: int = 8
     fixed: bool = False
+    enlarges: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
     samplers: tuple[str, ...] = ()
     text: bool = True
@@ -158,6 +160,18 @@ def require_fitting(size: Size, limits: DrawingLimits, name: str, what: str) -> 
         if side % limits.multiple or side < limits.multiple:
             near = [str(value) for value in (below, below + limits.multiple) if value > 0]
             raise BadInput(f"{called} must be a multiple of {limits.multiple}, got {side}; try {' or '.join(near)}")
+
+
+def require_enlargement(size: Size, limits: DrawingLimits, name: str, what: str, elsewhere: str) -> None:
+    """Raises BadInput where `size` is not that of a model that enlarges, enlarged; `elsewhere` makes other shapes."""
+    (width, height), (own_width, own_height) = size, limits.size
+    if width * own_height != height * own_width or width < own_width:
+        larger = max(own_width, width, -(-height * own_width // own_height))
+        near = written((larger, larger * own_height // own_width))
+        raise BadInput(
+            f"{name} draws {written(limits.size)} pixels, and larger {what} of that shape by enlarging it; got "
+            f"{written(size)}: choose {near}, or a model that draws other shapes, such as {elsewhere}"
+        )
 
 
 def require_memory(needed: int, what: str, name: str, way_out: str) -> None:

@@ -1,9 +1,9 @@
 """Plans of clips: what stands where, where each thing goes and how, and what the background turns into.
 
-As a plan of a picture (`models.plan`), with two backgrounds (the first and the last), and of each thing two boxes (where
-it begins and ends) and a manner. A clip is drawn by it in layers: its first background, and each thing as large as the
-picture draws it, side by side on one map (an atlas), which frames take from. What a thing looks like is settled once,
-and where it is by the plan, so that neither changes by chance from frame to frame.
+As a plan of a picture (`models.plan`), with two backgrounds (the first and the last), and of each thing two boxes
+(where it begins and ends) and a manner. A clip is drawn by it in layers: its first background, and each thing as large
+as a picture shows one, side by side on one map (an atlas), which frames take from. What a thing looks like is settled
+once, and where it is by the plan, so that neither changes by chance from frame to frame.
 
 Shapes: B batch, L tokens of a plan, M model width, n cells along a side of a frame, m along that of a thing.
 """
@@ -44,13 +44,15 @@ class MovingPlan:
 
     def ways(self) -> list[tuple[tuple[int, ...], tuple[int, ...], str]]:
         """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its manner."""
-        boxes = [[(left, top, left + side, top + side) for left, top, side in (one.start, one.end)] for one in self.things]
+        boxes = [
+            [(left, top, left + side, top + side) for left, top, side in (one.start, one.end)] for one in self.things
+        ]
         return [(*pair, one.manner) for pair, one in zip(boxes, self.things, strict=True)]  # type: ignore[misc]
 
     def __str__(self) -> str:
         turns = self.background if self.then == self.background else f"{self.background} to {self.then}"
         named = (
-            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} from {thing.start} to {thing.end} ({thing.manner})"
+            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} {thing.start} to {thing.end}, {thing.manner}"
             for thing in self.things
         )
         return "; ".join((turns, *named))
@@ -200,7 +202,5 @@ def parts_of(atlas: Tensor, words: MovingPlanWords) -> tuple[Tensor, list[Tensor
     s = side * words.thing // words.side
     below = atlas[:, side:]
     return atlas[:, :side], [
-        below[:, top : top + s, left : left + s]
-        for top in range(0, below.shape[1], s)
-        for left in range(0, side, s)
+        below[:, top : top + s, left : left + s] for top in range(0, below.shape[1], s) for left in range(0, side, s)
     ]

@@ -141,7 +141,7 @@ def turned_by(track: Track, frames: np.ndarray) -> float:
 
 
 def _mismatch(track: Track, frame: np.ndarray, seen: Seen, side: float) -> np.ndarray:
-    """The squared error of the sprite over one frame, (mirrored, angle): the least of places about where it was seen."""
+    """The squared error of the sprite over one frame, (mirrored, angle): the least of places near where it was seen."""
     templates = _templates(track.kind(), track.shade(), round(side))
     n = templates.shape[-1]
     pixels = torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)

@@ -110,7 +110,12 @@ class MovingWorld(World):
             movers = list[Mover]()
             for place, wanted in shown:
                 step = steps.setdefault(place, self._step(wanted, dice))
-                low = grounded and attempt < 8 and not KINDS[wanted.kind or ""].flies and wanted.motion not in ("up", "down")
+                low = (
+                    grounded
+                    and attempt < 8
+                    and not KINDS[wanted.kind or ""].flies
+                    and wanted.motion not in ("up", "down")
+                )
                 can = self._starts(wanted, step, low and wanted.place in (None, "left", "right"))
                 for _ in range(12 if can else 0):
                     mover = self._mover(wanted, dice.pick(can), step)

@@ -165,9 +165,7 @@ def parse(prompt: str, *, moving: bool = False) -> Parsed:
             if flying and is_kind and not KINDS[meaning].flies:
                 unknown.append(_FLYING)
             said, flying = {}, False
-        elif piece == "background":
-            background, then = meaning, None
-        elif piece == "turn":
+        elif piece in ("background", "turn"):
             background, _, then = meaning.partition(">")
         elif piece == "motion":
             unknown += _moves(pieces, place, things, said)
@@ -184,4 +182,4 @@ def parse(prompt: str, *, moving: bool = False) -> Parsed:
         elif piece != "passed":
             said[piece] = meaning
     unknown += [_FLYING for wanted in things if wanted.motion == "fly" and not may(wanted.kind, wanted.group, "fly")]
-    return Parsed(Ask(tuple(things), background, then), tuple(unknown))
+    return Parsed(Ask(tuple(things), background, then or None), tuple(unknown))

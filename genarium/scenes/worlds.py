@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 SCENES, MOVING = "scenes", "moving scenes"
 
@@ -26,13 +27,13 @@ def remarks(world: str | None, prompt: str, *, name: str, elsewhere: str) -> Ite
         yield from _OF_PROMPTS[world](prompt, name, elsewhere)
 
 
-def _of_scenes(prompt: str, name: str, elsewhere: str) -> Iterator[Remark]:
+def _of_scenes(prompt: str, name: str, elsewhere: str, *, moving: bool = False) -> Iterator[Remark]:
     """Words that composed scenes lack are read by the text encoder and drawn as what it finds near them."""
     from genarium.data.languages import foreign
     from genarium.scenes.captions import article
     from genarium.scenes.parse import parse, stand_ins
 
-    parsed = parse(prompt)
+    parsed = parse(prompt, moving=moving)
     for word, kind in stand_ins(prompt):
         yield Remark(f"{name} knows no {word}, and draws {article(kind)} {kind} for it", outside=False)
     if not parsed.unknown:
@@ -45,7 +46,10 @@ def _of_scenes(prompt: str, name: str, elsewhere: str) -> Iterator[Remark]:
         yield Remark(f"{name} {why}: what it draws has nothing to do with it; {way}", outside=True)
         return
     words = ", ".join(f"“{word}”" for word in parsed.unknown)
-    yield Remark(f"{name} has only seen composed scenes, without {words}; {other}", outside=True)
+    yield Remark(f"{name} has only seen composed scenes{' that move' * moving}, without {words}; {other}", outside=True)
 
 
-_OF_PROMPTS: dict[str, Callable[[str, str, str], Iterator[Remark]]] = {SCENES: _of_scenes}
+_OF_PROMPTS: dict[str, Callable[[str, str, str], Iterator[Remark]]] = {
+    SCENES: _of_scenes,
+    MOVING: partial(_of_scenes, moving=True),
+}

@@ -19,9 +19,9 @@ from genarium.checkpoints.store.folder import read_json
 from genarium.errors import BadCheckpoint
 
 INDEX = "model_index.json"
-PIPELINE = "GenariumTextToImage"
+PIPELINE, VIDEO_PIPELINE = "GenariumTextToImage", "GenariumTextToVideo"
 VQ_DIFFUSION = "VQDiffusionPipeline"
-"""The classes that an index names: where Genarium trained the parts, and of a VQ-Diffusion."""
+"""The classes that an index names: where Genarium trained the parts (of pictures, of videos), and of a VQ-Diffusion."""
 VARIANTS = (None, "bf16", "fp16")
 """The precisions that are read, the first that is there."""
 MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")

@@ -61,17 +61,18 @@ def write(
     steps: int,
     guidance: float,
     world: str | None = None,
+    pipeline: str = PIPELINE,
 ) -> None:
     """The parts, in half precision, and how they go together.
 
     `process` is how the denoiser was trained, `text_encoder` the reference of the encoder that prompts are read with,
     `context` how many tokens of them, `steps` and `guidance` what it is best drawn with; `world` is the one that it
-    has seen alone, by its name in `scenes.worlds`.
+    has seen alone, by its name in `scenes.worlds`, and `pipeline` the index's class.
     """
     parts: dict[str, list[str]] = _layout(model.kind).save(model, path, dtype=torch.float16)  # type: ignore[misc]
     scheduler.write(process, path / "scheduler")
     index = {
-        "_class_name": PIPELINE,
+        "_class_name": pipeline,
         **parts,
         "scheduler": ["diffusers", scheduler.to_config(process)["_class_name"]],
         "sampler": process.sampler,  # a scheduler's config has no place for each of ours

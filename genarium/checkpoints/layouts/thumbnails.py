@@ -74,7 +74,9 @@ def read_config(raw: Mapping[str, Any], where: str) -> ThumbnailsConfig:
     network = DiTConfig(**_named(DiTConfig, raw["network"], where))
     # Those made before there were plans, or layers, don't name them.
     plan = read_words(raw["plan"], where) if raw.get("plan") else None
-    config = ThumbnailsConfig(**_named(ThumbnailsConfig, {"channels": 3, **raw, "network": network, "plan": plan}, where))
+    config = ThumbnailsConfig(
+        **_named(ThumbnailsConfig, {"channels": 3, **raw, "network": network, "plan": plan}, where)
+    )
     if network.n_heads < 1 or network.d_model % (4 * network.n_heads):
         raise BadCheckpoint(f"{where}: a width of {network.d_model} can't be shared by {network.n_heads} heads")
     channels = config.channels

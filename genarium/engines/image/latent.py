@@ -20,20 +20,16 @@ from torch import Tensor
 
 from genarium.checkpoints.layouts import scheduler
 from genarium.checkpoints.layouts import text_to_image as layout
-from genarium.checkpoints.layouts.pipeline import INDEX
-from genarium.checkpoints.store.find import find
-from genarium.checkpoints.store.folder import read_json
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.data.images import cover, to_images, to_tensor
 from genarium.devices import pick_device
 from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
-from genarium.engines.drawing import STRENGTH, Size, tell, tell_what_is_cut
+from genarium.engines.drawing import STRENGTH, Size, tell
 from genarium.engines.image.protocol import ELSEWHERE, GeneratedImage, ImageRequest, Limits, with_unmasked
-from genarium.engines.vision.word_maps import Attribution, WordMaps, join, spans_of
-from genarium.errors import BadCheckpoint
-from genarium.models.attention import watching
+from genarium.engines.trained import load_parts, read_index, read_prompts, watched, word_maps
+from genarium.engines.vision.word_maps import Attribution, spans_of
 from genarium.models.text_to_image import Conditioning, TextToImage
 from genarium.progress import emit, is_heard, note
 from genarium.scenes import worlds
@@ -48,7 +44,7 @@ class LatentImage:
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         self.path, self.name = path, name or str(path)
         self.device = device or pick_device("auto")
-        self.index = _read_index(path)
+        self.index = read_index(path)
         self.config = layout.read_config(path)  # refused before anything is loaded
         process = scheduler.read(path / "scheduler")
         self.process = replace(process, sampler=self.index.get("sampler", process.sampler))
@@ -86,11 +82,7 @@ class LatentImage:
             tell(remark.sentence, request.strict and remark.outside)
         whole, request = request, self._as_drawn(request)
         model, prompts = self._parts
-        for called, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
-            if lost := prompts.cut(prompt):
-                tell_what_is_cut(self.name, called, prompts.context, lost, strict=request.strict)
-        with torch.inference_mode():
-            both = prompts.conditioning(*prompts.tokens([request.prompt, request.negative_prompt]))
+        both = read_prompts(request, prompts, self.name)
         guidance = request.option("guidance", self.limits.options["guidance"])
         width, height = request.size or self.limits.size
         for row, seed in enumerate(request.seeds):
@@ -103,12 +95,12 @@ class LatentImage:
             # At 1 and below nothing is compared (0 would be a picture of the negative prompt).
             denoise = guided(model.denoiser, asked, not_asked, max(1.0, float(guidance or 0)))
             looked = Attribution((height // self.config.factor, width // self.config.factor))
-            watched = _watched(denoise, model, looked) if request.explain else denoise
+            looking = watched(denoise, model, looked) if request.explain else denoise
             with torch.inference_mode():
-                pixels = self._paint(request, row, source, watched, model, asked)
+                pixels = self._paint(request, row, source, looking, model, asked)
             if whole is not request:
                 pixels = _enlarged(pixels, whole)
-            explained = _word_maps(request.prompt, prompts, looked) if request.explain else None
+            explained = word_maps(request.prompt, prompts, looked.maps()) if request.explain else None
             yield GeneratedImage(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
     def _drawn_at(self, request: ImageRequest) -> Size:
@@ -168,46 +160,7 @@ class LatentImage:
 
     @cached_property
     def _parts(self) -> tuple[TextToImage, PromptEncoder]:
-        emit("loading", preview=self.name)
-        model = layout.load(self.path, device=self.device)
-        reads = find(str(self.index["text_encoder"]), default="encoder")
-        if reads.path is None:
-            raise BadCheckpoint(f"{self.name} reads prompts with {reads.reference}, which is behind an endpoint")
-        prompts = PromptEncoder(reads.path, context=int(self.index["context"]), device=self.device)
-        if prompts.model.config.d_model != self.config.cross_attention_dim:
-            raise BadCheckpoint(
-                f"{self.name} reads words {self.config.cross_attention_dim} numbers wide, but {reads.reference} "
-                f"gives {prompts.model.config.d_model}; the folder mixes parts of two models"
-            )
-        return model, prompts
-
-
-def _watched(denoise: Denoise, model: TextToImage, looked: Attribution) -> Denoise:
-    """The same, and what the denoiser's places look at of the words is added up; not what previews look at."""
-    layers, of_words = model.looks(looked.latents[0] * looked.latents[1])
-
-    def watched(x: Tensor, t: Tensor) -> Tensor:
-        with watching(layers, lambda layer, weights: looked.add(layer, of_words(weights))):
-            return denoise(x, t)
-
-    return watched
-
-
-def _word_maps(prompt: str, prompts: PromptEncoder, looked: Attribution) -> WordMaps:
-    offsets = prompts.tokenizer.encode(prompt).offsets
-    return WordMaps(prompt, *join(prompt, offsets, looked.maps()[: len(offsets)]))
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    index = read_json(path / INDEX)
-    for name in ("text_encoder", "context", "steps", "guidance"):
-        if name not in index:
-            raise BadCheckpoint(f"{path}: {INDEX} has no {name!r}; get the folder again")
-    if index.get("sampler", "euler") not in SAMPLERS:
-        raise BadCheckpoint(
-            f"{path}: {INDEX} asks for the sampler {index['sampler']!r}; known are {', '.join(SAMPLERS)}"
-        )
-    return index
+        return load_parts(self.path, self.index, self.name, self.config, self.device)
 
 
 def _enlarged(pixels: np.ndarray, request: ImageRequest) -> np.ndarray:

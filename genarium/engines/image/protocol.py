@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from genarium.engines.drawing import (
     DrawingLimits,
     Request,
-    Size,
     covering,
     refuse_what_it_lacks,
+    require_enlargement,
     require_fitting,
     require_memory,
     settled_options,
@@ -64,7 +64,6 @@ class Limits(DrawingLimits):
     whether it takes one, which comes with an image to start from.
     """
 
-    enlarges: bool = False
     mask: bool = False
 
 
@@ -103,7 +102,7 @@ def settle(request: ImageRequest, engine: ImageEngine) -> ImageRequest:
         )
     size = request.size or usual_size(request.init, limits)
     if limits.enlarges and request.size is not None:
-        _require_enlargement(request.size, limits, name)
+        require_enlargement(request.size, limits, name, "pictures", ELSEWHERE)
     else:
         require_fitting(size, limits, name, "pictures")
     settled = replace(
@@ -136,14 +135,3 @@ def _require_what_it_starts_from(request: ImageRequest, limits: Limits, name: st
         raise BadInput(f"{name} starts from a picture, which its prompt changes; give one as init")
     if request.init is not None and request.mask is None and not limits.init:
         raise BadInput(f"{name} can't start from a picture without a mask; give a mask, or leave out init")
-
-
-def _require_enlargement(size: Size, limits: Limits, name: str) -> None:
-    (width, height), (own_width, own_height) = size, limits.size
-    if width * own_height != height * own_width or width < own_width:
-        larger = max(own_width, width, -(-height * own_width // own_height))
-        near = written((larger, larger * own_height // own_width))
-        raise BadInput(
-            f"{name} draws {written(limits.size)} pixels, and larger pictures of that shape by enlarging it; got "
-            f"{written(size)}: choose {near}, or a model that draws other shapes, such as {ELSEWHERE}"
-        )

@@ -15,6 +15,7 @@ from genarium.engines.drawing import (
     Size,
     covering,
     refuse_what_it_lacks,
+    require_enlargement,
     require_fitting,
     require_memory,
     settled_options,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from genarium.engines.vision.word_maps import WordMaps
 
+ELSEWHERE = "damo-vilab/text-to-video-ms-1.7b"
+"""Who makes what the starter can't."""
 NOTHING_TO_EXPLAIN = "has no cross-attention from the places of its frames to words that could be explained"
 
 
@@ -113,6 +116,8 @@ def settle(request: VideoRequest, engine: VideoEngine) -> VideoRequest:
     _require_frames(frames, limits, name)
     even = replace(limits, multiple=math.lcm(limits.multiple, 2))  # H.264 has one colour for each two by two pixels
     size = request.size or usual_size(request.init, even)
+    if limits.enlarges:
+        require_enlargement(size, limits, name, "videos", ELSEWHERE)
     require_fitting(size, even, name, "videos")
     settled = replace(
         request,

@@ -166,9 +166,16 @@ def _objective(
 
 
 def drawn(
-    objective: Denoise, settings: Settings, family: str, *, text_encoder: str, world: str | None, title: str
+    objective: Denoise,
+    settings: Settings,
+    family: str,
+    *,
+    text_encoder: str,
+    world: str | None,
+    title: str,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Train, write the parts into the objective's folder, and give the figures."""
+    """Train, write the parts into the objective's folder, and give the figures; `more` is for the index."""
     from genarium.checkpoints.layouts import text_to_image as layout
     from genarium.training import run
 
@@ -182,6 +189,7 @@ def drawn(
         steps=objective.steps,
         guidance=objective.guidance,
         world=world,
+        **more,
     )
     shown = ("loss", "seconds")
     return run.train(

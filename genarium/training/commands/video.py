@@ -43,6 +43,7 @@ def train_video(
     import torch
 
     from genarium.checkpoints.layouts import planner as planners
+    from genarium.checkpoints.layouts.pipeline import VIDEO_PIPELINE
     from genarium.checkpoints.store.find import find
     from genarium.checkpoints.store.folder import WEIGHTS
     from genarium.models.moving_plan import MovingPlanWords
@@ -81,8 +82,15 @@ def train_video(
         "init_from": begun,
         "planner": files.sha256(Path(planner) / WEIGHTS),
     }
-    world = source.world_name
-    return drawn(objective, settings, "video", text_encoder=text_encoder, world=world, title="Moving pictures")
+    return drawn(
+        objective,
+        settings,
+        "video",
+        text_encoder=text_encoder,
+        world=source.world_name,
+        title="Moving pictures",
+        pipeline=VIDEO_PIPELINE,
+    )
 
 
 def _begin(words: MovingPlanWords, init_from: str | None, width: int) -> Thumbnails:
@@ -101,7 +109,9 @@ def _begin(words: MovingPlanWords, init_from: str | None, width: int) -> Thumbna
     assert found is not None
     begun = layout.load(found)
     if begun.kind != ThumbnailDiffusion.kind or begun.config.plan is None:  # type: ignore[attr-defined]
-        raise BadInput(f"{init_from} draws no thumbnails by plans; name a folder that `train video` made, or starter/image")
+        raise BadInput(
+            f"{init_from} draws no thumbnails by plans; name a folder that `train video` made, or starter/image"
+        )
     known: Any = begun.denoiser
     if known.config.plan == words:
         return known.requires_grad_(True)  # type: ignore[no-any-return]

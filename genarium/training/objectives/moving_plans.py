@@ -34,7 +34,9 @@ def moving_plan_of(scene: MovingScene, snap: int) -> MovingPlan:
     def cells(box: Box) -> tuple[int, int, int]:
         return box[0] // snap, box[1] // snap, (box[2] - box[0]) // snap
 
-    things = (Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.way.manner) for one in scene.things)
+    things = (
+        Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.way.manner) for one in scene.things
+    )
     return MovingPlan(scene.background, scene.then or scene.background, tuple(things))
 
 

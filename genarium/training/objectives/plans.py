@@ -71,7 +71,8 @@ class WritePlans(Objective):
 
     def _rows(self, scenes: Sequence[Any]) -> Tensor:
         """Scenes' plans as tokens, (n, L)."""
-        return plan_rows(self.model.config.words, scenes, self.source.world.snap)
+        words: Any = self.model.config.words
+        return plan_rows(words, scenes, self.source.world.snap)
 
     def _judged(self, ask: Ask, plan: Any, side: int) -> Verdict:
         return judge_plan(ask, plan, side)

@@ -88,7 +88,8 @@ class DrawPlans(DrawThumbnails):
         self.validation_plans = self._plans(0, len(self.validation), "heldout")
 
     def _plans(self, first: int, n: int, split: Split) -> Tensor:
-        return plan_rows(self.planner.config.words, self.scenes.scenes(first, n, split), self.scenes.world.snap)
+        words: Any = self.planner.config.words
+        return plan_rows(words, self.scenes.scenes(first, n, split), self.scenes.world.snap)
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         parts = super().batch(index)
