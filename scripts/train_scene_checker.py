@@ -22,6 +22,7 @@ from genarium.scenes.degrade import roughen
 from genarium.scenes.detector import PIXELS, SHADES, SIDE, STRIDE, Detector
 from genarium.scenes.dice import Dice
 from genarium.scenes.kinds import BACKGROUNDS, KINDS, SIZES
+from genarium.scenes.motions import TURNS
 from genarium.scenes.sprites import layer, paste, sprite
 from genarium.training.loop import fit
 from genarium.training.objective import Objective
@@ -37,31 +38,53 @@ _LEAST, _MOST = 14, 36
 
 
 def turned(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """As `crowded`, of things at any angle and of any side, drawn as frames of moving scenes are."""
-    where = dice.below(len(BACKGROUNDS))
-    under = background(BACKGROUNDS[where], dice.below(VARIANTS), SIDE)
+    """As `crowded`, of things at any angle and of any side, drawn as frames of moving scenes are.
+
+    Some backgrounds are turning into another, and some things stand in flocks, side by side.
+    """
+    where, under = _turning(dice) if dice.chance(0.25) else _still(dice)
     heat = np.zeros((_CELLS, _CELLS), dtype=np.float32)
     parts = np.full((3, _CELLS, _CELLS), -1, dtype=np.int64)
     boxes: list[tuple[float, float, float]] = []
     layers, poses = [], []
+    flock, name, angle = dice.chance(0.3), dice.pick(_NAMES), 0.0
     for _ in range(10):
         side = dice.pick(tuple(PIXELS.values())) if dice.chance(0.5) else _LEAST + dice.uniform() * (_MOST - _LEAST)
         x, y = (side / 2 + dice.uniform() * (SIDE - side) for _ in range(2))
-        if any(max(abs(x - bx), abs(y - by)) < (side + b) / 2 for bx, by, b in boxes):
+        if flock and boxes:
+            (x, y, side), ways = dice.pick(boxes), ((1, 0), (-1, 0), (0, 1), (0, -1))
+            right, down = dice.pick(ways)
+            x, y = x + right * side, y + down * side
+        if not all(side / 2 <= middle <= SIDE - side / 2 for middle in (x, y)):
+            continue
+        if any(max(abs(x - bx), abs(y - by)) < (side + b) / 2 - 1e-6 for bx, by, b in boxes):
             continue
         boxes.append((x, y, side))
-        name = dice.pick(_NAMES)
+        if not flock or len(boxes) == 1:
+            name = dice.pick(_NAMES)
+            angle = dice.uniform() * 2 * math.pi if dice.chance(0.5) else 0.0
         kind = KINDS[name]
         colour = dice.pick(kind.colours) if kind.colours and dice.chance(0.7) else None
-        angle = dice.uniform() * 2 * math.pi if dice.chance(0.5) else 0.0
         layers.append(layer(name, colour))
         poses.append([Pose(x / SIDE, y / SIDE, side / SIDE, angle, dice.chance(0.5))])
         size = min(range(len(SIZES)), key=lambda place: abs(PIXELS[SIZES[place]] - side))
         _mark(heat, parts, x, y, side, (_NAMES.index(name), SHADES.index(colour or kind.natural or "natural"), size))
         if len(boxes) == 6 or dice.chance(0.12):
             break
-    frame = overlaid(to_unit(under)[None], layers, poses)[0]
+    frame = overlaid(under[None], layers, poses)[0]
     return (frame.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy(), heat, parts, where
+
+
+def _still(dice: Dice) -> tuple[int, Tensor]:
+    where = dice.below(len(BACKGROUNDS))
+    return where, to_unit(background(BACKGROUNDS[where], dice.below(VARIANTS), SIDE))
+
+
+def _turning(dice: Dice) -> tuple[int, Tensor]:
+    """A background on the way to another, by the name of the nearer one."""
+    pair, variant, share = dice.pick(tuple(TURNS)), dice.below(VARIANTS), dice.uniform()
+    first, then = (to_unit(background(name, variant, SIDE)) for name in pair)
+    return BACKGROUNDS.index(pair[share > 0.5]), first * (1 - share) + then * share
 
 
 def to_unit(pixels: np.ndarray) -> Tensor:

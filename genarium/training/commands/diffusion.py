@@ -141,7 +141,7 @@ def _objective(
         images = channels_last(latent_diffusion.load_autoencoder(where, device=settings.device))
     torch.manual_seed(settings.seed)
     model: Any = _begin(network, images, words=prompts.model.config.d_model)
-    plans = planners.load(plans_from, device=settings.device) if plans_from else None
+    plans: Any = planners.load(plans_from, device=settings.device) if plans_from else None
     if plans is not None:
         model = by_plans(model, plans.config.words)
     model = channels_last(model.to(settings.device))
