@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from genarium.checkpoints.layouts import text_to_image as layout
+from genarium.checkpoints.layouts.pipeline import VIDEO_PIPELINE
 from genarium.models.dit import DiTConfig
 from genarium.models.latent_diffusion import LatentDiffusion
 from genarium.models.plan import Planner, PlannerConfig, PlanWords
@@ -14,6 +15,7 @@ from genarium.models.thumbnails import ThumbnailDiffusion, Thumbnails, Thumbnail
 from genarium.models.unet import UNet, UNetConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 from genarium.training.objectives.denoise import PROCESS
+from genarium.training.objectives.moving_plans import moving_plan_words
 from genarium.training.objectives.plans import plan_words
 
 WORDS = 384
@@ -67,6 +69,32 @@ def planned_folder(path: Path) -> Path:
     plans = planner()
     model = ThumbnailDiffusion(thumbnails(plan=plans.config.words), plans)
     layout.write(path, model, PROCESS, text_encoder="starter/encoder", context=32, steps=20, guidance=3.0)
+    return path
+
+
+def moving_folder(path: Path) -> Path:
+    """Of clips in layers, of random weights."""
+    torch.manual_seed(0)
+    words = moving_plan_words()
+    plans = Planner(PlannerConfig(words, d_model=64, n_layers=1, n_heads=2, cross_attention_dim=WORDS)).eval()
+    network = DiTConfig(
+        in_channels=5, out_channels=257, d_model=64, n_layers=1, n_heads=1, d_ff=96, cross_attention_dim=WORDS
+    )
+    config = ThumbnailsConfig(network=network, plan=words, channels=4)
+    model = ThumbnailDiffusion(Thumbnails(config), plans)
+    for weights in (model.denoiser.network.head, model.denoiser.network.level_embedding):
+        torch.nn.init.normal_(weights.weight, std=0.1)
+    layout.write(
+        path,
+        model,
+        PROCESS,
+        text_encoder="starter/encoder",
+        context=32,
+        steps=2,
+        guidance=2.0,
+        world="moving scenes",
+        pipeline=VIDEO_PIPELINE,
+    )
     return path
 
 
