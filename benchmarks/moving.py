@@ -3,10 +3,10 @@
     python benchmarks/moving.py [FOLDER] [-n 500] [--steps 8] [--guidance 2] [--frames 16] [--true] [--sheet X.png]
 
 FOLDER is what `genarium train video` wrote; without it the starter `video`. `--steps` takes a list (`1,4,8`): a line
-each. Prompt k is drawn with seed k. `--true` judges composed scenes themselves in place of drawn ones: what the
-judge gets wrong. `--plans` judges the planner's plans alone. Seconds are those of a clip, median; use a machine that does
-nothing else. A line says how much a thing's look changes from frame to frame (the mean difference of its pixels, of 255,
-along its way, of things that neither turn nor grow nor wave). `--sheet` keeps frames of the first 24 clips.
+each. Prompt k is drawn with seed k. `--true` judges composed scenes themselves in place of drawn ones: what the judge
+gets wrong. `--plans` judges the planner's plans alone. Seconds are those of a clip, median; use a machine that does
+nothing else. A line says how much a thing's look changes from frame to frame: the mean difference of its pixels, of
+255, along its way, of things that neither turn nor grow nor wave. `--sheet` keeps frames of the first 24 clips.
 """
 
 from __future__ import annotations
@@ -77,13 +77,10 @@ def _crop(frame: np.ndarray, x: float, y: float, n: int = 5) -> np.ndarray:
 
 def report(rights: list[tuple[Ask, tuple[str, ...]]], seconds: list[float], changes: list[float], named: str) -> None:
     right = sum(not wrong for _, wrong in rights)
-    of_each, all_of = (
-        Counter(of_motion(ask) for ask, wrong in rights if not wrong),
-        Counter(of_motion(a) for a, _ in rights),
-    )
-    print(
-        f"{named}: {right} of {len(rights)} right ({right / len(rights):.1%}), {statistics.median(seconds):.2f} s a clip"
-    )
+    of_each = Counter(of_motion(ask) for ask, wrong in rights if not wrong)
+    all_of = Counter(of_motion(ask) for ask, _ in rights)
+    share, took = right / len(rights), statistics.median(seconds)
+    print(f"{named}: {right} of {len(rights)} right ({share:.1%}), {took:.2f} s a clip, judged")
     print("  faults:", dict(Counter(fault for _, wrong in rights for fault in wrong).most_common()))
     print("  right by motion:", {name: f"{of_each[name]}/{n}" for name, n in sorted(all_of.items())})
     if changes:
