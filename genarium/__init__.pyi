@@ -60,7 +60,7 @@ def ask(
     since: str | None = None,
     history: list[str] | None = None,
     top_k: int = 5,
-    min_support: float = 0.42,
+    min_support: float = 0.35,
     ranker: str | None = None,
     max_new_tokens: int = 200,
     backend: Literal["auto", "onnx", "torch"] = "auto",
@@ -78,8 +78,7 @@ def ask(
     since: only files changed since then: 2026-01-31, or 30d for the last 30 days
     history: the questions before this one, oldest first, which it may refer to (and on Sundays?); may be repeated
     top_k: how many passages to answer from
-    min_support: how well a sentence must answer for there to be an answer: 0 as any sentence does, 1 as the same
-        words
+    min_support: how likely an answer must be for there to be one: 0 quotes what is closest in any case, 1 never
     ranker: a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank
     max_new_tokens: longest answer of a model that writes, in tokens
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx

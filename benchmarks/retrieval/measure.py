@@ -159,8 +159,8 @@ def tuning(questions: Sequence[Question], encoder: str) -> None:
             for question in asked:
                 found = search([name_of(body, encoder)], question.text, conditions=conditions)
                 judged = judge(question.text, found.hits[:5], found.close.of)
-                best[answered].append(float(judged.scores.max()) if judged.quotes else -1.0)
-    for threshold in np.arange(0.3, 0.61, 0.04):
+                best[answered].append(judged.support)
+    for threshold in np.arange(0.2, 0.56, 0.05):
         with_one, without = (np.mean(np.array(best[answered]) >= threshold) for answered in (True, False))
         print(
             f"min_support {threshold:.2f}: answers {with_one:6.1%} of {len(best[True])} that have an answer, "

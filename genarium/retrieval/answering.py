@@ -14,8 +14,8 @@ from genarium.retrieval.questions import parts, standalone
 from genarium.retrieval.search import Found
 from genarium.retrieval.words import language_of
 
-NEAR = 0.1
-"""How far below the support that an answer needs a passage may lie and still be named as the nearest."""
+NEAR = 0.15
+"""How far below the probability that an answer needs a passage may lie and still be named as the nearest."""
 SAYS_NOTHING = {"en": NO_ANSWER, "de": "Die Dokumente sagen es nicht.", "zh": "文档里没有说明。"}
 NEAREST = {
     "en": "Not found; the nearest is:",
@@ -62,7 +62,7 @@ def answered(
         judged = judge(part, hits, found.close.of)
         if judged.passed_over:
             note(f"{judged.passed_over} sentences that speak to a model, not to a reader, were passed over")
-        support = float(judged.scores.max()) if judged.quotes else -1.0
+        support = judged.support if judged.quotes else -1.0
         sentences = generate(part, hits, judged, found) if support >= min_support else []
         if support >= min_support and not sentences:
             note("nothing that the model wrote stands on a passage; what answers best is quoted")
@@ -72,7 +72,7 @@ def answered(
             texts.append(cited(_with_other_side(sentences, judged, found)))
             continue
         over = f"{part} " if len(asked) > 1 else ""
-        if support >= min_support - NEAR:
+        if judged.quotes and support >= min_support - NEAR:
             nearest = judged.quotes[judged.order[0]]
             texts.append(f"{over}{NEAREST[language]} {cited([Sentence(nearest.shown, [nearest])])}")
         else:

@@ -1,4 +1,4 @@
-"""What kind of thing a question asks for, and whether a sentence has one: a price, a number, a time.
+"""What kind of thing a question asks for, and whether a sentence has one: a price, a number, a time, an age …
 
 By the question's own words, in English, German and Chinese; where they say nothing, every sentence will do. Answer
 types have narrowed candidates since TREC's first question answering (Voorhees 1999).
@@ -26,7 +26,27 @@ TIME = (
     r"|nachts?|täglich|immer|nie|nach|vor|bis|seit)\b|周[一二三四五六日天末]|星期|[一二三四五六七八九十]+[月日号点]"
     r"|[春夏秋冬]|早上|上午|中午|下午|晚上|每天|每日|之前|之后|以前|以后|前|后|时"
 )
+YEARS = r"\d+\s*(?:years?|jahren?|jahre|岁|周岁)|\b(?:born|aged|geboren|jahre alt)\b|出生|[一二三四五六七八九十]+岁"
 KINDS: tuple[tuple[str, str], ...] = (
+    (
+        r"\b(?:tele)?phone number\b|\b(?:telefon|handy|fax)nummer\b|电话号码?是|什么电话|手机号",
+        r"\d[\d ()/.\-–]{3,}\d",
+    ),
+    (r"\be-?mail[ -]?(?:address|adresse)\b|邮箱|电子邮件", r"\w@\w"),
+    (r"\bweb ?(?:site|page|address)\b|\burl\b|\bweb(?:seite|adresse)\b|网址|网站", r"https?://|www\.|\w\.[a-z]{2,6}\b"),
+    (r"\bpass(?:word|wort|code|phrase)\b|密码", r"\bpass(?:word|wort|code|phrase)|密码|口令|\bcode\b"),
+    (
+        r"\bhow old (?:is|was|are|were)\b.*|\bwie alt (?:ist|war|sind|waren)\b|年纪|几岁|多大岁数|年龄",
+        YEARS + r"|\b(?:19|20)\d\d\b",
+    ),
+    (
+        r"\bwhich year\b|\bwhat year\b|\bwelche[mns]? jahr\b|哪一?年",
+        r"\b1\d\d\d\b|\b20\d\d\b|[〇一二三四五六七八九]{4}年|\d年|[去今]年|\b(?:last|this) year\b|century|jahrhundert",
+    ),
+    (
+        r"\b(?:square (?:met|feet|foot)|quadratmeter|acres?|hectares?|hektar)|平方米|公顷|多少亩|面积",
+        r"\b(?:square|sq\.?|quadratmetern?|acres?|hectares?|hektar|ha|m2)\b|m²|平方|公顷|亩",
+    ),
     (
         r"\bhow much (?:does|do|is|are|did|was|were|will|would)\b|\bwhat (?:does|do) .*\b(?:cost|charge)\b"
         r"|\bprice\b|\bfee\b|\bwas koste[nt]\b|\bwie ?viel koste[nt]\b|\bpreis\b|\bwie teuer\b"

@@ -13,6 +13,9 @@ from genarium.retrieval.hits import Hit
 from genarium.retrieval.normalize import normalized
 from genarium.retrieval.words import is_german, keywords, words
 
+LONGEST = 400
+"""Characters of a sentence that ends in a colon together with the next."""
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -58,11 +61,27 @@ def units_of(hit: Hit) -> list[Quote]:
     language = "de" if is_german(hit.text) else "en"
     for row in [*hit.rows, None]:
         end = len(hit.text) if row is None else row.start
-        quotes += [Quote(hit, place + start, place + stop) for start, stop in sentences(hit.text[place:end], language)]
+        quotes += [Quote(hit, place + start, place + stop) for start, stop in _said(hit.text[place:end], language)]
         if row is not None:
             quotes.append(Quote(hit, row.start, row.end, row.reading))
             place = row.end
     return quotes
+
+
+def _said(text: str, language: str) -> list[tuple[int, int]]:
+    """Where the sentences of a text are. One that ends in a colon is one with the next, which it says nothing without;
+    and a full stop inside a name, as in `nn.Linear`, ends none.
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in sentences(text, language):
+        before, last = found[-1] if found else (0, 0)
+        in_name = last == start and re.match(r"\.[A-Za-z_]", text[last - 1 : last + 1]) is not None
+        opens = text[last - 1 : last] in (":", "：") and "#" not in text[start : start + 1] and end - before <= LONGEST
+        if found and (in_name or opens):
+            found[-1] = before, end
+        else:
+            found.append((start, end))
+    return found
 
 
 def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:

@@ -83,9 +83,9 @@ def ask(
     top_k: Annotated[int, Doc("how many passages to answer from"), Interval(ge=1, le=50)] = 5,
     min_support: Annotated[
         float,
-        Doc("how well a sentence must answer for there to be an answer: 0 as any sentence does, 1 as the same words"),
+        Doc("how likely an answer must be for there to be one: 0 quotes what is closest in any case, 1 never"),
         Interval(ge=-1, le=2),
-    ] = 0.42,
+    ] = 0.35,
     ranker: Annotated[
         str | None, Doc("a cross-encoder (a folder, a hub id) that ranks the passages again, as starter/rank")
     ] = None,

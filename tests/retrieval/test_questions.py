@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from genarium.retrieval.extract import bears, best_of, is_heading, judge, otherwise
+from genarium.retrieval.extract import bears, best_of, is_heading, judge, otherwise, support
 from genarium.retrieval.generate import evidence, prompt
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.instructions import is_instruction
 from genarium.retrieval.kinds import fits
 from genarium.retrieval.questions import parts, standalone
-from genarium.retrieval.quotes import quotes_of
+from genarium.retrieval.quotes import quotes_of, units_of
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,16 @@ def test_a_price_a_number_and_a_time_are_told_from_other_things() -> None:
     assert fits("什么时候开门？", "周一开门")
     assert not fits("多少钱？", "共有 29 户")
     assert fits("Who?", "anything")
+    for asked, has, lacks in (
+        ("What is the museum's phone number?", "Call 0351 / 44 21 98.", "Call Mrs Ames at 9."),
+        ("Wie lautet die E-Mail-Adresse?", "post@hof.example", "Die Post kommt um 9."),
+        ("理事长今年多大年纪？", "理事长五十二岁", "理事长 覃有田,技术员 龙小燕"),
+        ("In which year was it built?", "Built in 1871.", "Built in 7 weeks."),
+        ("Wie groß ist der Hof in Quadratmetern?", "Der Hof hat 120 m².", "Der Hof hat 3 Tore."),
+        ("Which password opens it?", "The password is on the lid.", "It opens at 8."),
+    ):
+        assert fits(asked, has), asked
+        assert not fits(asked, lacks), asked
 
 
 OBEY = [
@@ -133,3 +143,37 @@ def test_what_has_nothing_to_do_with_the_question_bears_no_written_sentence() ->
         lambda texts: np.array([next(score for sign, score in scores.items() if sign in text) for text in texts]),
     )
     assert [bears(judged, quote) for quote in quotes_of([hit])] == [True, False, False]
+
+
+def test_a_sentence_that_opens_a_list_is_one_with_what_follows_and_names_are_not_cut() -> None:
+    text = "The generator does this:\n\nIt builds with maturin. Then it uses nn.Linear here. Done."
+    hit = Hit(1, "a.txt", 0, len(text), None, "a", text)
+    assert [quote.text for quote in units_of(hit)] == [
+        "The generator does this:\n\nIt builds with maturin.",
+        "Then it uses nn.Linear here.",
+        "Done.",
+    ]
+
+
+def test_where_a_link_leads_is_no_answer_and_nothing_is_quoted_twice() -> None:
+    text = "The fee is 4 crowns. It rains."
+    hits = [Hit(1, "a.txt", 0, 30, None, "a", text), Hit(2, "b.txt", 0, 30, None, "b", text)]
+    links = ".. _fee: https://example.org/fee"
+    hits.append(Hit(3, "c.rst", 0, len(links), None, "c", links))
+    judged = judge("What is the fee?", hits, lambda texts: np.array([0.4 if "fee" in text else 0.1 for text in texts]))
+    assert [quote.text for quote in judged.quotes] == ["The fee is 4 crowns.", "It rains."] * 2
+    assert [(quote.hit.file, quote.text) for quote in best_of(judged)] == [("a.txt", "The fee is 4 crowns.")]
+
+
+def test_how_likely_an_answer_is_rises_with_closeness_and_falls_where_its_kind_is_missing() -> None:
+    rising = [support(closeness, False) for closeness in (-1.0, 0.0, 0.3, 0.6, 1.0)]
+    assert rising == sorted(rising)
+    assert 0 < rising[0] < 0.1
+    assert 0.9 < rising[-1] < 1
+    assert support(0.6, True) < 0.35 < support(0.6, False)
+    hit = Hit(1, "a.txt", 0, 24, None, "a", "We open when it is warm.")
+    same = [
+        judge(asked, [hit], lambda texts: np.full(len(texts), 0.5)) for asked in ("Is it open?", "How many are open?")
+    ]
+    assert (same[0].support, same[1].support) == (support(0.5, False), support(0.5, True))
+    assert judge("Is it open?", [], lambda texts: np.zeros(0)).support == 0
