@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,18 @@ class Captions(Records):
         if len(films) != 1 or "moments" not in films[0]:
             raise BadInput(f"{suffix} holds what is seen in one video; give one, or write a .csv")
         return subtitles(films[0]["moments"], point="," if suffix.lower() == ".srt" else ".").encode()
+
+    def in_folder(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Subtitles for each video under the video's own name, and of all else the table."""
+        films = [row for row in self.rows if row["rank"] == 1 and "moments" in row]
+        if len(films) < sum(row["rank"] == 1 for row in self.rows):
+            yield from super().in_folder(name)
+        taken = set[str]()
+        for row in films:
+            own = re.split(r"[/\\]", row["photo"])[-1] or "video"
+            called = own if own.rpartition(".")[0] in taken else own.rpartition(".")[0] or own
+            taken.add(called)
+            yield f"{called}.vtt", subtitles(row["moments"], point=".").encode()
 
 
 def subtitles(moments: list[dict[str, Any]], *, point: str) -> str:

@@ -177,8 +177,10 @@ def test_caption_says_what_is_seen_and_when(tmp_path: Path) -> None:
     assert "1 pictures and 2 videos, 1 of which can't be read" in made.summary
     with pytest.raises(BadInput, match=r"\.vtt holds what is seen in one video"):
         made.as_file(".vtt")
+    assert [name for name, _ in made.in_folder("records-1")] == ["records-1.jsonl", "a.vtt"]
     alone = call("caption", [str(folder / "a.mp4")], frames=2, max_new_tokens=12)[0]
     text = alone.as_file(".vtt").decode()
+    assert list(alone.in_folder("records-1")) == [("a.vtt", text.encode())]  # which index reads beside it
     assert text.startswith("WEBVTT\n\n1\n00:00:00.000 --> 00:00:0")
     assert alone.as_file(".srt").decode().startswith("1\n00:00:00,000 --> 00:00:0")
     assert alone.rows[0]["moments"][0]["caption"] in text  # type: ignore[attr-defined]

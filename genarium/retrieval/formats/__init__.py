@@ -52,7 +52,8 @@ def recording(suffix: str) -> str:
     """Why a file is left out whose content is sound or video, by its ending; empty for another."""
     ending = suffix.removeprefix(".")
     kind = "sound" if ending in SOUND else "video" if ending in VIDEO else ""
-    return kind and f"{kind}; what is said in it can't be read yet, a transcript beside it (.txt, .srt, .vtt) is"
+    seen = ", as caption writes of what is seen" if kind == "video" else ""
+    return kind and f"{kind}; what is said in it can't be read yet, a transcript beside it (.txt, .srt, .vtt) is{seen}"
 
 
 def binary(suffix: str, content: bytes) -> Reader | None:
