@@ -14,15 +14,18 @@ import pytest
 import torch
 from PIL import Image
 
+from genarium.checkpoints.store.find import find
+from genarium.engines import registry
 from genarium.engines.diffusers import memory
 from genarium.engines.diffusers.configs import DENOISERS
 from genarium.engines.diffusers.prompts import tell_of_cuts
-from genarium.engines.video.diffusers import DiffusersVideo
+from genarium.engines.video.diffusers.engine import DiffusersVideo
 from genarium.engines.video.diffusers.families import FAMILIES
 from genarium.engines.video.diffusers.memory import VideoPlan
 from genarium.engines.video.protocol import VideoRequest, settle
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.progress import Event, listening
+from tests.image_models import stable_diffusion
 from tests.pipelines import videos
 
 Made = Callable[[str], Path]
@@ -238,6 +241,18 @@ def test_folders_of_other_pipelines_are_refused_for_what_they_are(
     edit(folder / "model_index.json", _class_name=kind)
     with pytest.raises(BadCheckpoint, match=says):
         open_(folder)
+
+
+def test_a_folder_is_a_model_of_videos_or_of_pictures(made: Made, tmp_path: Path) -> None:
+    folders = (str(made("LTX-Video")), str(stable_diffusion(tmp_path / "sd")), "starter/image")
+    film, picture, ours = (find(reference, default="video") for reference in folders)
+    opened = [[registry.can_open(one, task) for one in (film, picture, ours)] for task in ("video", "image")]
+    assert opened == [[True, False, False], [False, True, True]]
+    for one in (picture, ours):
+        with pytest.raises(BadCheckpoint, match="makes pictures, not videos"):
+            registry.open_found(one, "video")
+    with pytest.raises(BadCheckpoint, match="makes videos, not pictures"):
+        registry.open_found(film, "image")
 
 
 @pytest.mark.parametrize(

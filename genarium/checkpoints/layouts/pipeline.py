@@ -64,6 +64,11 @@ def is_pipeline(path: Path) -> bool:
     return (path / INDEX).is_file()
 
 
+def kind_of(path: Path) -> str:
+    """The pipeline's class, as its index says; empty where there is none, or it can't be read."""
+    return str(folder.json_or_nothing(path / INDEX).get("_class_name") or "")
+
+
 def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
     """What the folder says it is made of, all of it checked to be there. No weights are read.
 
@@ -90,7 +95,7 @@ def read_pipeline(path: Path, *, state_dicts: bool = False) -> Pipeline:
             method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
             method = shown(method or "quantization_config", quoted=False)
             raise BadCheckpoint(
-                f"{path}: {name} is quantised ({method}), and image models are run in full or "
+                f"{path}: {name} is quantised ({method}), and what draws is run in full or "
                 "half precision here; name the folder that it was made from"
             )
         _check(name, configs[name], path)

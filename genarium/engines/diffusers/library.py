@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.errors import BadCheckpoint
 from genarium.extras import require
 
 
-def library_class(folder: Pipeline, name: str) -> Any:
+def library_class(kind: str, name: str) -> Any:
     """The class that model_index.json names. Raises BadCheckpoint where the library lacks it, MissingPackage."""
     require(name, "diffusers")
     from transformers import logging as transformers_logging
@@ -20,7 +19,7 @@ def library_class(folder: Pipeline, name: str) -> Any:
 
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
-    kind = getattr(diffusers, folder.kind, None)
-    if kind is None:
-        raise BadCheckpoint(f"{name} is a {folder.kind}, which this diffusers ({diffusers.__version__}) doesn't know")
-    return kind
+    found = getattr(diffusers, kind, None)
+    if found is None:
+        raise BadCheckpoint(f"{name} is a {kind}, which this diffusers ({diffusers.__version__}) doesn't know")
+    return found

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def opens(found: Found) -> bool:
     if found.path is None:
         return False
-    from genarium.checkpoints.layouts.pipeline import is_pipeline
+    from genarium.checkpoints.layouts.pipeline import is_pipeline, kind_of
+    from genarium.engines.video.diffusers.families import BY_CLASS
 
-    return is_pipeline(found.path)
+    return is_pipeline(found.path) and kind_of(found.path) not in (*BY_CLASS, "TextToVideoSDPipeline")
 
 
 def open(found: Found, *, dtype: str = "auto") -> DiffusersImage:
@@ -31,8 +32,13 @@ def open(found: Found, *, dtype: str = "auto") -> DiffusersImage:
 def refusal(found: Found) -> str:
     if found.path is None:
         return f"{found.reference} is behind an endpoint; name a model that is on this machine"
+    from genarium.checkpoints.layouts.pipeline import is_pipeline, kind_of
     from genarium.checkpoints.store.foreign import describe_folder
 
+    if is_pipeline(found.path):
+        from genarium.engines.image.diffusers.refusals import family_of
+
+        family_of(kind_of(found.path), found.reference)
     if what := describe_folder(found.path):
         return f"{found.reference} {what}"
     return (

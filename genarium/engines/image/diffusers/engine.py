@@ -42,7 +42,7 @@ class DiffusersImage(FolderImage):
 
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         super().__init__(path, name=name, dtype=dtype, device=device)
-        self.family: Family = family_of(self.folder, self.name)
+        self.family: Family = family_of(self.folder.kind, self.name)
         self.modes = configs.modes(self.folder, self.family, self.name)
         loading.check_classes(self.folder, self.name)
         self._pipelines: Pipelines | None = None

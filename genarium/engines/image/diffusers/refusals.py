@@ -5,21 +5,20 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.diffusers.library import library_class
 from genarium.engines.image.diffusers.families import BY_CLASS, FAMILIES, Family
 from genarium.errors import BadCheckpoint
 
 
-def family_of(folder: Pipeline, name: str) -> Family:
+def family_of(kind: str, name: str) -> Family:
     """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
-    kind = library_class(folder, name)
-    if folder.kind not in BY_CLASS:
+    found = library_class(kind, name)
+    if kind not in BY_CLASS:
         raise BadCheckpoint(
-            f"{name} is a {folder.kind}, which {_does(folder.kind, kind)}; run here are "
+            f"{name} is a {kind}, which {_does(kind, found)}; run here are "
             f"{', '.join(family.name for family in FAMILIES)}"
         )
-    return BY_CLASS[folder.kind]
+    return BY_CLASS[kind]
 
 
 def _does(name: str, kind: Any) -> str:

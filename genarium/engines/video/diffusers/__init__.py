@@ -5,7 +5,3 @@ anything is loaded, what memory is short of is picked from configs and headers, 
 own, and bfloat16 is used inside the denoiser alone where a CPU multiplies it. Where the text encoder and the denoisers
 don't fit together they take turns, and where a denoiser doesn't fit at all its layers are read as they are needed.
 """
-
-from genarium.engines.video.diffusers.engine import DiffusersVideo
-
-__all__ = ["DiffusersVideo"]

@@ -43,7 +43,7 @@ class DiffusersVideo(FolderEngine):
 
     def __init__(self, path: Path, *, name: str = "", dtype: str = "auto", device: str | None = None):
         super().__init__(path, name=name, dtype=dtype, device=device)
-        self.family: VideoFamily = family_of(self.folder, self.name)
+        self.family: VideoFamily = family_of(self.folder.kind, self.name)
         self.modes = configs.modes(self.folder, self.family, self.name)
         self._scales = configs.scales(self.folder, self.name)
         loading.check_classes(self.folder, self.name)

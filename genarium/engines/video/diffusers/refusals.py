@@ -5,21 +5,26 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from genarium.checkpoints.layouts.pipeline import Pipeline
+from genarium.checkpoints.layouts.pipeline import PIPELINE
 from genarium.engines.diffusers.library import library_class
 from genarium.engines.video.diffusers.families import BY_CLASS, FAMILIES, VideoFamily
 from genarium.errors import BadCheckpoint
 
+OURS = (PIPELINE, "GenariumThumbnails")
+PICTURES = "makes pictures, not videos (image is the task for those)"
 
-def family_of(folder: Pipeline, name: str) -> VideoFamily:
+
+def family_of(kind: str, name: str) -> VideoFamily:
     """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
-    kind = library_class(folder, name)
-    if folder.kind not in BY_CLASS:
+    if kind in OURS:
+        raise BadCheckpoint(f"{name} {PICTURES}")
+    found = library_class(kind, name)
+    if kind not in BY_CLASS:
         raise BadCheckpoint(
-            f"{name} is a {folder.kind}, which {_does(folder.kind, kind)}; run here are "
+            f"{name} is a {kind}, which {_does(kind, found)}; run here are "
             f"{', '.join(family.name for family in FAMILIES)} and ModelScope text-to-video"
         )
-    return BY_CLASS[folder.kind]
+    return BY_CLASS[kind]
 
 
 def _does(name: str, kind: Any) -> str:
@@ -27,7 +32,7 @@ def _does(name: str, kind: Any) -> str:
     call = inspect.signature(kind.__call__).parameters
     if not (call.keys() & {"num_frames", "video_length", "frames"} or "Video" in name or "video" in call):
         sound = any("audio" in key for key in call)
-        return "makes sound, not videos" if sound else "makes pictures, not videos (image is the task for those)"
+        return "makes sound, not videos" if sound else PICTURES
     if any(word in name for word in ("Control", "Adapter", "Transfer", "VACE")) or "control_video" in call:
         return "follows a control video or picture, which is not taken here"
     if "VideoToVideo" in name or _needs(call, "video"):
