@@ -18,7 +18,7 @@ from genarium.cli.main import genarium as command
 from genarium.data.videos import read_video
 from genarium.engines import registry
 from genarium.engines.video.protocol import VideoLimits, VideoRequest, settle
-from genarium.errors import BadInput
+from genarium.errors import BadCheckpoint, BadInput
 from genarium.ledger import Ledger
 from genarium.recipe import Recipe
 from genarium.rows import rows
@@ -146,6 +146,13 @@ def test_what_fits_in_memory_is_named(moving_folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr("genarium.engines.drawing.available_memory", lambda: 30 * 64 * 64 * 11)
     with pytest.raises(BadInput, match=r"at most 10 frames or 56x56 fit in it"):
         call("video", PROMPT, model=str(moving_folder), frames=14)
+
+
+def test_a_folder_that_makes_pictures_is_named() -> None:
+    with pytest.raises(BadCheckpoint, match="starter/image makes pictures, not videos"):
+        call("video", PROMPT, model="starter/image")
+    with pytest.raises(BadCheckpoint, match="starter/encoder is no folder that makes videos"):
+        call("video", PROMPT, model="starter/encoder")
 
 
 def test_seconds_become_the_nearest_frames(moving_folder: Path) -> None:
