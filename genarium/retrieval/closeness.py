@@ -7,6 +7,7 @@ with sentences about anything: 0 is as close as those, 1 the same.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -45,7 +46,11 @@ ANYTHING = {
     ),
 }
 """What hardly a question is about, in its language: texts of one language are closer to each other."""
+KEPT = 10_000
+"""Texts whose vectors are kept for the next question, 15 MiB of `starter/encoder`'s: reading sentences takes most of a
+question's time, and in a conversation it is often the same passages."""
 _vectors: WeakKeyDictionary[NativeEncoder, dict[str, np.ndarray]] = WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 class Closeness:
@@ -60,9 +65,24 @@ class Closeness:
         """The closeness of each text (N,)."""
         if not texts:
             return np.zeros(0, np.float32)
-        known = _vectors.setdefault(self.encoder, {})
-        if self.language not in known:
-            known[self.language] = self.encoder.embed_passages(ANYTHING[self.language], tell=False)
-        least = float((known[self.language] @ self.vector).mean())
-        closeness: np.ndarray = (self.encoder.embed_passages(texts, tell=False) @ self.vector - least) / (1 - least)
+        least = float((_embedded(self.encoder, ANYTHING[self.language]) @ self.vector).mean())
+        closeness: np.ndarray = (_embedded(self.encoder, texts) @ self.vector - least) / (1 - least)
         return closeness
+
+
+def _embedded(encoder: NativeEncoder, texts: Sequence[str]) -> np.ndarray:
+    """The vectors of passages (N, C); those of the texts that were read last are still in memory."""
+    with _lock:
+        known = _vectors.setdefault(encoder, {})
+        found = {text: known[text] for text in texts if text in known}
+    new = [text for text in dict.fromkeys(texts) if text not in found]
+    if new:
+        vectors = encoder.embed_passages(new, tell=False)
+        found |= {text: vector.copy() for text, vector in zip(new, vectors, strict=True)}  # not the whole matrix
+    with _lock:
+        for text, vector in found.items():
+            known.pop(text, None)
+            known[text] = vector
+        while len(known) > KEPT:
+            known.pop(next(iter(known)))
+    return np.stack([found[text] for text in texts])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from genarium.retrieval import closeness
 from genarium.retrieval.extract import bears, best_of, is_heading, judge, otherwise, support
 from genarium.retrieval.generate import evidence, prompt
 from genarium.retrieval.hits import Hit
@@ -177,3 +178,33 @@ def test_how_likely_an_answer_is_rises_with_closeness_and_falls_where_its_kind_i
     ]
     assert (same[0].support, same[1].support) == (support(0.5, False), support(0.5, True))
     assert judge("Is it open?", [], lambda texts: np.zeros(0)).support == 0
+
+
+def test_what_was_read_for_the_last_question_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Encoder:
+        def __init__(self) -> None:
+            self.read: list[str] = []
+
+        def embed_search(self, question: str) -> np.ndarray:
+            return self.embed_passages([question])
+
+        def embed_passages(self, texts: Sequence[str], *, tell: bool = True) -> np.ndarray:
+            self.read += texts
+            counts = np.array([[text.count(sign) + 1.0 for sign in "aeiou"] for text in texts], np.float32)
+            return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+    encoder, texts = Encoder(), ["An apple.", "Our house.", "An apple."]
+    first = closeness.Closeness(encoder, "Where?").of(texts)  # type: ignore[arg-type]
+    assert (first[0], len(first)) == (first[2], 3)
+    assert encoder.read.count("An apple.") == 1
+    before = len(encoder.read)
+    again = closeness.Closeness(encoder, "Where?").of([*texts, "One more."])  # type: ignore[arg-type]
+    assert encoder.read[before:] == ["Where?", "One more."]
+    np.testing.assert_array_equal(again[:3], first)
+    monkeypatch.setattr(closeness, "KEPT", 4)
+    many = [f"a{'e' * number}" for number in range(9)]
+    np.testing.assert_array_equal(
+        closeness.Closeness(encoder, "Where?").of(many),  # type: ignore[arg-type]
+        closeness.Closeness(Encoder(), "Where?").of(many),  # type: ignore[arg-type]
+    )
+    assert len(closeness._vectors[encoder]) == 4  # type: ignore[index]
