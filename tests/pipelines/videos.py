@@ -28,7 +28,7 @@ from tests.pipelines.parts import (
 
 
 def ltx(folder: Path, kind: str = "LTXPipeline") -> Path:
-    """Lightricks/LTX-Video in small: 4 pixels and 4 frames a latent."""
+    """Lightricks/LTX-Video in small: 32 pixels and 8 frames a latent."""
     import diffusers
 
     words = t5_tokenizer()
@@ -43,12 +43,12 @@ def ltx(folder: Path, kind: str = "LTXPipeline") -> Path:
         decoder_block_out_channels=(8, 8, 8, 8),
         layers_per_block=(1, 1, 1, 1, 1),
         decoder_layers_per_block=(1, 1, 1, 1, 1),
-        spatio_temporal_scaling=(True, True, False, False),
-        decoder_spatio_temporal_scaling=(True, True, False, False),
+        spatio_temporal_scaling=(True, True, True, False),
+        decoder_spatio_temporal_scaling=(True, True, True, False),
         decoder_inject_noise=(False,) * 5,
         upsample_residual=(False,) * 4,
         upsample_factor=(1,) * 4,
-        patch_size=1,
+        patch_size=4,
         patch_size_t=1,
     )
     lively(network, decoder.decoder)
