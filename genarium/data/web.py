@@ -85,7 +85,7 @@ def _get(url: str, private: bool, most_bytes: int, deadline: float) -> bytes | s
         connection = http.client.HTTPConnection(host, port)
         connection.sock = opened[0]
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"User-Agent": "genarium", "Accept": "image/*", "Connection": "close"}
+        headers = {"User-Agent": "genarium", "Accept": "image/*, video/*", "Connection": "close"}
         connection.request("GET", target, headers=headers)
         with contextlib.closing(connection), connection.getresponse() as response:
             if response.status in (301, 302, 303, 307, 308) and (there := response.getheader("Location")):
