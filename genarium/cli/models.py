@@ -20,6 +20,7 @@ DTYPES = (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from genarium.checkpoints.store.find import Found
     from genarium.checkpoints.store.local import Local
 
 LONGEST_CARD = 2**20
@@ -66,15 +67,16 @@ def list_models(of_others: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def show_model(reference: str, as_json: bool) -> None:
     """Show a model's card, or what its folder says of it."""
+    from genarium.checkpoints.layouts.pipeline import INDEX, is_pipeline
     from genarium.checkpoints.store import adapters, catalogue
     from genarium.checkpoints.store.find import find
-    from genarium.checkpoints.store.folder import read_config
+    from genarium.checkpoints.store.folder import read_config, read_json
     from genarium.errors import BadInput
 
     found = find(reference, default="text")
     if found.path is None:
         raise BadInput(f"{reference} is behind an endpoint; nothing of it is on this machine to show")
-    config = read_config(found.path)
+    config = read_json(found.path / INDEX) if is_pipeline(found.path) else read_config(found.path)
     if as_json:
         shown = {"reference": found.reference, "path": str(found.path), "digest": found.digest, "config": config}
         click.echo(json.dumps(shown, indent=2))
@@ -82,15 +84,23 @@ def show_model(reference: str, as_json: bool) -> None:
         click.echo(catalogue.starter(found.reference.removeprefix("starter/")).card())
     else:
         over = ""
+        kind = config["model_type"] if "model_type" in config else _pipeline(found)
         if adapters.is_adapter(found.path):
             over = f", an adapter over {adapters.read_config(found.path).base_model_name_or_path}"
-        click.echo(
-            printable(f"{found.reference}: {config['model_type']}{over}, in {found.path}\nsha256 {found.digest}")
-        )
+        click.echo(printable(f"{found.reference}: {kind}{over}, in {found.path}\nsha256 {found.digest}"))
         card = found.path / "README.md"
         if card.is_file():
             with card.open("rb") as opened:
                 click.echo("\n" + printable(opened.read(LONGEST_CARD).decode("utf-8", errors="replace")))
+
+
+def _pipeline(found: Found) -> str:
+    """The class of a folder of several parts, and what it is for."""
+    from genarium.checkpoints.layouts.pipeline import kind_of
+    from genarium.engines import registry
+
+    tasks = [task for task in ("image", "video") if registry.can_open(found, task)]
+    return f"{kind_of(found.path) or 'a pipeline'}, for {' and '.join(tasks) or 'no task here'}"
 
 
 @models.command("pull")

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from genarium.checkpoints.store.find import find
+from genarium.cli.models import models
 from genarium.engines import registry
 from genarium.engines.diffusers import memory
 from genarium.engines.diffusers.configs import DENOISERS
@@ -261,6 +263,9 @@ def test_a_folder_is_a_model_of_videos_or_of_pictures(made: Made, tmp_path: Path
     film, picture, ours = (find(reference, default="video") for reference in folders)
     opened = [[registry.can_open(one, task) for one in (film, picture, ours)] for task in ("video", "image")]
     assert opened == [[True, False, False], [False, True, True]]
+    shown = [CliRunner().invoke(models, ["show", reference]).stdout for reference in folders[:2]]
+    assert "LTXPipeline, for video, in" in shown[0]
+    assert "StableDiffusionPipeline, for image, in" in shown[1]
     for one in (picture, ours):
         with pytest.raises(BadCheckpoint, match="makes pictures, not videos"):
             registry.open_found(one, "video")
