@@ -99,6 +99,7 @@ def _pipeline(found: Found) -> str:
     from genarium.checkpoints.layouts.pipeline import kind_of
     from genarium.engines import registry
 
+    assert found.path is not None
     tasks = [task for task in ("image", "video") if registry.can_open(found, task)]
     return f"{kind_of(found.path) or 'a pipeline'}, for {' and '.join(tasks) or 'no task here'}"
 
