@@ -28,6 +28,8 @@ SUFFIXES = {
     "image/jpeg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
     "text/csv": ".csv",
     "text/plain": ".txt",
     "application/jsonl": ".jsonl",

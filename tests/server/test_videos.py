@@ -97,7 +97,7 @@ def test_other_files_of_a_kept_video(serve_clips: Callable[..., Running]) -> Non
         assert found.headers["content-disposition"] == f'attachment; filename="video-{made["id"]}.{form}"'
         with av.open(io.BytesIO(found.content), "r") as opened:
             assert len(list(opened.decode(video=0))) == 4
-    text = server.http.post("/v1/tasks/rank", json={"query": "x", "passages": ["x"]}).json()["artefacts"][0]
+    text = server.http.post("/v1/tasks/rank?wait=600", json={"query": "x", "passages": ["x"]}).json()["artefacts"][0]
     assert server.http.get(f"{text['url']}?form=gif").status_code == 400
 
 

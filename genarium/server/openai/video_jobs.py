@@ -173,10 +173,11 @@ def take_up(desk: Desk) -> None:
 
 def delete(desk: Desk, kept: Kept, job: VideoJob | None) -> None:
     """Forget a video and what was made; one that is being made is stopped. Raises Refused, StorageError."""
-    if job is not None and not job.ended:
-        job.deleted = True
-        desk.queue.stop(job)
-    elif kept.status == "queued" and job is None:
+    if job is not None:
+        job.deleted = True  # first: it may end at this moment, and must not be written down again
+        if not job.ended:
+            desk.queue.stop(job)
+    elif kept.status == "queued":
         if (lock := _claimed(kept.id)) is None and files.fcntl is not None:
             raise RequestRefused(409, f"another server makes {kept.id}; delete it there, or when it is done")
         if lock is not None:
