@@ -170,6 +170,14 @@ def test_each_frame_says_what_it_looked_at(engine: ModelScopeVideo, monkeypatch:
     assert alone.explained is not None
 
 
+def test_in_bfloat16_frames_look_the_same(folder: Path, engine: ModelScopeVideo) -> None:
+    half = ModelScopeVideo(folder, dtype="bfloat16")
+    (made,), (plain,) = half.generate(asked(half, steps=4)), engine.generate(asked(engine, steps=4))
+    assert half.memory(asked(half)) < engine.memory(asked(engine))
+    difference = np.abs(made.frames.astype(int) - plain.frames)
+    assert 0 < difference.mean() < 8
+
+
 def test_what_can_not_be_is_refused_by_name(engine: ModelScopeVideo, monkeypatch: pytest.MonkeyPatch) -> None:
     still = Image.new("RGB", (8, 8))
     with pytest.raises(BadInput, match="can't end on a picture; leave out last"):

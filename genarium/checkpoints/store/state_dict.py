@@ -67,7 +67,7 @@ def read_own(file: Path) -> dict[str, Tensor]:
             opened.seek(8 + size + begin)
             if opened.readinto(content) != len(content):
                 raise BadCheckpoint(f"{file} is cut short; download it again")
-            kind = _TYPES[header[name]["dtype"]]
+            kind: torch.dtype = _TYPES[header[name]["dtype"]]  # type: ignore[assignment]
             state[name] = (
                 torch.frombuffer(content, dtype=kind).view(shape) if content else torch.empty(shape, dtype=kind)
             )

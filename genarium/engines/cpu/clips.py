@@ -40,8 +40,9 @@ def use_clip_kernels(model: nn.Module) -> None:
     use_float32_products(model)
     if next(model.parameters()).device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return
-    for module in list(model.modules()):
-        for name, child in module.named_children():
+    # Without the layers themselves, whose plain weights are let go of one after another.
+    for module in [module for module in model.modules() if next(module.children(), None) is not None]:
+        for name, child in list(module.named_children()):
             if (laid_out := _laid_out(child)) is not None:
                 setattr(module, name, laid_out)
 

@@ -11,6 +11,8 @@ from genarium.engines.drawing import Size
 
 # Copies of the widest feature map at once beside the weights: a clip's in the denoiser, a frame's in the decoder.
 DENOISER_COPIES, DECODER_COPIES = 14, 6
+DENOISER_LAID_OUT, DECODER_LAID_OUT = 1.2, 4
+"""Times the weights in float32 that the networks take as they are laid out (`engines/cpu/clips.py`)."""
 LOOKED = 4 * 77 * 2
 """Bytes a place of the widest layer, a head and a word, and as many in all narrower layers together."""
 
@@ -30,9 +32,10 @@ def peak(
     each, (width, height) = torch.finfo(dtype).bits // 8, size
     unet, vae = config.unet, config.autoencoder
     places = width * height // vae.factor**2 * frames
-    denoising = weights["unet"] + rows * places * unet.block_out_channels[0] * each * DENOISER_COPIES
+    more = (DENOISER_LAID_OUT, DECODER_LAID_OUT) if dtype == torch.float32 else (1, 1)
+    denoising = int(weights["unet"] * more[0]) + rows * places * unet.block_out_channels[0] * each * DENOISER_COPIES
     if explain:
         denoising += places * unet.heads[0] * (2 * unet.layers_per_block + 1) * LOOKED
     frame = width * height * (vae.block_out_channels[0] * each * DECODER_COPIES + 3 * frames)
-    drawing = weights["vae"] + frame
+    drawing = weights["vae"] * more[1] + frame
     return max(weights["text_encoder"], denoising + (drawing if clips > 1 else 0), drawing)
