@@ -1,6 +1,6 @@
 """Frames to files: processor seconds and bytes of each form, of a drawn scene and of a texture that drifts.
 
-    python benchmarks/encoding.py
+    PYTHONPATH=. python benchmarks/encoding.py
 
 Medians of five rounds, one thread; the table of docs/video.md#figures.
 """

@@ -103,11 +103,11 @@ def caption(
     model: str = "starter",
     seed: int | None = None,
 ) -> Result[artefacts.Captions]:
-    """Say what is in pictures, and in videos with the times at which it changes.
+    """Say what is in pictures and videos.
 
-    A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
-    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table, of a video NAME.srt or NAME.vtt as
-    subtitles, which index reads.
+    Of a video it says when that changes. A score is the mean log-probability of a caption's tokens, in nats: 0 is
+    certain. A stopped run of many pictures continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a
+    table, of a video NAME.srt or NAME.vtt as subtitles, which index reads.
 
     photos: pictures and videos, folders of them, http or https URLs; - reads one from standard input
     n: how many captions of each picture, best first

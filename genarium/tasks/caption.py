@@ -73,11 +73,11 @@ def caption(
     ] = "starter",
     seed: Annotated[int | None, Doc("of --sample: same seed, same captions"), Interval(ge=0, le=MAX_SEED)] = None,
 ) -> Iterator[Captions]:
-    """Say what is in pictures, and in videos with the times at which it changes.
+    """Say what is in pictures and videos.
 
-    A score is the mean log-probability of a caption's tokens, in nats: 0 is certain. A stopped run of many pictures
-    continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a table, of a video NAME.srt or NAME.vtt as
-    subtitles, which index reads.
+    Of a video it says when that changes. A score is the mean log-probability of a caption's tokens, in nats: 0 is
+    certain. A stopped run of many pictures continues where it was; -o NAME.csv or NAME.jsonl writes the captions as a
+    table, of a video NAME.srt or NAME.vtt as subtitles, which index reads.
     """
     from genarium.data.photos import find
     from genarium.engines.vision.caption import CaptionRequest
