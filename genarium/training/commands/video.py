@@ -22,7 +22,7 @@ SIZE, FACTOR = 64, 8
 """Pixels of a side of the clips, and of a cell."""
 
 
-@command("Moving pictures: diffusion of the layers that clips of composed scenes are made of.")
+@command("Moving pictures of composed scenes: diffusion of their layers.")
 def train_video(
     *,
     planner: Annotated[str, Doc("folder that `genarium train planner --data moving` made")],
