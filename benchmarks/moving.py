@@ -29,7 +29,7 @@ from genarium.engines.video.layered import LayeredVideo
 from genarium.engines.video.protocol import VideoRequest, settle
 from genarium.scenes.ask import Ask
 from genarium.scenes.checker import judge
-from genarium.scenes.follow import PASSING, Follower, link
+from genarium.scenes.follow import Follower, link
 from genarium.scenes.moving import MovingWorld
 from genarium.training.objectives.moving_plans import judge_moving_plan
 
@@ -54,7 +54,7 @@ def change(follower: Follower, clip: np.ndarray) -> float | None:
     found = []
     side = clip.shape[1]
     for track in link(follower.look(clip)):
-        if len(track.frames) < max(PASSING, len(clip) - 2):
+        if len(track.frames) < len(clip) - 2:
             continue
         middles = np.array([(seen.x, seen.y) for seen in track.seen]) * side
         way = [np.polyfit(track.frames, middles[:, axis], 1) for axis in (0, 1)]

@@ -47,9 +47,11 @@ def turned(dice: Dice) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     parts = np.full((3, _CELLS, _CELLS), -1, dtype=np.int64)
     boxes: list[tuple[float, float, float]] = []
     layers, poses = [], []
-    flock, name, angle = dice.chance(0.3), dice.pick(_NAMES), 0.0
+    flock, name, angle = dice.chance(0.5), dice.pick(_NAMES), 0.0
     for _ in range(10):
         side = dice.pick(tuple(PIXELS.values())) if dice.chance(0.5) else _LEAST + dice.uniform() * (_MOST - _LEAST)
+        if flock and dice.chance(0.6):
+            side = PIXELS["small"]
         x, y = (side / 2 + dice.uniform() * (SIDE - side) for _ in range(2))
         if flock and boxes:
             (x, y, side), ways = dice.pick(boxes), ((1, 0), (-1, 0), (0, 1), (0, -1))

@@ -32,10 +32,12 @@ GONE = 2
 """Frames in which it may go unseen."""
 STEADY = 0.7
 """The share of the frames in which a thing must be seen, to be one that is there."""
-PASSING = 3
-"""Frames below which what is seen is a mistake of the eye."""
+PASSING = 0.25
+"""The share of the frames below which what is seen is a mistake of the eye."""
+CHOICES, DOUBT, LOOKS = 3, 0.15, 6
+"""As many kinds and shades are laid over a thing as were seen more than in passing, in so many of its frames."""
 ANGLES = 24
-TURN_COST = 0.002
+TURN_COST = 0.0005
 """What a step of the angle costs, beside the error of the match: where all angles match alike, none is turned to."""
 
 
@@ -46,11 +48,13 @@ class Track:
     frames: list[int] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
 
-    def kind(self) -> str:
-        return _most({seen.kind: 0.0 for seen in self.seen}, [(seen.kind, seen.sure) for seen in self.seen])
-
-    def shade(self) -> str:
-        return _most({seen.shade: 0.0 for seen in self.seen}, [(seen.shade, seen.sure) for seen in self.seen])
+    def likely(self, of: str) -> list[str]:
+        """The kinds or shades that are seen most surely along the way, the surest first."""
+        sure: Counter[str] = Counter()
+        for seen in self.seen:
+            sure[getattr(seen, of)] += seen.sure  # type: ignore[assignment]
+        ordered = sure.most_common(CHOICES)
+        return [name for name, share in ordered if share >= DOUBT * ordered[0][1]]
 
     def size(self) -> str:
         return Counter(seen.size for seen in self.seen[: max(3, len(self.seen) // 3)]).most_common(1)[0][0]
@@ -71,7 +75,7 @@ class Follower(Checker):
     def follow(self, frames: np.ndarray) -> Sight:
         """What stands where and goes where in a clip, (F, height, width, 3) uint8."""
         sights = self.look(frames)
-        tracks = [track for track in link(sights) if len(track.frames) >= PASSING]
+        tracks = [track for track in link(sights) if len(track.frames) >= PASSING * len(frames)]
         things = []
         for track in tracks:
             steady = len(track.frames) >= STEADY * len(frames)
@@ -89,10 +93,11 @@ class Follower(Checker):
             (sum(s.x for s in part) / len(part), sum(s.y for s in part) / len(part)) for part in (start, end)
         )
         sides = track.sides()
-        turned = turned_by(track, frames)
+        kind, shade = recognised(track, frames)
+        turned = turned_by(track, frames, kind, shade)
         moved = seen_to_move(last_x - x, last_y - y, sides[-2:].mean() / sides[:2].mean(), turned)
         sure = sum(seen.sure for seen in track.seen) / len(track.seen)
-        return Seen(track.kind(), track.shade(), track.size(), x, y, sure, moved)
+        return Seen(kind, shade, track.size(), x, y, sure, moved)
 
 
 def link(sights: Sequence[Sight]) -> list[Track]:
@@ -117,12 +122,28 @@ def link(sights: Sequence[Sight]) -> list[Track]:
     return tracks
 
 
-def turned_by(track: Track, frames: np.ndarray) -> float:
+def recognised(track: Track, frames: np.ndarray) -> tuple[str, str]:
+    """Kind and shade: of those that the eye wavers between, the one whose sprite matches best."""
+    choices = [
+        (kind, shade)
+        for kind in track.likely("kind")
+        for shade in track.likely("shade")
+        if shade in (*KINDS[kind].colours, KINDS[kind].natural or "natural")
+    ]
+    if len(choices) < 2:
+        return choices[0] if choices else (track.likely("kind")[0], track.likely("shade")[0])
+    looked = list(zip(track.frames, track.seen, track.sides(), strict=True))[:: max(1, len(track.frames) // LOOKS)]
+    return min(
+        choices, key=lambda choice: sum(mismatch(*choice, frames[n], seen, side).min() for n, seen, side in looked)
+    )
+
+
+def turned_by(track: Track, frames: np.ndarray, kind: str, shade: str) -> float:
     """How far a thing turns along its frames, in radians, clockwise: the way through the angles of its sprite that
     matches best (Viterbi 1967)."""
     errors = np.stack(
         [
-            _mismatch(track, frames[number], seen, side)
+            mismatch(kind, shade, frames[number], seen, side)
             for number, seen, side in zip(track.frames, track.seen, track.sides(), strict=True)
         ]
     )
@@ -140,9 +161,9 @@ def turned_by(track: Track, frames: np.ndarray) -> float:
     return total * 2 * math.pi / ANGLES
 
 
-def _mismatch(track: Track, frame: np.ndarray, seen: Seen, side: float) -> np.ndarray:
+def mismatch(kind: str, shade: str, frame: np.ndarray, seen: Seen, side: float) -> np.ndarray:
     """The squared error of the sprite over one frame, (mirrored, angle): the least of places near where it was seen."""
-    templates = _templates(track.kind(), track.shade(), round(side))
+    templates = _templates(kind, shade, round(side))
     n = templates.shape[-1]
     pixels = torch.from_numpy(frame.astype(np.float32) / 255).permute(2, 0, 1)
     wide = torch.nn.functional.pad(pixels[None], (n, n, n, n), mode="replicate")[0]
@@ -181,14 +202,9 @@ def _templates(kind: str, shade: str, side: int) -> Tensor:
 def _flickering(track: Track) -> Seen:
     """What comes and goes: it is there, and neither of a size nor moving as anything asked for."""
     seen = track.seen[0]
-    return Seen(track.kind(), track.shade(), "", seen.x, seen.y, seen.sure, frozenset({"flicker"}))
+    kind, shade = (track.likely(of)[0] for of in ("kind", "shade"))
+    return Seen(kind, shade, "", seen.x, seen.y, seen.sure, frozenset({"flicker"}))
 
 
 def _background(sights: Sequence[Sight]) -> str:
     return Counter(sight.background for sight in sights).most_common(1)[0][0]
-
-
-def _most(totals: dict[str, float], votes: list[tuple[str, float]]) -> str:
-    for name, sure in votes:
-        totals[name] += sure
-    return max(totals, key=lambda name: totals[name])
