@@ -1,9 +1,9 @@
 """Plans of clips: what stands where, where each thing goes and how, and what the background turns into.
 
-As a plan of a picture (`models.plan`), with two backgrounds (the first and the last), and of each thing two boxes
-(where it begins and ends) and a manner. A clip is drawn by it in layers: its first background, and each thing as large
-as a picture shows one, side by side on one map (an atlas), which frames take from. What a thing looks like is settled
-once, and where it is by the plan, so that neither changes by chance from frame to frame.
+As a plan of a picture (`models.plan`), with two backgrounds (the first and the last), and of each thing a motion and
+two boxes, where it begins and where it ends, which keep to the motion. A clip is drawn by it in layers: its first
+background, and each thing as large as a picture shows one, side by side on one map (an atlas), which frames take from.
+What a thing looks like is settled once, and where it is by the plan: neither changes by chance from frame to frame.
 
 Shapes: B batch, L tokens of a plan, M model width, n cells along a side of a frame, m along that of a thing.
 """
@@ -21,8 +21,14 @@ from genarium.models.plan import ANY, NONE, Boxes, Writing
 
 BACKGROUNDS = 2
 OF_A_THING = 7
-_ORDER = (1, 2, 3, 4, 3, 4, 5)
-"""The slots of a thing's tokens: kind, colour, side and place where it begins, side and place where it ends, manner."""
+_ORDER = (1, 2, 5, 3, 4, 3, 4)
+"""The slots of a thing's tokens: kind, colour, motion, side and place where it begins, side and place where it ends."""
+MOTIONS = ("still", "left", "right", "up", "down", "grow", "shrink", "turn", "fly")
+"""How things move: `fly` is to the left or the right on a wavy way."""
+_ACROSS = {"left": ((-1, 0),), "right": ((1, 0),), "up": ((0, -1),), "down": ((0, 1),), "fly": ((-1, 0), (1, 0))}
+_MANNERS = {"turn": "turn", "fly": "wave"}
+LEAST, ASIDE = 2, 1
+"""Cells that what goes across goes at least, and how many aside at most."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Moved:
     colour: str | None
     start: tuple[int, int, int]
     end: tuple[int, int, int]
-    manner: str
+    motion: str
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,17 @@ class MovingPlan:
     things: tuple[Moved, ...]
 
     def ways(self) -> list[tuple[tuple[int, ...], tuple[int, ...], str]]:
-        """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its manner."""
+        """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its
+        manner: straight, wave or turn."""
         boxes = [
             [(left, top, left + side, top + side) for left, top, side in (one.start, one.end)] for one in self.things
         ]
-        return [(*pair, one.manner) for pair, one in zip(boxes, self.things, strict=True)]  # type: ignore[misc]
+        return [(*pair, _MANNERS.get(one.motion, "straight")) for pair, one in zip(boxes, self.things, strict=True)]  # type: ignore[misc]
 
     def __str__(self) -> str:
         turns = self.background if self.then == self.background else f"{self.background} to {self.then}"
         named = (
-            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} {thing.start} to {thing.end}, {thing.manner}"
+            f"{thing.colour + ' ' if thing.colour else ''}{thing.kind} {thing.start} to {thing.end}, {thing.motion}"
             for thing in self.things
         )
         return "; ".join((turns, *named))
@@ -61,12 +68,12 @@ class MovingPlan:
 @dataclass(frozen=True)
 class MovingPlanWords:
     """What plans of clips can say, and the tokens of it: NONE, then backgrounds, kinds, colours (a thing's own first),
-    sides, places, row by row, and manners."""
+    sides, places, row by row, and motions."""
 
     backgrounds: tuple[str, ...]
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
-    manners: tuple[str, ...]
+    motions: tuple[str, ...] = MOTIONS
     side: int = 8  # n
     most: int = 4  # things
     thing: int = 4  # m
@@ -77,10 +84,10 @@ class MovingPlanWords:
 
     @property
     def slots(self) -> tuple[tuple[int, int], ...]:
-        """First token, and the one after the last, of backgrounds, kinds, colours, sides, places and manners."""
+        """First token, and the one after the last, of backgrounds, kinds, colours, sides, places and motions."""
         ends = [1]
         counts = (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2)
-        for n in (*counts, len(self.manners)):
+        for n in (*counts, len(self.motions)):
             ends.append(ends[-1] + n)
         return tuple(pairwise(ends))
 
@@ -100,28 +107,28 @@ class MovingPlanWords:
 
     def write(self, plan: MovingPlan) -> list[int]:
         """L tokens. Raises ValueError for what plans can't say."""
-        background, kind, colour, _, _, manner = (first for first, _ in self.slots)
+        background, kind, colour, _, _, motion = (first for first, _ in self.slots)
         if len(plan.things) > self.most:
             raise ValueError(f"a plan has at most {self.most} things, not {len(plan.things)}")
         row = [background + self.backgrounds.index(name) for name in (plan.background, plan.then)]
         for thing in plan.things:
             row += [kind + self.kinds.index(thing.kind)]
             row += [colour + (1 + self.colours.index(thing.colour) if thing.colour else 0)]
+            row += [motion + self.motions.index(thing.motion)]
             row += [token for box in (thing.start, thing.end) for token in self._of_box(*box)]
-            row += [manner + self.manners.index(thing.manner)]
         return row + [NONE] * (self.length - len(row))
 
     def read(self, row: list[int]) -> MovingPlan:
         """What L tokens with backgrounds say."""
-        background, kind, colour, _, _, manner = (first for first, _ in self.slots)
+        background, kind, colour, _, _, motion = (first for first, _ in self.slots)
         things = []
         for first in range(BACKGROUNDS, self.length, OF_A_THING):
-            k, c, *boxes, m = row[first : first + OF_A_THING]
+            k, c, m, *boxes = row[first : first + OF_A_THING]
             if k == NONE:
                 break
             named = None if c == colour else self.colours[c - colour - 1]
             start, end = (self._box(*boxes[place : place + 2]) for place in (0, 2))
-            things.append(Moved(self.kinds[k - kind], named, start, end, self.manners[m - manner]))
+            things.append(Moved(self.kinds[k - kind], named, start, end, self.motions[m - motion]))
         before, then = (self.backgrounds[token - background] for token in row[:BACKGROUNDS])
         return MovingPlan(before, then, tuple(things))
 
@@ -134,28 +141,77 @@ class MovingPlanWords:
 
 
 class _Writing:
-    """Things whose boxes don't overlap where they begin, nor where they end."""
+    """Things whose boxes don't overlap where they begin, nor where they end, and which go as their motion says."""
 
     def __init__(self, words: MovingPlanWords):
         self.words = words
         self.boxes = (Boxes(words.side), Boxes(words.side))
+        self.motion, self.start = "still", (0, 0)
 
     def fits(self, position: int) -> Tensor:
         slot, boxes = self.words.slot(position), self._boxes(position)
         if slot == 1:
             return torch.stack([boxes.free.any() for boxes in self.boxes]).all()
-        return boxes.sides() if slot == 3 else boxes.places() if slot == 4 else ANY
+        if slot not in (3, 4):
+            return ANY
+        can = boxes.sides() if slot == 3 else boxes.places()
+        kept = can & (self._sides(boxes) if slot == 3 else self._places(boxes))
+        # Where its motion leaves no room, it goes where there is some.
+        return kept if kept.any() else can
 
     def wrote(self, position: int, index: int) -> None:
         slot, boxes = self.words.slot(position), self._boxes(position)
-        if slot == 3:
+        if slot == 5:
+            self.motion = self.words.motions[index]
+        elif slot == 3:
             boxes.side = index + 1
         elif slot == 4:
             boxes.take(index)
+            top, left = divmod(index, self.words.side)
+            self.start = left, top
 
     def _boxes(self, position: int) -> Boxes:
         """Those where things begin, or where they end."""
-        return self.boxes[(position - BACKGROUNDS) % OF_A_THING > 3]
+        return self.boxes[(position - BACKGROUNDS) % OF_A_THING > 4]
+
+    def _sides(self, boxes: Boxes) -> Tensor:
+        sides, before = torch.arange(1, self.words.side + 1), self.boxes[0].side
+        grows = self.motion in ("grow", "shrink")
+        if boxes is self.boxes[0]:
+            # One that shrinks must have a smaller side to come to.
+            return sides > 1 if self.motion == "shrink" else torch.ones_like(sides, dtype=torch.bool)
+        larger = 2 * sides >= 3 * before if self.motion == "grow" else 3 * sides <= 2 * before
+        return larger if grows else sides == before
+
+    def _places(self, boxes: Boxes) -> Tensor:
+        """Where a thing may begin, or end, as it moves: (n²,)."""
+        n = self.words.side
+        cells = torch.arange(n)
+        left, top = cells.expand(n, n), cells[:, None].expand(n, n)
+        ways = _ACROSS.get(self.motion, ())
+        if boxes is self.boxes[0]:
+            room = n - boxes.side
+            inside = [
+                (left + LEAST * right >= 0)
+                & (left + LEAST * right <= room)
+                & (top + LEAST * down >= 0)
+                & (top + LEAST * down <= room)
+                for right, down in ways
+            ]
+            return (torch.stack(inside).any(0) if ways else torch.ones(n, n, dtype=torch.bool)).flatten()
+        x, y = self.start
+        if not ways:  # about the same middle
+            away = (
+                2 * left + boxes.side - 2 * x - self.boxes[0].side,
+                2 * top + boxes.side - 2 * y - self.boxes[0].side,
+            )
+            return ((away[0].abs() <= 1) & (away[1].abs() <= 1)).flatten()
+        gone = [
+            ((left - x) * right + (top - y) * down >= LEAST)
+            & ((left - x) * abs(down) + (top - y) * abs(right)).abs().le(ASIDE)
+            for right, down in ways
+        ]
+        return torch.stack(gone).any(0).flatten()
 
 
 class AtlasEmbedding(nn.Module):

@@ -26,11 +26,12 @@ _TRIES = 24
 
 @dataclass(frozen=True)
 class Mover:
-    """One thing and its way, in pixels."""
+    """One thing and its way, in pixels; `motion` is one of `motions.MOTIONS`, None where it stands still."""
 
     kind: str
     colour: str | None
     way: Way
+    motion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class MovingWorld(World):
         else:
             right, down = step
             end = (box[0] + right, box[1] + down, box[2] + right, box[3] + down)
-        return Mover(wanted.kind or "", wanted.colour, Way(start, end, manner))
+        return Mover(wanted.kind or "", wanted.colour, Way(start, end, manner), wanted.motion)
 
     def moving(self, seed: int, index: int, split: Split = "train") -> MovingScene:
         """Scene `index` of a seed. In `heldout` every caption asks for a pair training never sees."""

@@ -8,11 +8,11 @@ import torch
 from genarium.models.moving_plan import AtlasEmbedding, Moved, MovingPlan, MovingPlanWords, atlas_size, parts_of
 from genarium.models.plan import Planner, PlannerConfig
 
-WORDS = MovingPlanWords(("sky", "sea"), ("cat", "dog"), ("red",), ("straight", "wave"))
+WORDS = MovingPlanWords(("sky", "sea"), ("cat", "dog"), ("red",), ("still", "left", "grow", "fly"))
 PLAN = MovingPlan(
     "sea",
     "sky",
-    (Moved("dog", "red", (0, 1, 3), (5, 1, 3), "wave"), Moved("cat", None, (6, 6, 2), (4, 4, 4), "straight")),
+    (Moved("dog", "red", (0, 1, 3), (5, 1, 3), "fly"), Moved("cat", None, (6, 6, 2), (4, 4, 4), "grow")),
 )
 
 
@@ -39,7 +39,7 @@ def test_each_cell_of_an_atlas_is_told_what_it_shows_and_nothing_of_where_that_g
     assert torch.equal(told[0, 8:12, 4:], told[1, 8:12, :4])  # the cat, in the second place and in the first
     assert not torch.equal(told[0, 8:12, :4], told[0, 8:12, 4:])
     assert not told[2].any()
-    elsewhere = MovingPlan("sea", "sky", (Moved("dog", "red", (2, 4, 2), (2, 0, 4), "straight"), PLAN.things[1]))
+    elsewhere = MovingPlan("sea", "sky", (Moved("dog", "red", (2, 4, 2), (2, 0, 4), "grow"), PLAN.things[1]))
     assert torch.equal(embedding(torch.tensor([WORDS.write(elsewhere)])).view(height, width, 16), told[0])
 
 

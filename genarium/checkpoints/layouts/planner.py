@@ -49,8 +49,8 @@ def read_config(raw: Mapping[str, Any], where: str) -> PlannerConfig:
 
 
 def read_words(raw: Any, where: str) -> Words:
-    """What plans can say, from JSON: of clips where it has manners. Raises BadCheckpoint."""
-    kind = MovingPlanWords if isinstance(raw, Mapping) and "manners" in raw else PlanWords
+    """What plans can say, from JSON: of clips where it has motions. Raises BadCheckpoint."""
+    kind = MovingPlanWords if isinstance(raw, Mapping) and "motions" in raw else PlanWords
     if not isinstance(raw, Mapping) or set(raw) != {field.name for field in fields(kind)}:
         raise BadCheckpoint(f"{where}: config.json does not say what plans are made of; get the folder again")
     read: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}

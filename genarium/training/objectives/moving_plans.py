@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.data.layers import MANNERS
 from genarium.models.moving_plan import Moved, MovingPlan, MovingPlanWords
 from genarium.scenes.ask import Ask
 from genarium.scenes.checker import Seen, Sight, Verdict, judge
@@ -25,7 +24,7 @@ from genarium.training.sources.images import SNAP_CELLS
 def moving_plan_words(size: int = 64) -> MovingPlanWords:
     """What plans of moving scenes of `size` pixels say."""
     thing = LAYER * SNAP_CELLS // size
-    return MovingPlanWords(BACKGROUNDS, tuple(KINDS), COLOURS, MANNERS, side=SNAP_CELLS, most=MOST, thing=thing)
+    return MovingPlanWords(BACKGROUNDS, tuple(KINDS), COLOURS, side=SNAP_CELLS, most=MOST, thing=thing)
 
 
 def moving_plan_of(scene: MovingScene, snap: int) -> MovingPlan:
@@ -35,7 +34,8 @@ def moving_plan_of(scene: MovingScene, snap: int) -> MovingPlan:
         return box[0] // snap, box[1] // snap, (box[2] - box[0]) // snap
 
     things = (
-        Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.way.manner) for one in scene.things
+        Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.motion or "still")
+        for one in scene.things
     )
     return MovingPlan(scene.background, scene.then or scene.background, tuple(things))
 
@@ -48,7 +48,7 @@ def judge_moving_plan(ask: Ask, plan: MovingPlan, side: int) -> Verdict:
         (left, top, cells), (last_left, last_top, last_cells) = one.start, one.end
         x, y = left + cells / 2, top + cells / 2
         right, down = last_left + last_cells / 2 - x, last_top + last_cells / 2 - y
-        turned = 2 * math.pi * (one.manner == "turn")
+        turned = 2 * math.pi * (one.motion == "turn")
         moved = seen_to_move(right / side, down / side, last_cells / cells, turned)
         shade = one.colour or KINDS[one.kind].natural or ""
         seen.append(Seen(one.kind, shade, sizes.get(cells, ""), x / side, y / side, 1.0, moved))
