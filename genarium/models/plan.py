@@ -158,6 +158,10 @@ class Words(Protocol):
     """What the plans of a kind of pictures or clips can say; NONE is a token of all of them."""
 
     @property
+    def side(self) -> int:
+        """n"""
+
+    @property
     def length(self) -> int:
         """L"""
 

@@ -133,9 +133,12 @@ def recognised(track: Track, frames: np.ndarray) -> tuple[str, str]:
     if len(choices) < 2:
         return choices[0] if choices else (track.likely("kind")[0], track.likely("shade")[0])
     looked = list(zip(track.frames, track.seen, track.sides(), strict=True))[:: max(1, len(track.frames) // LOOKS)]
-    return min(
-        choices, key=lambda choice: sum(mismatch(*choice, frames[n], seen, side).min() for n, seen, side in looked)
-    )
+
+    def error(choice: tuple[str, str]) -> float:
+        kind, shade = choice
+        return sum(float(mismatch(kind, shade, frames[n], seen, side).min()) for n, seen, side in looked)
+
+    return min(choices, key=error)
 
 
 def turned_by(track: Track, frames: np.ndarray, kind: str, shade: str) -> float:

@@ -53,7 +53,7 @@ def train_planner(
 
     multiple_of(64, width=width)
     folder = options.folder(f"planner-{data}")
-    usual = Settings(warmup_steps=min(200, options.steps // 7), weight_decay=0.01, ema=ema, compile="off")
+    usual = Settings(warmup_steps=200, weight_decay=0.01, ema=ema, compile="off")
     settings = options.settings(usual, falls=50)
     prompts, reads = start.prompts(text_encoder, device=settings.device)
     torch.manual_seed(settings.seed)

@@ -56,9 +56,7 @@ def train_video(
     from genarium.training.sources.moving import MovingScenes
 
     folder = options.folder("video-moving")
-    settings = options.settings(
-        Settings(optimizer="muon", warmup_steps=min(200, 2 * options.steps // 15), ema=ema, compile="off"), falls=50
-    )
+    settings = options.settings(Settings(optimizer="muon", warmup_steps=200, ema=ema, compile="off"), falls=50)
     if not planners.is_planner(Path(planner)):
         raise BadInput(f"--planner {planner} holds no planner; name a folder that `genarium train planner` made")
     plans = planners.load(Path(planner), device=settings.device)
