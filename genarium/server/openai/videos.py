@@ -83,7 +83,7 @@ async def video(request: Request, video: str) -> Response:
 async def content(
     request: Request, video: str, variant: Literal["video", "thumbnail", "spritesheet"] = "video"
 ) -> Response:
-    """The video as mp4, in ranges where they are asked for; the frame in the middle, or frames on one picture, as PNG."""
+    """The video as mp4, in ranges where they are asked for; its middle frame, or frames on one picture, as PNG."""
     kept, _ = video_jobs.find(desk_of(request), video)
     if kept.error is not None:
         raise RequestRefused(400, f"{kept.id} failed, so there is nothing of it: {kept.error['message']}")
