@@ -91,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=catalogue.FOLDER / "video")
     parser.add_argument("-n", type=int, default=500)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first prompt, to share them out")
     parser.add_argument("--steps", default="")
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--frames", type=int, default=16)
@@ -102,17 +103,19 @@ def main() -> None:
     given = parser.parse_args()
     world, follower = MovingWorld(), Follower()
     if given.true:
-        scenes = [world.moving(given.seed, number, "heldout") for number in range(given.n)]
+        scenes = [world.moving(given.seed, number, "heldout") for number in range(given.first, given.first + given.n)]
         asked = [(scene.caption, scene.ask) for scene in scenes]
+        asked = [asked[0]] * given.first + asked
+        scenes = [scenes[0]] * given.first + scenes
     else:
-        asked = world.prompts("heldout", given.n, seed=given.seed)
+        asked = world.prompts("heldout", given.first + given.n, seed=given.seed)
     for steps in given.steps.split(",") if not given.true else [""]:
         options = ({"steps": int(steps)} if steps else {}) | (
             {"guidance": given.guidance} if given.guidance is not None else {}
         )
         engine = None if given.true else LayeredVideo(given.folder, name=str(given.folder))
         rights, seconds, changes, rows, lines = [], [], [], [], []
-        for number, (prompt, ask) in enumerate(asked):
+        for number, (prompt, ask) in list(enumerate(asked))[given.first :]:
             began = time.perf_counter()
             if given.plans:
                 assert engine is not None

@@ -41,6 +41,21 @@ class Moved:
     end: tuple[int, int, int]
     motion: str
 
+    def keeps(self) -> bool:
+        """Whether its boxes keep to its motion."""
+        (x, y, side), (left, top, last) = self.start, self.end
+        if self.motion == "grow":
+            sized = 2 * last >= 3 * side
+        else:
+            sized = 3 * last <= 2 * side if self.motion == "shrink" else last == side
+        ways = _ACROSS.get(self.motion)
+        if ways is None:  # about the same middle
+            return sized and max(abs(2 * left + last - 2 * x - side), abs(2 * top + last - 2 * y - side)) <= 1
+        return sized and any(
+            (left - x) * right + (top - y) * down >= LEAST and abs((left - x) * down) + abs((top - y) * right) <= ASIDE
+            for right, down in ways
+        )
+
 
 @dataclass(frozen=True)
 class MovingPlan:

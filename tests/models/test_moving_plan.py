@@ -43,6 +43,22 @@ def test_each_cell_of_an_atlas_is_told_what_it_shows_and_nothing_of_where_that_g
     assert torch.equal(embedding(torch.tensor([WORDS.write(elsewhere)])).view(height, width, 16), told[0])
 
 
+def test_a_thing_keeps_to_its_motion_where_its_boxes_go_its_way() -> None:
+    def keeps(motion: str, start: tuple[int, int, int], end: tuple[int, int, int]) -> bool:
+        return Moved("cat", None, start, end, motion).keeps()
+
+    assert keeps("left", (5, 1, 2), (2, 2, 2))
+    assert not keeps("left", (2, 1, 2), (5, 1, 2))
+    assert not keeps("left", (5, 1, 2), (2, 4, 2))
+    assert keeps("fly", (0, 0, 3), (4, 1, 3))
+    assert keeps("fly", (4, 0, 3), (0, 1, 3))
+    assert not keeps("fly", (4, 1, 3), (4, 1, 3))
+    assert keeps("grow", (3, 3, 2), (2, 2, 4))
+    assert not keeps("shrink", (3, 3, 2), (2, 2, 4))
+    assert keeps("turn", (3, 3, 2), (3, 3, 2))
+    assert not keeps("still", (3, 3, 2), (3, 5, 2))
+
+
 def test_the_parts_of_an_atlas() -> None:
     atlas = torch.arange(16 * 8, dtype=torch.float32).view(1, 16, 8).repeat_interleave(2, 1).repeat_interleave(2, 2)
     under, layers = parts_of(atlas, WORDS)

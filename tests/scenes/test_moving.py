@@ -47,6 +47,7 @@ def test_captions_are_understood_and_plans_show_what_they_ask(number, split):
     words = moving_plan_words()
     assert words.read(words.write(plan)) == plan
     assert judge_moving_plan(scene.ask, plan, 8).wrong == ()
+    assert all(thing.keeps() for thing in plan.things)
     assert is_held_out(scene.ask) == (split == "heldout")
 
 

@@ -40,7 +40,9 @@ from genarium.scenes import worlds
 
 FRAMES, MOST_FRAMES, FPS = 24, 1024, 12.0
 PLANS = 8
-"""At most so many plans are written of a clip, until things don't meet on their ways."""
+"""At most so many plans are written of a clip, until things don't meet on their ways, and move as their motions say."""
+PLAN_TOP_P = 0.6
+"""Tokens of plans are drawn from the likeliest that together have this probability."""
 AT_ONCE = 64
 """Frames that are put together at a time."""
 
@@ -140,12 +142,12 @@ class LayeredVideo:
     def _planned(
         self, model: ThumbnailDiffusion, asked: Conditioning, generator: torch.Generator
     ) -> tuple[MovingPlan, Tensor]:
-        """A plan and its tokens (1, L); the last one written where things meet in all of them."""
+        """A plan and its tokens (1, L); the last one written where none is as it should be."""
         assert model.planner is not None
         for _ in range(PLANS):
-            written = model.planner.write(asked["words"], asked["mask"], generator)
+            written = model.planner.write(asked["words"], asked["mask"], generator, top_p=PLAN_TOP_P)
             plan = self.words.read(written[0].tolist())
-            if plan.things and clear(ways_of(plan)):
+            if plan.things and all(thing.keeps() for thing in plan.things) and clear(ways_of(plan)):
                 break
         return plan, written
 
