@@ -97,7 +97,7 @@ def affine(poses: Sequence[Pose]) -> Tensor:
         middle = torch.tensor([2 * pose.x - 1, 2 * pose.y - 1], dtype=torch.float64)
         cos, sin = (
             torch.cos(torch.tensor(pose.angle, dtype=torch.float64)),
-            torch.sin(torch.tensor(pose.angle).double()),
+            torch.sin(torch.tensor(pose.angle, dtype=torch.float64)),
         )
         back = torch.stack((torch.stack((cos, sin)), torch.stack((-sin, cos)))) / pose.side
         if pose.mirrored:
