@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from genarium.checkpoints.store import catalogue
+from genarium.checkpoints.store.find import find
 from genarium.engines import registry
 from genarium.engines.video.layered import LayeredVideo
 from genarium.engines.video.protocol import VideoRequest, settle
@@ -107,8 +108,10 @@ def test_words_of_no_moving_scene_are_told(folder: Path) -> None:
 
 
 def test_a_folder_of_videos_makes_no_pictures_and_without_a_planner_nothing_moves(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadCheckpoint):
+    with pytest.raises(BadCheckpoint, match="makes videos, not pictures"):
         registry.open_image(str(folder))
+    found = find(str(folder), default="video")
+    assert [task for task in ("image", "video") if registry.can_open(found, task)] == ["video"]
     for name in ("transformer/config.json", "transformer/diffusion_pytorch_model.safetensors", "model_index.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((folder / name).read_bytes())

@@ -92,16 +92,22 @@ def save_autoencoder(model: Autoencoder, path: Path, *, dtype: torch.dtype = tor
     _save(model, path, write_autoencoder_config(model.config), VAE_NAMES, dtype)
 
 
-def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:
-    """The `UNetConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
-    said = fields.UNetFields.read(raw, where)
-    attention = tuple(kind == "CrossAttnDownBlock2D" for kind in said.down_block_types)
-    expected = tuple("CrossAttnUpBlock2D" if with_words else "UpBlock2D" for with_words in reversed(attention))
+def levels_with_words(said: fields.UNetFields | fields.UNet3DFields, where: str) -> tuple[bool, ...]:
+    """Which levels of a U-Net look at words, full size first. Raises BadCheckpoint for blocks not known here."""
+    attention = tuple(kind.startswith("CrossAttn") for kind in said.down_block_types)
+    expected = tuple(kind.replace("Down", "Up") for kind in reversed(said.down_block_types))
     if said.up_block_types != expected:
         raise BadCheckpoint(
             f"{where}: the native U-Net does not know these blocks: {list(said.down_block_types)}, "
             f"{list(said.up_block_types)}"
         )
+    return attention
+
+
+def read_unet_config(raw: Mapping[str, Any], where: str) -> UNetConfig:
+    """The `UNetConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
+    said = fields.UNetFields.read(raw, where)
+    attention = levels_with_words(said, where)
     # Its name is history: up to Stable Diffusion 2 this counts heads.
     heads, levels = said.attention_head_dim, len(attention)
     require_levels(where, levels, block_out_channels=said.block_out_channels, attention_head_dim=heads)

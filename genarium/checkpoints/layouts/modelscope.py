@@ -20,11 +20,12 @@ from genarium.checkpoints.layouts import clip, scheduler
 from genarium.checkpoints.layouts.latent_diffusion import (
     UNET_NAMES,
     autoencoder_of,
+    levels_with_words,
     published,
     read_autoencoder_config,
     require_levels,
 )
-from genarium.checkpoints.layouts.pipeline import Pipeline, read_pipeline
+from genarium.checkpoints.layouts.pipeline import MODELSCOPE, Pipeline, read_pipeline
 from genarium.checkpoints.processors import tokenizer as tokenizers
 from genarium.checkpoints.processors import tokenizer_config, tokenizer_files
 from genarium.checkpoints.store import folder as folders
@@ -36,7 +37,6 @@ from genarium.models.clip import TextConfig, TextTower
 from genarium.models.unet3d import UNet3D, UNet3DConfig
 from genarium.models.vae import Autoencoder, AutoencoderConfig
 
-KIND = "TextToVideoSDPipeline"
 CLASSES = {"unet": "UNet3DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 OTHERS = ("scheduler", "tokenizer")
 # Native name -> published name of what the U-Net of images doesn't have; the others are the same.
@@ -86,13 +86,7 @@ def read_config(path: Path) -> ModelScopeConfig:
 def read_unet_config(raw: Mapping[str, Any], where: str) -> UNet3DConfig:
     """The `UNet3DConfig` a published `config.json` describes; BadCheckpoint where this network can't be it."""
     said = fields.UNet3DFields.read(raw, where)
-    attention = tuple(kind == "CrossAttnDownBlock3D" for kind in said.down_block_types)
-    expected = tuple("CrossAttnUpBlock3D" if with_words else "UpBlock3D" for with_words in reversed(attention))
-    if said.up_block_types != expected:
-        raise BadCheckpoint(
-            f"{where}: the native U-Net does not know these blocks: {list(said.down_block_types)}, "
-            f"{list(said.up_block_types)}"
-        )
+    attention = levels_with_words(said, where)
     widths, head = said.block_out_channels, said.attention_head_dim
     require_levels(where, len(attention), block_out_channels=widths)
     if odd := [width for width in widths if width % head or width % said.norm_num_groups]:
@@ -166,10 +160,12 @@ def load_tokenizer(config: ModelScopeConfig) -> Tokenizer:
 def _require_parts(folder: Pipeline) -> None:
     """Raises BadCheckpoint where a part is missing, of another class, or more than is read here."""
     if missing := [name for name in (*CLASSES, *OTHERS) if name not in folder.classes]:
-        raise BadCheckpoint(f"{folder.path}: of a {KIND} {', '.join(missing)} is missing; download the folder again")
+        raise BadCheckpoint(
+            f"{folder.path}: of a {MODELSCOPE} {', '.join(missing)} is missing; download the folder again"
+        )
     for name, (_, kind) in folder.classes.items():
         if name not in CLASSES and name not in OTHERS:
-            raise BadCheckpoint(f"{folder.path} has a part {name} ({kind}), which a {KIND} does not read")
+            raise BadCheckpoint(f"{folder.path} has a part {name} ({kind}), which a {MODELSCOPE} does not read")
         if name in CLASSES and kind != CLASSES[name]:
             raise BadCheckpoint(f"{folder.path}: its {name} is a {kind}, and read here is a {CLASSES[name]}")
     if folder.configs["text_encoder"].get("use_attention_mask"):

@@ -22,6 +22,8 @@ INDEX = "model_index.json"
 PIPELINE, VIDEO_PIPELINE = "GenariumTextToImage", "GenariumTextToVideo"
 VQ_DIFFUSION = "VQDiffusionPipeline"
 """The classes that an index names: where Genarium trained the parts (of pictures, of videos), and of a VQ-Diffusion."""
+MODELSCOPE = "TextToVideoSDPipeline"
+"""That of ModelScope's text-to-video."""
 VARIANTS = (None, "bf16", "fp16")
 """The precisions that are read, the first that is there."""
 MAY_BE_MISSING = ("safety_checker", "feature_extractor", "image_encoder")

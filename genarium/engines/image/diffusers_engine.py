@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def opens(found: Found) -> bool:
     if found.path is None:
         return False
-    from genarium.checkpoints.layouts.pipeline import is_pipeline, kind_of
+    from genarium.checkpoints.layouts.pipeline import MODELSCOPE, VIDEO_PIPELINE, is_pipeline, kind_of
     from genarium.engines.video.diffusers.families import BY_CLASS
 
-    return is_pipeline(found.path) and kind_of(found.path) not in (*BY_CLASS, "TextToVideoSDPipeline")
+    return is_pipeline(found.path) and kind_of(found.path) not in (*BY_CLASS, MODELSCOPE, VIDEO_PIPELINE)
 
 
 def open(found: Found, *, dtype: str = "auto") -> DiffusersImage:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def opens(found: Found) -> bool:
     if found.path is None:
         return False
-    from genarium.checkpoints.layouts.pipeline import INDEX
+    from genarium.checkpoints.layouts.pipeline import INDEX, MODELSCOPE
     from genarium.checkpoints.store.folder import is_of
 
-    return is_of(found.path / INDEX, "TextToVideoSDPipeline")
+    return is_of(found.path / INDEX, MODELSCOPE)
 
 
 def open(found: Found, *, dtype: str = "auto") -> ModelScopeVideo:

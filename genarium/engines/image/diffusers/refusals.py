@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from genarium.checkpoints.layouts.pipeline import VIDEO_PIPELINE
 from genarium.engines.diffusers.library import library_class
 from genarium.engines.image.diffusers.families import BY_CLASS, FAMILIES, Family
 from genarium.errors import BadCheckpoint
 
+VIDEOS = "makes videos, not pictures (video is the task for those)"
+
 
 def family_of(kind: str, name: str) -> Family:
     """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
+    if kind == VIDEO_PIPELINE:
+        raise BadCheckpoint(f"{name} {VIDEOS}")
     found = library_class(kind, name)
     if kind not in BY_CLASS:
         raise BadCheckpoint(
@@ -26,7 +31,7 @@ def _does(name: str, kind: Any) -> str:
     call = inspect.signature(kind.__call__).parameters
     needed = {key for key, value in call.items() if value.default is inspect.Parameter.empty}
     if "num_frames" in call or "Video" in name or "video_length" in call:
-        return "makes videos, not pictures (video is the task for those)"
+        return VIDEOS
     if any("audio" in key for key in call):
         return "makes sound, which is not made here"
     if "ControlNet" in name or "Adapter" in name or "control_image" in call:

@@ -10,13 +10,12 @@ from genarium.engines.diffusers.library import library_class
 from genarium.engines.video.diffusers.families import BY_CLASS, FAMILIES, VideoFamily
 from genarium.errors import BadCheckpoint
 
-OURS = (PIPELINE, "GenariumThumbnails")
 PICTURES = "makes pictures, not videos (image is the task for those)"
 
 
 def family_of(kind: str, name: str) -> VideoFamily:
     """Raises BadCheckpoint for a pipeline that is not run here, MissingPackage where diffusers is not installed."""
-    if kind in OURS:
+    if kind == PIPELINE:
         raise BadCheckpoint(f"{name} {PICTURES}")
     found = library_class(kind, name)
     if kind not in BY_CLASS:
