@@ -30,30 +30,43 @@ from genarium.engines.image.protocol import ImageRequest, settle
 PROMPT = "flying batman with colorful sky"
 
 
-def make(folder: Path) -> None:
-    """Stable Diffusion 1.4's classes and sizes; a byte-level tokenizer stands for CLIP's 49,408 words."""
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def write_tokenizer(folder: Path) -> None:
+    """A byte-level tokenizer, which stands for CLIP's 49,408 words."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     letters = list(bytes_to_unicode().values())
     names = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "tokenizer").mkdir(parents=True)
-    (folder / "tokenizer" / "vocab.json").write_text(json.dumps({name: at for at, name in enumerate(names)}))
-    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({name: at for at, name in enumerate(names)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+
+
+def autoencoder(sample_size: int) -> Any:
+    """Stable Diffusion's, of random weights."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        sample_size=sample_size,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    )
+
+
+def make(folder: Path) -> None:
+    """Stable Diffusion 1.4's classes and sizes."""
+    from diffusers import PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    write_tokenizer(folder / "tokenizer")
     torch.manual_seed(0)
     pipeline = StableDiffusionPipeline(
         unet=UNet2DConditionModel(
             sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=(320, 640, 1280, 1280)
         ),
-        vae=AutoencoderKL(
-            sample_size=512,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-        ),
+        vae=autoencoder(512),
         text_encoder=CLIPTextModel(
             CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
         ),

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from images import autoencoder, write_tokenizer
 
 PROMPT, NEGATIVE = "flying bird", "low quality"
 WIDTHS = (320, 640, 1280, 1280)
@@ -34,16 +35,11 @@ SAME_STEPS = "diffusers at our steps"
 
 
 def make(folder: Path, widths: tuple[int, ...]) -> None:
-    """Its classes and sizes; a byte-level tokenizer stands for CLIP's 49,408 words."""
-    from diffusers import AutoencoderKL, DDIMScheduler, TextToVideoSDPipeline, UNet3DConditionModel
+    """Its classes and sizes."""
+    from diffusers import DDIMScheduler, TextToVideoSDPipeline, UNet3DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-    letters = list(bytes_to_unicode().values())
-    names = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "tokenizer").mkdir(parents=True)
-    (folder / "tokenizer" / "vocab.json").write_text(json.dumps({name: at for at, name in enumerate(names)}))
-    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    write_tokenizer(folder / "tokenizer")
     torch.manual_seed(0)
     text = CLIPTextConfig(
         hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16, hidden_act="gelu"
@@ -55,14 +51,7 @@ def make(folder: Path, widths: tuple[int, ...]) -> None:
                 parameter.normal_(std=0.01)
     TextToVideoSDPipeline(
         unet=unet,
-        vae=AutoencoderKL(
-            sample_size=256,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-        ),
+        vae=autoencoder(256),
         text_encoder=CLIPTextModel(text),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", model_max_length=77),
         scheduler=DDIMScheduler(

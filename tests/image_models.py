@@ -62,8 +62,8 @@ def stable_diffusion(
     variant: str | None = None,
 ) -> Path:
     """CompVis/stable-diffusion-v1-4 in small; pictures of `sample_size` times 8 pixels."""
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from diffusers import PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTokenizer
 
     vocab = write_tokenizer(folder / "tokenizer")
     torch.manual_seed(seed)
@@ -78,28 +78,7 @@ def stable_diffusion(
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )
-    vae = AutoencoderKL(
-        sample_size=sample_size * 8,
-        block_out_channels=(8, 8, 16, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=vocab,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=77,
-            bos_token_id=vocab - 2,
-            eos_token_id=vocab - 1,
-            pad_token_id=vocab - 1,
-        )
-    )
+    vae, text_encoder = decoder_and_text_encoder(sample_size * 8, vocab)
     with torch.no_grad():  # the usual starting weights leave every picture grey
         for parameter in (*vae.decoder.parameters(), *unet.parameters()):
             if parameter.ndim > 1:
@@ -115,6 +94,35 @@ def stable_diffusion(
     )
     pipeline.to(dtype=dtype).save_pretrained(folder, safe_serialization=True, variant=variant)
     return folder
+
+
+def decoder_and_text_encoder(sample_size: int, vocab: int, **changed: Any) -> tuple[Any, Any]:
+    """An autoencoder of pictures and CLIP's text encoder, in small; `changed` is of the latter's config."""
+    from diffusers import AutoencoderKL
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    vae = AutoencoderKL(
+        sample_size=sample_size,
+        block_out_channels=(8, 8, 16, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    )
+    config = CLIPTextConfig(
+        vocab_size=vocab,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        bos_token_id=vocab - 2,
+        eos_token_id=vocab - 1,
+        pad_token_id=vocab - 1,
+        **changed,
+    )
+    return vae, CLIPTextModel(config)
 
 
 def _safety(wanted: bool) -> dict[str, Any]:

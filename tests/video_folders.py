@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tests.image_models import BETAS, write_tokenizer
+from tests.image_models import BETAS, decoder_and_text_encoder, write_tokenizer
 
 UNET: dict[str, Any] = {
     "sample_size": 4,
@@ -37,34 +37,13 @@ def modelscope(
     folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32, variant: str | None = None, **changed: Any
 ) -> Path:
     """damo-vilab/text-to-video-ms-1.7b in small; frames of `sample_size` times 8 pixels."""
-    from diffusers import AutoencoderKL, DDIMScheduler, TextToVideoSDPipeline
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from diffusers import DDIMScheduler, TextToVideoSDPipeline
+    from transformers import CLIPTokenizer
 
     vocab = write_tokenizer(folder / "tokenizer")
     torch.manual_seed(seed)
     network = unet(**changed)
-    vae = AutoencoderKL(
-        sample_size=32,
-        block_out_channels=(8, 8, 16, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=vocab,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            hidden_act="gelu",
-            bos_token_id=vocab - 2,
-            eos_token_id=vocab - 1,
-            pad_token_id=vocab - 1,
-        )
-    )
+    vae, text_encoder = decoder_and_text_encoder(32, vocab, hidden_act="gelu")
     with torch.no_grad():  # the usual starting weights leave every frame grey
         for parameter in vae.decoder.parameters():
             if parameter.ndim > 1:

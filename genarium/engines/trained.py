@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +15,19 @@ from genarium.checkpoints.store.folder import read_json
 from genarium.conditioning.prompts import PromptEncoder
 from genarium.diffusion.samplers import SAMPLERS, Denoise
 from genarium.engines.drawing import Request, tell_what_is_cut
-from genarium.engines.vision.word_maps import Attribution, WordMaps, join
+from genarium.engines.vision.word_maps import Attribution
 from genarium.errors import BadCheckpoint
 from genarium.models.attention import watching
 from genarium.models.text_to_image import Conditioning, TextToImage, TextToImageConfig
-from genarium.progress import emit
+from genarium.progress import emit, is_heard
+
+PREVIEWS = 6
+"""At most so many results on the way are decoded, for whoever watches."""
+
+
+def is_shown(step: int, total: int) -> bool:
+    """Whether somebody watches, and sees what there is after this step."""
+    return is_heard() and step < total and step % -(-total // PREVIEWS) == 0
 
 
 def read_index(path: Path) -> dict[str, Any]:
@@ -72,9 +79,3 @@ def watched(denoise: Denoise, model: TextToImage, looked: Attribution) -> Denois
             return denoise(x, t)
 
     return looking
-
-
-def word_maps(prompt: str, prompts: PromptEncoder, maps: np.ndarray) -> WordMaps:
-    """A map for each word of the prompt, of maps (S, h, w) of its tokens."""
-    offsets = prompts.tokenizer.encode(prompt).offsets
-    return WordMaps(prompt, *join(prompt, offsets, maps[: len(offsets)]))

@@ -28,14 +28,11 @@ from genarium.diffusion.samplers import SAMPLERS, Denoise, inpaint
 from genarium.diffusion.schedules import draw_noise
 from genarium.engines.drawing import STRENGTH, Size, tell
 from genarium.engines.image.protocol import ELSEWHERE, GeneratedImage, ImageRequest, Limits, with_unmasked
-from genarium.engines.trained import load_parts, read_index, read_prompts, watched, word_maps
-from genarium.engines.vision.word_maps import Attribution, spans_of
+from genarium.engines.trained import is_shown, load_parts, read_index, read_prompts, watched
+from genarium.engines.vision.word_maps import Attribution, of_tokens, spans_of
 from genarium.models.text_to_image import Conditioning, TextToImage
-from genarium.progress import emit, is_heard, note
+from genarium.progress import emit, note
 from genarium.scenes import worlds
-
-PREVIEWS = 6
-"""At most so many pictures on the way are decoded, for whoever watches."""
 
 
 class LatentImage:
@@ -100,7 +97,7 @@ class LatentImage:
                 pixels = self._paint(request, row, source, looking, model, asked)
             if whole is not request:
                 pixels = _enlarged(pixels, whole)
-            explained = word_maps(request.prompt, prompts, looked.maps()) if request.explain else None
+            explained = of_tokens(request.prompt, prompts.tokenizer, looked.maps()) if request.explain else None
             yield GeneratedImage(row, seed, pixels, {"seconds": time.perf_counter() - began}, explained)
 
     def _drawn_at(self, request: ImageRequest) -> Size:
@@ -148,8 +145,7 @@ class LatentImage:
                 at_level = inpaint(known, mask, noise, levels)
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
-            seen = is_heard() and step < total and step % -(-total // PREVIEWS) == 0
-            shown = to_images(model.from_latents(x0, asked))[0] if seen else None
+            shown = to_images(model.from_latents(x0, asked))[0] if is_shown(step, total) else None
             emit("denoising", step, total, preview=shown, item=row)
 
         latents = self.process.sample(

@@ -58,11 +58,7 @@ class GeneratedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(DrawingLimits):
-    """What a model of pictures can do.
-
-    One that `enlarges` draws at `size` from words, and larger pictures of that shape are this one enlarged. `mask` says
-    whether it takes one, which comes with an image to start from.
-    """
+    """What a model of pictures can do; `mask` says whether it takes one, which comes with an image to start from."""
 
     mask: bool = False
 

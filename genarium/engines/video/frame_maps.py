@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from genarium.engines.vision.word_maps import Attribution, WordMaps, join
+from genarium.engines.vision.word_maps import Attribution, WordMaps, of_tokens
 from genarium.models.attention import watching
 from genarium.models.unet3d import UNet3D
 
@@ -56,5 +56,4 @@ class FrameMaps:
 
     def words(self, prompt: str, tokenizer: Tokenizer) -> list[WordMaps]:
         """A map of every word of the prompt, for each frame."""
-        offsets = tokenizer.encode(prompt).offsets
-        return [WordMaps(prompt, *join(prompt, offsets, frame.maps()[: len(offsets)])) for frame in self.frames]
+        return [of_tokens(prompt, tokenizer, frame.maps()) for frame in self.frames]

@@ -28,14 +28,14 @@ from genarium.diffusion.guidance import guided
 from genarium.diffusion.samplers import SAMPLERS
 from genarium.diffusion.schedules import draw_noise
 from genarium.engines.drawing import tell
-from genarium.engines.trained import load_parts, read_index, read_prompts, watched, word_maps
+from genarium.engines.trained import is_shown, load_parts, read_index, read_prompts, watched
 from genarium.engines.video.protocol import ELSEWHERE, GeneratedVideo, VideoLimits, VideoRequest
-from genarium.engines.vision.word_maps import Attribution, WordMaps, spans_of
+from genarium.engines.vision.word_maps import Attribution, WordMaps, of_tokens, spans_of
 from genarium.errors import BadCheckpoint
 from genarium.models.moving_plan import MovingPlan, MovingPlanWords, atlas_size, parts_of
 from genarium.models.text_to_image import Conditioning
 from genarium.models.thumbnails import ThumbnailDiffusion, ThumbnailsConfig
-from genarium.progress import emit, is_heard
+from genarium.progress import emit
 from genarium.scenes import worlds
 
 FRAMES, MOST_FRAMES, FPS = 24, 1024, 12.0
@@ -183,7 +183,7 @@ class LayeredVideo:
 
         def on_step(step: int, total: int, x0: Tensor) -> None:
             shown = None
-            if is_heard() and step < total:
+            if is_shown(step, total):
                 first, layers = parts(x0)
                 seen = Drawn(plan, first[:3], first[:3], layers[: len(plan.things)])
                 shown = self._frames(seen, [0.5], self.config.sample_size)[0]
@@ -215,7 +215,7 @@ class LayeredVideo:
         side = self.config.sample_size
         below = F.interpolate(under[None], size=(side, side), mode="bilinear").expand(len(times), -1, -1, -1)
         poses = [[way.pose(t, self.words.side) for t in times] for way in drawn.ways]
-        return [word_maps(request.prompt, prompts, frame.numpy()) for frame in overlaid(below, layers, poses)]
+        return [of_tokens(request.prompt, prompts.tokenizer, frame.numpy()) for frame in overlaid(below, layers, poses)]
 
     @cached_property
     def _parts(self) -> tuple[ThumbnailDiffusion, PromptEncoder]:

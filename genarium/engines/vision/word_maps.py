@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genarium.errors import BadInput
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 Span = tuple[int, int]
 """Characters [start, end) of a text."""
@@ -73,6 +77,12 @@ def join(text: str, offsets: Sequence[Span], maps: np.ndarray) -> tuple[tuple[Sp
     spans = read_spans(text, offsets)
     joined = np.stack([maps[_pieces(span, offsets)].mean(axis=0) for span in spans])
     return spans, joined.astype(np.float32)
+
+
+def of_tokens(prompt: str, tokenizer: Tokenizer, maps: np.ndarray) -> WordMaps:
+    """A map for each word of a prompt, of maps (S, h, w) of its tokens and of what pads them."""
+    offsets = tokenizer.encode(prompt).offsets
+    return WordMaps(prompt, *join(prompt, offsets, maps[: len(offsets)]))
 
 
 def _pieces(span: Span, offsets: Sequence[Span]) -> list[int]:

@@ -8,12 +8,12 @@ import torch
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.diffusers.configs import decoder_of, denoiser_of
+from genarium.engines.diffusers.work import DECODER_COPIES, DECODER_WIDTH, Work
 from genarium.engines.drawing import Size
 from genarium.engines.image.diffusers.configs import pixels_a_latent
 
 # Memory beside the weights in copies of the widest feature map: a lower bound (docs/images.md has it beside the peak).
 DENOISER_COPIES, DENOISER_WIDTH = 24, 1024
-DECODER_COPIES, DECODER_WIDTH = 5, 128
 RESULT_BYTES = 24
 
 
@@ -24,15 +24,6 @@ class MemoryPlan:
     tiled: bool
     stream: bool
     bytes: int
-
-
-@dataclass(frozen=True)
-class Work:
-    """Bytes beside the weights: `denoising`, decoding in one piece (`whole`), and decoding in `tiles`."""
-
-    denoising: int
-    whole: int
-    tiles: int
 
 
 def work(folder: Pipeline, size: Size, guidance: float | None, dtype: torch.dtype) -> Work:

@@ -9,12 +9,12 @@ import torch
 
 from genarium.checkpoints.layouts.pipeline import Pipeline
 from genarium.engines.diffusers.configs import DENOISERS, decoder_of, denoiser_of, setting
+from genarium.engines.diffusers.work import DECODER_COPIES, DECODER_WIDTH, Work
 from genarium.engines.drawing import Size
 from genarium.engines.video.diffusers.families import VideoFamily
 
 # Copies of the widest feature map that are there at once: lower bounds.
-DENOISER_COPIES, DECODER_COPIES = 10, 5
-WIDTH, DECODER_WIDTH = 1024, 128
+DENOISER_COPIES, WIDTH = 10, 1024
 TILE = 256
 TILE_FRAMES = 16
 RESULT_BYTES = 28
@@ -29,15 +29,6 @@ class VideoPlan:
     turns: bool
     stream: bool
     bytes: int
-
-
-@dataclass(frozen=True)
-class Work:
-    """Bytes beside the weights: `denoising`, decoding in one piece (`whole`), and decoding in `tiles`."""
-
-    denoising: int
-    whole: int
-    tiles: int
 
 
 def plan(
