@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,16 +29,30 @@ from genarium.data.layers import moments
 from genarium.engines.video.layered import LayeredVideo
 from genarium.engines.video.protocol import VideoRequest, settle
 from genarium.scenes.ask import Ask
-from genarium.scenes.checker import judge
+from genarium.scenes.checker import Verdict, judge
 from genarium.scenes.follow import Follower, link
-from genarium.scenes.moving import MovingWorld
+from genarium.scenes.moving import MovingScene, MovingWorld
 from genarium.training.objectives.moving_plans import judge_moving_plan
 
 SEED = 1_000_003
 """Of the prompts: no training sees held-out pairs, nor scenes of this seed."""
 
 
-def drawn(engine: LayeredVideo, prompt: str, seed: int, frames: int, options: dict[str, float]) -> np.ndarray:
+Options = dict[str, float]
+SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt, and of a true clip its scene."""
+
+    number: int
+    prompt: str
+    ask: Ask
+    scene: MovingScene | None = None
+
+
+def drawn(engine: LayeredVideo, prompt: str, seed: int, frames: int, options: Options) -> np.ndarray:
     request = settle(VideoRequest(prompt, (seed,), frames=frames, options=options), engine)
     return next(iter(engine.generate(request))).frames
 
@@ -87,6 +102,64 @@ def report(rights: list[tuple[Ask, tuple[str, ...]]], seconds: list[float], chan
         print(f"  look changes by {statistics.mean(changes):.2f} of 255 a frame, over {len(changes)} clips")
 
 
+def asked_of(given: argparse.Namespace, world: MovingWorld) -> list[Asked]:
+    """The prompts by number, from the first that is wanted."""
+    wanted = range(given.first, given.first + given.n)
+    if given.true:
+        scenes = [world.moving(given.seed, number, "heldout") for number in wanted]
+        return [Asked(number, one.caption, one.ask, one) for number, one in zip(wanted, scenes, strict=True)]
+    prompts = world.prompts("heldout", wanted.stop, seed=given.seed)
+    return [Asked(number, *prompts[number]) for number in wanted]
+
+
+def judged(
+    asked: Asked,
+    engine: LayeredVideo | None,
+    world: MovingWorld,
+    follower: Follower,
+    given: argparse.Namespace,
+    options: Options,
+) -> tuple[Verdict, np.ndarray | None]:
+    """What is wrong of one, and its clip where one is made."""
+    if engine is not None and given.plans:
+        model, prompts = engine._parts
+        words = prompts.conditioning(*prompts.tokens([asked.prompt]))
+        plan, _ = engine._planned(model, words, torch.Generator().manual_seed(asked.number))
+        return judge_moving_plan(asked.ask, plan, engine.words.side), None
+    if engine is not None:
+        clip = drawn(engine, asked.prompt, asked.number, given.frames, options)
+    else:
+        assert asked.scene is not None
+        clip = world.frames(asked.scene, moments(given.frames))
+    return judge(asked.ask, follower.follow(clip)), clip
+
+
+def tried(given: argparse.Namespace, options: Options) -> None:
+    """All prompts with these options, and the lines about them."""
+    world, follower = MovingWorld(), Follower()
+    engine = None if given.true else LayeredVideo(given.folder, name=str(given.folder))
+    rights: list[tuple[Ask, tuple[str, ...]]] = []
+    seconds, changes, rows, lines = list[float](), list[float](), list[np.ndarray](), list[str]()
+    for asked in asked_of(given, world):
+        began = time.perf_counter()
+        verdict, clip = judged(asked, engine, world, follower, given, options)
+        seconds.append(time.perf_counter() - began)
+        rights.append((asked.ask, verdict.wrong))
+        if verdict.wrong:
+            lines.append(json.dumps({"number": asked.number, "prompt": asked.prompt, "wrong": verdict.wrong}))
+        if clip is None:
+            continue
+        if (changed := change(follower, clip)) is not None:
+            changes.append(changed)
+        if len(rows) < SHOWN:
+            rows.append(np.concatenate(list(clip[:: max(1, len(clip) // 5)][:6]), 1))
+    report(rights, seconds, changes, f"{'true scenes' if engine is None else given.folder} {options or ''}")
+    if given.sheet and rows:
+        Image.fromarray(np.concatenate(rows).repeat(2, 0).repeat(2, 1)).save(given.sheet)
+    if given.wrong:
+        given.wrong.write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=catalogue.FOLDER / "video")
@@ -101,48 +174,9 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--wrong", type=Path, help="what was wrong of which prompt, as lines of JSON")
     given = parser.parse_args()
-    world, follower = MovingWorld(), Follower()
-    if given.true:
-        scenes = [world.moving(given.seed, number, "heldout") for number in range(given.first, given.first + given.n)]
-        asked = [(scene.caption, scene.ask) for scene in scenes]
-        asked = [asked[0]] * given.first + asked
-        scenes = [scenes[0]] * given.first + scenes
-    else:
-        asked = world.prompts("heldout", given.first + given.n, seed=given.seed)
     for steps in given.steps.split(",") if not given.true else [""]:
-        options = ({"steps": int(steps)} if steps else {}) | (
-            {"guidance": given.guidance} if given.guidance is not None else {}
-        )
-        engine = None if given.true else LayeredVideo(given.folder, name=str(given.folder))
-        rights, seconds, changes, rows, lines = [], [], [], [], []
-        for number, (prompt, ask) in list(enumerate(asked))[given.first :]:
-            began = time.perf_counter()
-            if given.plans:
-                assert engine is not None
-                model, prompts = engine._parts
-                words = prompts.conditioning(*prompts.tokens([prompt]))
-                plan, _ = engine._planned(model, words, torch.Generator().manual_seed(number))
-                verdict, clip = judge_moving_plan(ask, plan, engine.words.side), None
-            else:
-                clip = (
-                    world.frames(scenes[number], moments(given.frames))
-                    if engine is None
-                    else drawn(engine, prompt, number, given.frames, options)
-                )
-                verdict = judge(ask, follower.follow(clip))
-            seconds.append(time.perf_counter() - began)
-            rights.append((ask, verdict.wrong))
-            if verdict.wrong:
-                lines.append(json.dumps({"number": number, "prompt": prompt, "wrong": verdict.wrong}))
-            if clip is not None and (changed := change(follower, clip)) is not None:
-                changes.append(changed)
-            if clip is not None and number < 24:
-                rows.append(np.concatenate(list(clip[:: max(1, len(clip) // 5)][:6]), 1))
-        report(rights, seconds, changes, f"{'true scenes' if engine is None else given.folder} {options or ''}")
-        if given.sheet and rows:
-            Image.fromarray(np.concatenate(rows).repeat(2, 0).repeat(2, 1)).save(given.sheet)
-        if given.wrong:
-            given.wrong.write_text("\n".join(lines) + "\n")
+        options = {"steps": int(steps)} if steps else {}
+        tried(given, options if given.guidance is None else options | {"guidance": given.guidance})
 
 
 if __name__ == "__main__":

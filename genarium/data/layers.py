@@ -33,7 +33,6 @@ class Pose:
 
 
 Box = tuple[int, int, int, int]
-MANNERS = ("straight", "wave", "turn")
 WAVES, HEIGHT = 2, 3 / 64
 """Waves of a wavy way, and how far up and down they go, as a share of the frame."""
 LOOKS = 9
@@ -44,12 +43,12 @@ WIDER = 1.25
 
 @dataclass(frozen=True)
 class Way:
-    """Where a thing goes at an even pace: boxes (left, top, right, bottom) where it begins and ends, and a manner of
-    MANNERS: straight, on a wave, or turning around once."""
+    """Where a thing goes at an even pace: boxes (left, top, right, bottom) where it begins and ends, and a motion: one
+    that flies goes on a wave, one that turns goes around once, and of all others the boxes say all."""
 
     start: Box
     end: Box
-    manner: str = "straight"
+    motion: str = "still"
 
     @property
     def mirrored(self) -> bool:
@@ -64,15 +63,15 @@ class Way:
     def pose(self, t: float, size: int) -> Pose:
         """Where it is at a moment from 0 to 1, of frames of `size` in the unit of the boxes."""
         x, y, side = self.box(t)
-        if self.manner == "wave":
+        if self.motion == "fly":
             y -= HEIGHT * size * math.sin(2 * math.pi * WAVES * t)
-        angle = 2 * math.pi * t if self.manner == "turn" else 0.0
+        angle = 2 * math.pi * t if self.motion == "turn" else 0.0
         return Pose(x / size, y / size, side / size, angle, self.mirrored)
 
     def room(self, t: float) -> tuple[float, float, float]:
         """As `box`, with the room it needs."""
         x, y, side = self.box(t)
-        return x, y, side * (WIDER if self.manner == "turn" else 1)
+        return x, y, side * (WIDER if self.motion == "turn" else 1)
 
 
 def moments(frames: int) -> list[float]:
@@ -94,16 +93,11 @@ def affine(poses: Sequence[Pose]) -> Tensor:
     """From places in the frame to places in the layer, (F, 2, 3), as `affine_grid` takes them."""
     rows = []
     for pose in poses:
-        middle = torch.tensor([2 * pose.x - 1, 2 * pose.y - 1], dtype=torch.float64)
-        cos, sin = (
-            torch.cos(torch.tensor(pose.angle, dtype=torch.float64)),
-            torch.sin(torch.tensor(pose.angle, dtype=torch.float64)),
-        )
-        back = torch.stack((torch.stack((cos, sin)), torch.stack((-sin, cos)))) / pose.side
-        if pose.mirrored:
-            back[0] = -back[0]
-        rows.append(torch.cat((back, -(back @ middle)[:, None]), dim=1))
-    return torch.stack(rows).float()
+        x, y = 2 * pose.x - 1, 2 * pose.y - 1
+        cos, sin = math.cos(pose.angle) / pose.side, math.sin(pose.angle) / pose.side
+        across, down = (-cos, -sin) if pose.mirrored else (cos, sin), (-sin, cos)
+        rows.append([[right, below, -(right * x + below * y)] for right, below in (across, down)])
+    return torch.tensor(rows, dtype=torch.float64).float()
 
 
 def placed(layer: Tensor, poses: Sequence[Pose], size: int) -> Tensor:

@@ -11,24 +11,28 @@ Shapes: B batch, L tokens of a plan, M model width, n cells along a side of a fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import reduce
+from operator import or_
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.models.plan import ANY, NONE, Boxes, Writing
+from genarium.models.plan import ANY, NONE, Boxes, Writing, slots_of
 
 BACKGROUNDS = 2
 OF_A_THING = 7
 _ORDER = (1, 2, 5, 3, 4, 3, 4)
 """The slots of a thing's tokens: kind, colour, motion, side and place where it begins, side and place where it ends."""
-MOTIONS = ("still", "left", "right", "up", "down", "grow", "shrink", "turn", "fly")
-"""How things move: `fly` is to the left or the right on a wavy way."""
 _ACROSS = {"left": ((-1, 0),), "right": ((1, 0),), "up": ((0, -1),), "down": ((0, 1),), "fly": ((-1, 0), (1, 0))}
-_MANNERS = {"turn": "turn", "fly": "wave"}
+"""Motions that go somewhere, and which ways (right and down); of the others grow and shrink change the side."""
 LEAST, ASIDE = 2, 1
 """Cells that what goes across goes at least, and how many aside at most."""
+
+
+Corners = tuple[int, int, int, int]
+Number = TypeVar("Number", int, Tensor)
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,7 @@ class Moved:
     def keeps(self) -> bool:
         """Whether its boxes keep to its motion."""
         (x, y, side), (left, top, last) = self.start, self.end
-        if self.motion == "grow":
-            sized = 2 * last >= 3 * side
-        else:
-            sized = 3 * last <= 2 * side if self.motion == "shrink" else last == side
-        ways = _ACROSS.get(self.motion)
-        if ways is None:  # about the same middle
-            return sized and max(abs(2 * left + last - 2 * x - side), abs(2 * top + last - 2 * y - side)) <= 1
-        return sized and any(
-            (left - x) * right + (top - y) * down >= LEAST and abs((left - x) * down) + abs((top - y) * right) <= ASIDE
-            for right, down in ways
-        )
+        return bool(_sized(self.motion, side, last) and _goes(self.motion, (x, y, side), left, top, last))
 
 
 @dataclass(frozen=True)
@@ -63,13 +57,9 @@ class MovingPlan:
     then: str
     things: tuple[Moved, ...]
 
-    def ways(self) -> list[tuple[tuple[int, ...], tuple[int, ...], str]]:
-        """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its
-        manner: straight, wave or turn."""
-        boxes = [
-            [(left, top, left + side, top + side) for left, top, side in (one.start, one.end)] for one in self.things
-        ]
-        return [(*pair, _MANNERS.get(one.motion, "straight")) for pair, one in zip(boxes, self.things, strict=True)]  # type: ignore[misc]
+    def ways(self) -> list[tuple[Corners, Corners, str]]:
+        """Of each thing the boxes (left, top, right, bottom) where it begins and ends, in cells, and its motion."""
+        return [(_corners(*one.start), _corners(*one.end), one.motion) for one in self.things]
 
     def __str__(self) -> str:
         turns = self.background if self.then == self.background else f"{self.background} to {self.then}"
@@ -88,7 +78,7 @@ class MovingPlanWords:
     backgrounds: tuple[str, ...]
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
-    motions: tuple[str, ...] = MOTIONS
+    motions: tuple[str, ...]
     side: int = 8  # n
     most: int = 4  # things
     thing: int = 4  # m
@@ -100,11 +90,8 @@ class MovingPlanWords:
     @property
     def slots(self) -> tuple[tuple[int, int], ...]:
         """First token, and the one after the last, of backgrounds, kinds, colours, sides, places and motions."""
-        ends = [1]
-        counts = (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2)
-        for n in (*counts, len(self.motions)):
-            ends.append(ends[-1] + n)
-        return tuple(pairwise(ends))
+        named = (len(self.backgrounds), len(self.kinds), 1 + len(self.colours))
+        return slots_of(*named, self.side, self.side**2, len(self.motions))
 
     @property
     def n_tokens(self) -> int:
@@ -190,43 +177,53 @@ class _Writing:
         return self.boxes[(position - BACKGROUNDS) % OF_A_THING > 4]
 
     def _sides(self, boxes: Boxes) -> Tensor:
-        sides, before = torch.arange(1, self.words.side + 1), self.boxes[0].side
-        grows = self.motion in ("grow", "shrink")
+        sides = torch.arange(1, self.words.side + 1)
         if boxes is self.boxes[0]:
             # One that shrinks must have a smaller side to come to.
-            return sides > 1 if self.motion == "shrink" else torch.ones_like(sides, dtype=torch.bool)
-        larger = 2 * sides >= 3 * before if self.motion == "grow" else 3 * sides <= 2 * before
-        return larger if grows else sides == before
+            return sides > (self.motion == "shrink")
+        return _sized(self.motion, self.boxes[0].side, sides)
 
     def _places(self, boxes: Boxes) -> Tensor:
         """Where a thing may begin, or end, as it moves: (n²,)."""
         n = self.words.side
         cells = torch.arange(n)
         left, top = cells.expand(n, n), cells[:, None].expand(n, n)
-        ways = _ACROSS.get(self.motion, ())
-        if boxes is self.boxes[0]:
-            room = n - boxes.side
-            inside = [
-                (left + LEAST * right >= 0)
-                & (left + LEAST * right <= room)
-                & (top + LEAST * down >= 0)
-                & (top + LEAST * down <= room)
-                for right, down in ways
-            ]
-            return (torch.stack(inside).any(0) if ways else torch.ones(n, n, dtype=torch.bool)).flatten()
-        x, y = self.start
-        if not ways:  # about the same middle
-            away = (
-                2 * left + boxes.side - 2 * x - self.boxes[0].side,
-                2 * top + boxes.side - 2 * y - self.boxes[0].side,
-            )
-            return ((away[0].abs() <= 1) & (away[1].abs() <= 1)).flatten()
-        gone = [
-            ((left - x) * right + (top - y) * down >= LEAST)
-            & ((left - x) * abs(down) + (top - y) * abs(right)).abs().le(ASIDE)
-            for right, down in ways
+        if boxes is self.boxes[1]:
+            return _goes(self.motion, (*self.start, self.boxes[0].side), left, top, boxes.side).flatten()
+        room = n - boxes.side
+        inside = [
+            (left + LEAST * right >= 0)
+            & (left + LEAST * right <= room)
+            & (top + LEAST * down >= 0)
+            & (top + LEAST * down <= room)
+            for right, down in _ACROSS.get(self.motion, ((0, 0),))
         ]
-        return torch.stack(gone).any(0).flatten()
+        return torch.stack(inside).any(0).flatten()
+
+
+def _sized(motion: str, before: int, after: Number) -> Number:
+    """Whether a side goes with a motion that begins with the side `before`."""
+    if motion == "grow":
+        return 2 * after >= 3 * before
+    return 3 * after <= 2 * before if motion == "shrink" else after == before
+
+
+def _goes(motion: str, start: tuple[int, int, int], left: Number, top: Number, side: int) -> Number:
+    """Whether places of boxes of a side go with a motion that begins at `start` (left, top, side)."""
+    x, y, before = start
+    ways = _ACROSS.get(motion)
+    if ways is None:  # about the same middle
+        return (abs(2 * left + side - 2 * x - before) <= 1) & (abs(2 * top + side - 2 * y - before) <= 1)
+    right, down = left - x, top - y
+    gone = [
+        (right * across + down * along >= LEAST) & (abs(right * along) + abs(down * across) <= ASIDE)
+        for across, along in ways
+    ]
+    return reduce(or_, gone)
+
+
+def _corners(left: int, top: int, side: int) -> Corners:
+    return left, top, left + side, top + side
 
 
 class AtlasEmbedding(nn.Module):

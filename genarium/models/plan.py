@@ -13,7 +13,7 @@ Shapes: B batch, L tokens of a plan, V their vocabulary, S words, C their width,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import torch
@@ -51,6 +51,11 @@ class Plan:
         return "; ".join((self.background, *named))
 
 
+def slots_of(*counts: int) -> tuple[tuple[int, int], ...]:
+    """First token, and the one after the last, of slots that hold so many tokens each, after NONE."""
+    return tuple(pairwise(accumulate(counts, initial=1)))
+
+
 @dataclass(frozen=True)
 class PlanWords:
     """What plans can say, and the tokens of it: NONE, then backgrounds, kinds, colours (a thing's own first), sides,
@@ -69,10 +74,7 @@ class PlanWords:
     @property
     def slots(self) -> tuple[tuple[int, int], ...]:
         """First token, and the one after the last, of backgrounds, kinds, colours, sides and places."""
-        ends = [1]
-        for n in (len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2):
-            ends.append(ends[-1] + n)
-        return tuple(pairwise(ends))
+        return slots_of(len(self.backgrounds), len(self.kinds), 1 + len(self.colours), self.side, self.side**2)
 
     @property
     def n_tokens(self) -> int:

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -184,22 +185,17 @@ def mismatch(kind: str, shade: str, frame: np.ndarray, seen: Seen, side: float) 
     return best.view(2, ANGLES).numpy()
 
 
-_KEPT: dict[tuple[str, str, int], Tensor] = {}
-
-
+@cache
 def _templates(kind: str, shade: str, side: int) -> Tensor:
     """A sprite at every angle, upright and mirrored: (2 · ANGLES, 4, n, n)."""
-    key = (kind, shade, side)
-    if key not in _KEPT:
-        colour = shade if shade in KINDS[kind].colours else None
-        n = math.ceil(side * 1.4)
-        poses = [
-            Pose(0.5, 0.5, side / n, 2 * math.pi * angle / ANGLES, mirrored)
-            for mirrored in (False, True)
-            for angle in range(ANGLES)
-        ]
-        _KEPT[key] = placed(layer(kind, colour), poses, n)
-    return _KEPT[key]
+    colour = shade if shade in KINDS[kind].colours else None
+    n = math.ceil(side * 1.4)
+    poses = [
+        Pose(0.5, 0.5, side / n, 2 * math.pi * angle / ANGLES, mirrored)
+        for mirrored in (False, True)
+        for angle in range(ANGLES)
+    ]
+    return placed(layer(kind, colour), poses, n)
 
 
 def _flickering(track: Track) -> Seen:

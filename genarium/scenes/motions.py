@@ -8,6 +8,7 @@ from genarium.scenes.kinds import GROUPS, KINDS
 
 MOTIONS = ("left", "right", "up", "down", "grow", "shrink", "turn", "fly")
 """`fly` is across, to one of the sides, on a wavy way."""
+ALL_MOTIONS = ("still", *MOTIONS)
 ACROSS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 """Those that go one way, and which: right and down."""
 

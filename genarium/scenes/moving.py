@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from genarium.data.layers import Box, Way, clear, clip
 from genarium.scenes.ask import Ask, Wanted
@@ -26,12 +27,11 @@ _TRIES = 24
 
 @dataclass(frozen=True)
 class Mover:
-    """One thing and its way, in pixels; `motion` is one of `motions.MOTIONS`, None where it stands still."""
+    """One thing and its way, in pixels; its motion is one of `motions.ALL_MOTIONS`."""
 
     kind: str
     colour: str | None
     way: Way
-    motion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,14 @@ class MovingWorld(World):
         super().__init__(size, snap=size // 8 if snap is None else snap, flip=False, kinds=kinds)
 
     # What is asked
+
+    @staticmethod
+    def _dice(seed: int, index: int, split: Split) -> Dice:
+        return Dice(seed, SPLITS.index(split), index, 1)  # other throws than those of pictures
+
+    def _asked(self, dice: Dice, split: Split) -> tuple[Ask, str]:
+        ask = self.ask(dice, split)
+        return ask, caption(ask, dice, moving=True)
 
     def _propose(self, dice: Dice) -> Ask:
         ask = super()._propose(dice)
@@ -156,7 +164,6 @@ class MovingWorld(World):
         return right * far + abs(down) * aside, down * far + abs(right) * aside
 
     def _mover(self, wanted: Wanted, box: Box, step: tuple[int, int]) -> Mover:
-        manner = {"fly": "wave", "turn": "turn"}.get(wanted.motion or "", "straight")
         start = box
         if wanted.motion in ("grow", "shrink"):
             around = (self.pixels["large"] - self.pixels["small"]) // 2
@@ -166,39 +173,25 @@ class MovingWorld(World):
         else:
             right, down = step
             end = (box[0] + right, box[1] + down, box[2] + right, box[3] + down)
-        return Mover(wanted.kind or "", wanted.colour, Way(start, end, manner), wanted.motion)
+        return Mover(wanted.kind or "", wanted.colour, Way(start, end, wanted.motion or "still"))
 
     def moving(self, seed: int, index: int, split: Split = "train") -> MovingScene:
         """Scene `index` of a seed. In `heldout` every caption asks for a pair training never sees."""
-        dice = Dice(seed, SPLITS.index(split), index, 1)
+        dice = self._dice(seed, index, split)
         while True:
-            ask = self.ask(dice, split)
-            text = caption(ask, dice, moving=True)
+            ask, text = self._asked(dice, split)
             where, shown = self._settled(ask, dice, split)
             if things := self._ways(where, shown, dice):
                 return MovingScene(where, dice.below(VARIANTS), ask.then, tuple(things), ask, text)
 
     def frames(self, scene: MovingScene, times: Sequence[float]) -> np.ndarray:
         """(frames, size, size, 3) uint8, one for each moment from 0 to 1."""
-        import torch
-
         names = (scene.background, scene.then or scene.background)
         under = [background(name, scene.variant, self.size) for name in names]
         first, last = (torch.from_numpy(one.astype(np.float32) / 255).permute(2, 0, 1) for one in under)
         layers = [layer(thing.kind, thing.colour) for thing in scene.things]
         shown = clip(first, last, layers, [thing.way for thing in scene.things], times, self.size)
         return (shown * 255).round().byte().permute(0, 2, 3, 1).numpy()
-
-    def prompts(self, split: Split, n: int, seed: int = 0) -> list[tuple[str, Ask]]:
-        """n captions, each different, and what they ask for."""
-        found: dict[str, Ask] = {}
-        index = 0
-        while len(found) < n:
-            dice = Dice(seed, SPLITS.index(split), index, 1)
-            ask = self.ask(dice, split)
-            found.setdefault(caption(ask, dice, moving=True), ask)
-            index += 1
-        return list(found.items())
 
 
 def _whose(wanted: Wanted, ask: Ask) -> int:

@@ -158,8 +158,8 @@ def parse(prompt: str, *, moving: bool = False) -> Parsed:
             count: int | None = 1 if piece in ("noun", "group") else None
             if number := said.get("count"):
                 count = None if number == "several" else int(number)
-            wanted = Wanted(count=count, colour=said.get("colour"), size=said.get("size"), place=said.get("place"))
-            wanted = replace(wanted, motion=said.get("motion"))
+            described = {name: said.get(name) for name in ("colour", "size", "place", "motion")}
+            wanted = Wanted(count=count, **described)
             is_kind = piece.startswith("noun")
             things.append(replace(wanted, kind=meaning) if is_kind else replace(wanted, group=meaning))
             if flying and is_kind and not KINDS[meaning].flies:

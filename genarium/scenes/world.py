@@ -237,9 +237,19 @@ class World:
 
     def scene(self, seed: int, index: int, split: Split = "train") -> Scene:
         """Scene `index` of a seed. In `heldout` every caption asks for a pair training never sees."""
-        dice = Dice(seed, SPLITS.index(split), index)
+        dice = self._dice(seed, index, split)
+        ask, text = self._asked(dice, split)
+        return self.compose(ask, text, dice, split)
+
+    @staticmethod
+    def _dice(seed: int, index: int, split: Split) -> Dice:
+        """What scene `index` of a seed is thrown with."""
+        return Dice(seed, SPLITS.index(split), index)
+
+    def _asked(self, dice: Dice, split: Split) -> tuple[Ask, str]:
+        """Something to ask for, and a caption that does."""
         ask = self.ask(dice, split)
-        return self.compose(ask, caption(ask, dice), dice, split)
+        return ask, caption(ask, dice)
 
     def compose(self, ask: Ask, text: str, dice: Dice, split: Split = "train") -> Scene:
         """A scene that shows what is asked, all that is left open chosen by the dice."""
@@ -279,8 +289,7 @@ class World:
         found: dict[str, Ask] = {}
         index = 0
         while len(found) < n:
-            dice = Dice(seed, SPLITS.index(split), index)
-            ask = self.ask(dice, split)
-            found.setdefault(caption(ask, dice), ask)
+            ask, text = self._asked(self._dice(seed, index, split), split)
+            found.setdefault(text, ask)
             index += 1
         return list(found.items())

@@ -109,7 +109,7 @@ def begin(model: Planner, path: Path) -> None:
     tokens = torch.arange(says.n_tokens)
     tokens[0] = 0
     for slot, (first, end) in enumerate(says.slots):
-        # Slots that it doesn't have begin as those of sides.
+        # Slots that it doesn't have begin as its last, places.
         then, last = said.slots[min(slot, len(said.slots) - 1)]
         tokens[first:end] = then + torch.arange(end - first) % (last - then)
     positions = [

@@ -13,7 +13,7 @@ from genarium.models.moving_plan import Moved, MovingPlan, MovingPlanWords
 from genarium.scenes.ask import Ask
 from genarium.scenes.checker import Seen, Sight, Verdict, judge
 from genarium.scenes.kinds import BACKGROUNDS, COLOURS, KINDS, MOST
-from genarium.scenes.motions import seen_to_move
+from genarium.scenes.motions import ALL_MOTIONS, seen_to_move
 from genarium.scenes.moving import MovingScene
 from genarium.scenes.sprites import LAYER
 from genarium.scenes.world import Box
@@ -24,7 +24,7 @@ from genarium.training.sources.images import SNAP_CELLS
 def moving_plan_words(size: int = 64) -> MovingPlanWords:
     """What plans of moving scenes of `size` pixels say."""
     thing = LAYER * SNAP_CELLS // size
-    return MovingPlanWords(BACKGROUNDS, tuple(KINDS), COLOURS, side=SNAP_CELLS, most=MOST, thing=thing)
+    return MovingPlanWords(BACKGROUNDS, tuple(KINDS), COLOURS, ALL_MOTIONS, side=SNAP_CELLS, most=MOST, thing=thing)
 
 
 def moving_plan_of(scene: MovingScene, snap: int) -> MovingPlan:
@@ -34,10 +34,14 @@ def moving_plan_of(scene: MovingScene, snap: int) -> MovingPlan:
         return box[0] // snap, box[1] // snap, (box[2] - box[0]) // snap
 
     things = (
-        Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.motion or "still")
-        for one in scene.things
+        Moved(one.kind, one.colour, cells(one.way.start), cells(one.way.end), one.way.motion) for one in scene.things
     )
     return MovingPlan(scene.background, scene.then or scene.background, tuple(things))
+
+
+def moving_plan_rows(words: MovingPlanWords, scenes: Sequence[MovingScene], snap: int) -> Tensor:
+    """Scenes' plans as tokens, (n, L)."""
+    return torch.tensor([words.write(moving_plan_of(scene, snap)) for scene in scenes])
 
 
 def judge_moving_plan(ask: Ask, plan: MovingPlan, side: int) -> Verdict:
@@ -60,7 +64,7 @@ class WriteMovingPlans(WritePlans):
 
     def _rows(self, scenes: Sequence[Any]) -> Tensor:
         words: Any = self.model.config.words
-        return torch.tensor([words.write(moving_plan_of(scene, self.source.world.snap)) for scene in scenes])
+        return moving_plan_rows(words, scenes, self.source.world.snap)
 
     def _judged(self, ask: Ask, plan: Any, side: int) -> Verdict:
         return judge_moving_plan(ask, plan, side)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -78,10 +78,14 @@ class DrawPlans(DrawThumbnails):
     Sheets show what the planner's own plans come to.
     """
 
+    scenes_of: ClassVar[type] = Scenes
+    """What it learns from."""
+
     def __init__(self, networks: ThumbnailDiffusion, prompts: PromptEncoder, source: Source, **more: Any):
-        assert isinstance(source, Scenes)
+        assert isinstance(source, self.scenes_of)
         assert networks.planner is not None
-        self.planner, self.scenes = networks.planner, source
+        self.planner = networks.planner
+        self.scenes: Any = source
         super().__init__(networks, prompts, source, **more)
         self.steps = 8  # a plan leaves little to settle
         self.identity["objective"] |= {"without_plan": WITHOUT_PLAN}
