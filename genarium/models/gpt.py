@@ -197,13 +197,28 @@ class GPT(nn.Module):
         lengths: Sequence[int] | None = None,
         last_only: bool = False,
     ) -> Tensor:
-        """Logits for `tokens` (B, T), reading what `cache` holds first.
+        """Logits for `tokens` (B, T), reading what `cache` holds first; arguments as `hidden`'s.
+
+        With `last_only` the logits are (B, 1, V), those of the last position, or (1, texts, V), of each text's last.
+        """
+        return self.head(self.hidden(tokens, cache=cache, padding=padding, lengths=lengths, last_only=last_only))
+
+    def hidden(
+        self,
+        tokens: Tensor,
+        *,
+        cache: KeysAndValues | None = None,
+        padding: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
+        last_only: bool = False,
+    ) -> Tensor:
+        """What the head reads of `tokens` (B, T): the last hidden states, normalised, (B, T, C).
 
         `padding` (B,) counts the padded positions at the left of each row, the cached ones included:
         they are not attended to, and positions are counted from the first real token.
         With `lengths` the one row of `tokens` (1, T) is texts of these lengths after each other, from an empty cache:
         each is read as if it stood alone.
-        With `last_only` the logits are (B, 1, V), those of the last position, or (1, texts, V), of each text's last.
+        With `last_only` only the last position's, (B, 1, C), or (1, texts, C), of each text's last.
         Raises IndexError where the positions pass `context_length`.
         """
         past = cache.length if cache is not None else 0
@@ -229,7 +244,7 @@ class GPT(nn.Module):
             cache.length = past + T
         if last_only:
             x = x[:, -1:] if lengths is None else x[:, [end - 1 for end in accumulate(lengths)]]
-        return self.head(self.final_norm(x))
+        return self.final_norm(x)
 
     @property
     def caches_prefixes(self) -> bool:

@@ -83,6 +83,8 @@ class Run:
             state.restore(self.folder, self.models, self.optimizers, self._mean_weights())
             self.log, self.step, self.before = facts["log"], facts["step"], facts["seconds"]
             self.running = facts.get("running", [])
+            if self.objective.memory is not None:
+                self.objective.memory.update(facts.get("memory", {}))
         self.compute = Compute(self.settings, self.models)
         self.began = self.kept = time.perf_counter()
 
@@ -120,6 +122,8 @@ class Run:
         """Write the state."""
         facts = {"identity": self.identity, "step": self.step, "seconds": self.seconds, "log": self.log}
         facts |= {"running": self.running, "threads": torch.get_num_threads()}
+        if self.objective.memory is not None:
+            facts["memory"] = self.objective.memory
         state.write(self.folder, self.models, self.optimizers, facts, self._mean_weights())
         self.kept = time.perf_counter()
 

@@ -110,6 +110,8 @@ class Objective(ABC):
     """What must be the same for a run to be continued: the data's digest, the network's config."""
     loss: Callable[..., Tensor]
     """From the parts of a batch to their mean loss, a scalar."""
+    memory: dict[str, Any] | None = None
+    """What else `step` and `evaluate` go by and change, as an adaptive coefficient: JSON, kept with the state."""
 
     @property
     def models(self) -> Models:

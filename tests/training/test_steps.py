@@ -70,7 +70,7 @@ class Numbers(Objective):
 
 
 class Rolls(Objective):
-    """Which of four arms to pull, from pulls of its own: REINFORCE (Williams 1992)."""
+    """Which of four arms to pull, from pulls of its own: REINFORCE (Williams 1992), with what it won as its memory."""
 
     wins = torch.tensor([0.1, 0.3, 0.9, 0.2])
 
@@ -78,6 +78,7 @@ class Rolls(Objective):
         torch.manual_seed(0)
         self.model = nn.Linear(1, 4)
         self.identity = {"arms": self.wins.tolist()}
+        self.memory = {"won": 0.0}
 
     def batch(self, index: int) -> tuple[Tensor, ...]:
         return (torch.ones(64, 1),)
@@ -87,7 +88,9 @@ class Rolls(Objective):
         scores, generator = self.model(seen).log_softmax(-1), batch.generator()
         arms = torch.multinomial(scores.detach().exp(), 1, generator=generator)
         won = (torch.rand(len(arms), generator=generator) < self.wins[arms[:, 0]]).float()
-        loss = -((won - won.mean()) * scores.gather(1, arms)[:, 0]).mean()
+        assert self.memory is not None
+        self.memory["won"] += 0.1 * (float(won.mean()) - self.memory["won"])
+        loss = -((won - self.memory["won"]) * scores.gather(1, arms)[:, 0]).mean()
         return batch.descend(loss, models["model"], optimizers["model"])
 
     def evaluate(self) -> dict[str, float]:
