@@ -1,4 +1,4 @@
-"""What was made: `history`, `history export`, `history delete`, `show`, `reproduce`, `rate`."""
+"""What was made: `history`, `history export`, `history delete`, `show`, `reproduce`, `rate`, `edit`."""
 
 from __future__ import annotations
 
@@ -53,38 +53,30 @@ def history(ctx: click.Context, limit: int, task: str | None, search: str | None
 
 @history.command()
 @click.option("--preferences", is_flag=True, help="pairs of a chosen and a rejected text, as JSON Lines")
+@click.option("--examples", is_flag=True, help="edited texts, and those that were rated good, as JSON Lines")
 @click.option("--task", type=click.Choice(["text", "chat"]), help="of which task [default: the one that has some]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="a file to write to [default: standard output]")
-def export(preferences: bool, task: str | None, output: str | None) -> None:
-    """Write ratings as training data.
+def export(preferences: bool, examples: bool, task: str | None, output: str | None) -> None:
+    """Write ratings and edits as training data.
 
-    Each line has a prompt, the chosen and the rejected answer, as preference training reads them.
+    A preference has a prompt, the chosen and the rejected answer, as preference training reads them; an example is a
+    whole conversation, or a prompt and how it continues, as fine-tuning reads them.
     """
     from genarium import files
+    from genarium.cli.learning import Kind, rows_of
     from genarium.errors import BadInput
-    from genarium.ledger import Ledger
-    from genarium.ledger.preferences import TASKS
-    from genarium.ledger.preferences import preferences as pairs_of
     from genarium.rows import line
 
-    if not preferences:
-        raise BadInput("say what to export: genarium history export --preferences")
-    with Ledger() as ledger:
-        found = {name: list(pairs_of(ledger, name)) for name in ([task] if task else TASKS)}
-    having = [name for name, pairs in found.items() if pairs]
-    if not having:
-        raise BadInput(
-            "no two answers to one prompt were rated apart yet; rate some: genarium rate ID better --than OTHER, or "
-            "genarium rate ID up and genarium rate OTHER down"
-        )
-    if len(having) > 1:
-        raise BadInput("there are pairs of text and of chat, which training reads in two layouts; choose with --task")
-    written = b"".join(map(line, found[having[0]]))
+    if preferences == examples:
+        raise BadInput("say what to export: genarium history export --preferences, or --examples")
+    kind: Kind = "pairs" if preferences else "examples"
+    name, rows = rows_of(kind, task)
+    written = b"".join(map(line, rows))
     if output is None:
         click.echo(written.decode(), nl=False)
     else:
         files.write_output(files.named(output), written)
-        aside(f"{len(found[having[0]])} pairs of {having[0]} are in {output}")
+        aside(f"{len(rows)} {kind} of {name} are in {output}")
 
 
 @history.command()
@@ -92,7 +84,7 @@ def export(preferences: bool, task: str | None, output: str | None) -> None:
 @click.option("-y", "--yes", is_flag=True, allow_from_autoenv=False, help="don't ask first")
 @json_option
 def delete(identifiers: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Delete artefacts, with their files and ratings."""
+    """Delete artefacts, with their files, ratings and edits."""
     import sys
 
     from genarium.errors import BadInput
@@ -204,6 +196,47 @@ def rate(identifier: str, verdict: str, other: str | None, note: str, as_json: b
         click.echo(f"{entry.id} rated {rating}{printable(f' ({note})') if note else ''}")
 
 
+@click.command()
+@click.argument("identifier", metavar="ID|last", shell_complete=identifiers)
+@click.argument("text", required=False)
+@click.option("--note", default="", help="why")
+@json_option
+def edit(identifier: str, text: str | None, note: str, as_json: bool) -> None:
+    """Say how a text or a reply should have been.
+
+    TEXT is kept beside it, - reads it from standard input, and without it your editor opens. What was made stays as it
+    is; training learns from both (genarium align sft, and dpo).
+    """
+    from genarium.cli.options import read_standard_input
+    from genarium.ledger import Ledger
+
+    with Ledger() as ledger:
+        entry = ledger.find(identifier)
+        if text is None:
+            text = _in_editor(entry)
+        made = ledger.edit(entry.id, read_standard_input() if text == "-" else text, note)
+    if as_json:
+        click.echo(json.dumps({"id": entry.id, **vars(made)}, ensure_ascii=False))
+    else:
+        click.echo(f"{entry.id} edited{printable(f' ({note})') if note else ''}")
+
+
+def _in_editor(entry: Entry) -> str:
+    """What a person makes of its text, or of their last edit, in their editor. Raises BadInput."""
+    import sys
+
+    from genarium.errors import BadInput
+    from genarium.ledger.ledger import EDITED
+
+    if entry.recipe.task in EDITED and not sys.stdin.isatty():
+        raise BadInput(f"how should it have been? genarium edit {entry.id} TEXT, or - to read it from standard input")
+    before = entry.edits[-1].text if entry.edits else entry.facts.get("text", "")
+    after = click.edit(before) if entry.recipe.task in EDITED else before
+    if after is None:  # closed without saving
+        raise BadInput("nothing was saved in the editor, so nothing is edited")
+    return after.removesuffix("\n") if not before.endswith("\n") else after  # editors end the last line
+
+
 def _described(entry: Entry) -> list[tuple[str, Any]]:
     recipe = entry.recipe
     model = f"{recipe.model.reference} (sha256 {recipe.model.digest[:16] or 'unknown'}…)" if recipe.model else "none"
@@ -218,6 +251,7 @@ def _described(entry: Entry) -> list[tuple[str, Any]]:
         ("facts", ", ".join(f"{k}={v}" for k, v in facts.items())),
         *[("note", note) for note in entry.notes],
         *[("rating", f"{rating}{' ' + rating.note if rating.note else ''}") for rating in entry.ratings],
+        *[("edit", f"{edit.text}{f' ({edit.note})' if edit.note else ''}") for edit in entry.edits],
         ("recipe", f"sha256 {recipe.digest}"),
         ("file", f"{entry.path}{OF_STATE[entry.state].format(id=entry.id)}"),
     ]

@@ -27,6 +27,7 @@ PLACES = {
     "show": "history",
     "reproduce": "history",
     "rate": "history",
+    "edit": "history",
     "index": "index",
     "models": "models",
     "train": "train",

@@ -17,7 +17,7 @@ from genarium.errors import StorageError
 OPENS_WITHIN = 30.0
 """Seconds that others may hold the file before we give up."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE recipes (
     digest TEXT PRIMARY KEY,
@@ -39,29 +39,58 @@ CREATE TABLE artefacts (
 );
 CREATE INDEX artefacts_by_recipe ON artefacts (recipe);
 """
-# thumb and stars are of the artefact alone; `better` says that it was preferred to the artefact `other`.
+# thumb and stars are of the artefact alone; `better` says that it was preferred to the artefact `other`, `equal` that
+# neither of the two is better.
 RATINGS = """
 CREATE TABLE ratings (
     number   INTEGER PRIMARY KEY,
     artefact TEXT NOT NULL REFERENCES artefacts (id),
-    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars', 'better')),
+    scale    TEXT NOT NULL CHECK (scale IN ('thumb', 'stars', 'better', 'equal')),
     value    INTEGER NOT NULL CHECK (
-        CASE scale WHEN 'thumb' THEN value IN (-1, 1) WHEN 'stars' THEN value BETWEEN 1 AND 5 ELSE value = 1 END
+        CASE scale
+            WHEN 'thumb' THEN value IN (-1, 1) WHEN 'stars' THEN value BETWEEN 1 AND 5
+            WHEN 'better' THEN value = 1 ELSE value = 0
+        END
     ),
-    other    TEXT REFERENCES artefacts (id) CHECK ((scale = 'better') = (other IS NOT NULL) AND other IS NOT artefact),
+    other    TEXT REFERENCES artefacts (id) CHECK (
+        (scale IN ('better', 'equal')) = (other IS NOT NULL) AND other IS NOT artefact
+    ),
     note     TEXT NOT NULL,
     created  TEXT NOT NULL
 );
 CREATE INDEX ratings_by_artefact ON ratings (artefact);
 """
-# Version 1 knew no pairs.
-FROM_1 = f"""
-DROP INDEX ratings_by_artefact;
-ALTER TABLE ratings RENAME TO ratings_1;
-{RATINGS.strip()}
-INSERT INTO ratings SELECT number, artefact, scale, value, NULL, note, created FROM ratings_1;
-DROP TABLE ratings_1;
+# An edit is what a person made of an artefact's text, which stays as it is. A comparison is two artefacts as they were
+# shown to somebody who could not see what made them, and the rating that came of it; until then NULL.
+WORDS = """
+CREATE TABLE edits (
+    number   INTEGER PRIMARY KEY,
+    artefact TEXT NOT NULL REFERENCES artefacts (id),
+    text     TEXT NOT NULL,
+    note     TEXT NOT NULL,
+    created  TEXT NOT NULL
+);
+CREATE INDEX edits_by_artefact ON edits (artefact);
+CREATE TABLE comparisons (
+    id       TEXT PRIMARY KEY,
+    "left"   TEXT NOT NULL REFERENCES artefacts (id),
+    "right"  TEXT NOT NULL REFERENCES artefacts (id) CHECK ("right" <> "left"),
+    rating   INTEGER UNIQUE REFERENCES ratings (number),
+    created  TEXT NOT NULL
+);
+CREATE INDEX comparisons_by_left ON comparisons ("left");
+CREATE INDEX comparisons_by_right ON comparisons ("right");
 """
+RENAMED = f"""
+DROP INDEX ratings_by_artefact;
+ALTER TABLE ratings RENAME TO earlier;
+{RATINGS.strip()}
+INSERT INTO ratings SELECT number, artefact, scale, value, OTHER, note, created FROM earlier;
+DROP TABLE earlier;
+{WORDS.strip()}
+"""
+# Version 1 knew no pairs, version 2 no equal ones, no edits and no comparisons.
+BRINGS_UP = {0: SCHEMA + RATINGS + WORDS, 1: RENAMED.replace("OTHER", "NULL"), 2: RENAMED.replace("OTHER", "other")}
 
 
 def opened(file: Path) -> sqlite3.Connection:
@@ -102,7 +131,7 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
         if found == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise sqlite3.DatabaseError("it holds another program's tables")
         if found < SCHEMA_VERSION:
-            for statement in (FROM_1 if found else SCHEMA + RATINGS).split(";\n"):
+            for statement in BRINGS_UP[found].split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -13,7 +13,7 @@ from genarium.errors import StorageError
 from genarium.recipe import Recipe
 
 if TYPE_CHECKING:
-    from genarium.ledger.ledger import Entry
+    from genarium.ledger.entry import Entry
 
 PAGE = "page.html"
 MARK = "recipe.json"

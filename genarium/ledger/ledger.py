@@ -22,7 +22,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,74 +30,12 @@ from genarium import files
 from genarium.artefacts import Artefact
 from genarium.errors import BadInput, StorageError
 from genarium.ledger.database import opened, sweep, transaction
+from genarium.ledger.entry import Edit, Entry, Rating
 from genarium.ledger.folder import MARK, PAGE, State, mark, state_of
 from genarium.recipe import Recipe
 
-
-@dataclass(frozen=True)
-class Rating:
-    """`scale` is thumb (value -1 or 1), stars (1 to 5), or better: it was preferred to the artefact `other`.
-
-    `number` counts up from rating to rating: several fall into one second.
-    """
-
-    scale: str
-    value: int
-    note: str
-    created: str
-    other: str | None = None
-    number: int = 0
-
-    def __str__(self) -> str:
-        if self.other is not None:
-            return f"better than {self.other}"
-        return {"thumb": {1: "up", -1: "down"}}.get(self.scale, {}).get(self.value, f"{self.value}/5")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A kept artefact. `created` is UTC, ISO 8601; `sha256` is that of the file."""
-
-    id: str
-    recipe: Recipe
-    item: int
-    kind: str
-    path: Path
-    sha256: str
-    title: str
-    facts: dict[str, Any]
-    stats: dict[str, Any]
-    notes: list[str]
-    created: str
-    ratings: list[Rating]
-
-    @property
-    def page(self) -> Path | None:
-        """The artefact's page, where it has one."""
-        page = self.path.with_name(PAGE)
-        return page if page.is_file() else None
-
-    @property
-    def state(self) -> State:
-        """Whether the artefact's file is still the one that was recorded: it is read for that."""
-        return state_of(self.path, self.sha256)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The entry as JSON values."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "item": self.item,
-            "created": self.created,
-            "path": str(self.path),
-            "sha256": self.sha256,
-            **self.facts,
-            "stats": self.stats,
-            "notes": self.notes,
-            "ratings": [vars(rating) for rating in self.ratings],
-            "recipe": self.recipe.as_dict(),
-            "recipe_sha256": self.recipe.digest,
-        }
+EDITED = ("text", "chat")
+"""The tasks whose artefacts can be edited: what they wrote is learned from."""
 
 
 class Ledger:
@@ -112,7 +49,7 @@ class Ledger:
         self.artefacts = self.home / "artefacts"
         self.unfinished = self.home / "unfinished"
         self.file = self.home / "ledger.sqlite"
-        with self._explained():
+        with self.explained():
             for folder in (self.artefacts, self.unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
             self.connection = opened(self.file)
@@ -129,7 +66,7 @@ class Ledger:
         self.connection.close()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -155,7 +92,7 @@ class Ledger:
         """
         content = artefact.content()
         item = artefact.item if item is None else item
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = _now()
         identifier = secrets.token_hex(5)
         target = self.artefacts / identifier
         part = self.artefacts / f".{identifier}.part"
@@ -164,7 +101,7 @@ class Ledger:
         told = mark(
             id=identifier, item=item, kind=artefact.kind, file=name, sha256=sha256, created=created, recipe=recipe
         )
-        with self._explained():
+        with self.explained():
             lock = files.open_locked(self.unfinished / identifier)
             try:
                 part.mkdir()
@@ -224,7 +161,8 @@ class Ledger:
     ) -> list[Entry]:
         """The latest entries, newest first; `search` looks for a piece of text in their titles.
 
-        `before` is the id of an entry: those older than it. Raises BadInput where there is no such entry.
+        `before` is the id of an entry: those older than it. `rated`: those that were rated or edited.
+        Raises BadInput where there is no such entry.
         """
         where, values = ["1"], []
         if task is not None:
@@ -237,17 +175,18 @@ class Ledger:
             where.append("number < (SELECT number FROM artefacts WHERE id = ?)")
             values.append(self.find(before).id)
         if rated:
-            where.append("(id IN (SELECT artefact FROM ratings) OR id IN (SELECT other FROM ratings))")
+            said = ("artefact FROM ratings", "other FROM ratings", "artefact FROM edits")
+            where.append(f"({' OR '.join(f'id IN (SELECT {one})' for one in said)})")
         return self._entries(f"{' AND '.join(where)} ORDER BY number DESC LIMIT ?", (*values, limit))
 
     def count(self) -> int:
         """How many artefacts there are."""
-        with self._explained():
+        with self.explained():
             return int(self.connection.execute("SELECT count(*) FROM artefacts").fetchone()[0])
 
     def damaged(self) -> list[tuple[str, State]]:
         """The artefacts, newest first, whose files are not those that were recorded: id, and what is wrong."""
-        with self._explained():
+        with self.explained():
             rows = self.connection.execute("SELECT id, file, sha256 FROM artefacts ORDER BY number DESC").fetchall()
         found = (
             (identifier, state_of(self.artefacts / identifier / name, sha256)) for identifier, name, sha256 in rows
@@ -285,6 +224,28 @@ class Ledger:
 
     def prefer(self, chosen: str, rejected: str, note: str = "") -> Rating:
         """Say that of two artefacts of one task the first is better. Raises BadInput."""
+        better, other = self.two_of_one_task(chosen, rejected)
+        return self._rate(better.id, "better", 1, other.id, note)
+
+    def edit(self, identifier: str, text: str, note: str = "") -> Edit:
+        """Keep what a person made of a text or a reply beside it, which stays as it was made. Raises BadInput."""
+        entry = self.find(identifier)
+        text = _storable(text.strip() if entry.recipe.task == "chat" else text)  # as a reply is kept
+        if entry.recipe.task not in EDITED:
+            raise BadInput(f"{entry.id} is of {entry.recipe.task}; only what text and chat wrote can be edited")
+        if not text.strip():
+            raise BadInput("an edit needs some text; to say that a text is of no use, rate it down")
+        if text == entry.facts["text"]:
+            raise BadInput(f"this is what {entry.id} says already, so nothing is edited; rate it up if it is good")
+        note, created = _storable(note), _now()
+        with self.explained(), transaction(self.connection):
+            done = self.connection.execute(
+                "INSERT INTO edits VALUES (NULL, ?, ?, ?, ?)", (entry.id, text, note, created)
+            )
+        return Edit(text, note, created, done.lastrowid or 0)
+
+    def two_of_one_task(self, chosen: str, rejected: str) -> tuple[Entry, Entry]:
+        """Two artefacts that can be compared. Raises BadInput."""
         better, other = self.find(chosen), self.find(rejected)
         if better.id == other.id:
             raise BadInput(f"{better.id} can't be better than itself; name two artefacts")
@@ -292,16 +253,18 @@ class Ledger:
             raise BadInput(
                 f"{better.id} is of {better.recipe.task}, {other.id} of {other.recipe.task}; compare two of one task"
             )
-        return self._rate(better.id, "better", 1, other.id, note)
+        return better, other
 
     def delete(self, identifier: str) -> Entry:
-        """Forget an artefact: its row, its ratings, its recipe where nothing else was made by it, and its folder.
+        """Forget an artefact: its row, what was said of it, its recipe where that made nothing else, and its folder.
 
         Raises BadInput where there is none.
         """
         entry = self.find(identifier)
-        with self._explained(), transaction(self.connection):
+        with self.explained(), transaction(self.connection):
+            self.connection.execute('DELETE FROM comparisons WHERE "left" = ? OR "right" = ?', (entry.id, entry.id))
             self.connection.execute("DELETE FROM ratings WHERE artefact = ? OR other = ?", (entry.id, entry.id))
+            self.connection.execute("DELETE FROM edits WHERE artefact = ?", (entry.id,))
             self.connection.execute("DELETE FROM artefacts WHERE id = ?", (entry.id,))
             self.connection.execute(
                 "DELETE FROM recipes WHERE digest = ? AND digest NOT IN (SELECT recipe FROM artefacts)",
@@ -312,16 +275,11 @@ class Ledger:
         return entry
 
     def _rate(self, identifier: str, scale: str, value: int, other: str | None, note: str) -> Rating:
-        note = note.encode("utf-8", errors="replace").decode()
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._explained(), transaction(self.connection):
-            done = self.connection.execute(
-                "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)", (identifier, scale, value, other, note, created)
-            )
-        return Rating(scale, value, note, created, other, done.lastrowid or 0)
+        with self.explained(), transaction(self.connection):
+            return rated(self.connection, identifier, scale, value, other, note)
 
     def _entries(self, condition: str, values: tuple[Any, ...]) -> list[Entry]:
-        with self._explained():
+        with self.explained():
             rows = self.connection.execute(
                 "SELECT id, recipes.json, item, kind, file, sha256, title, facts, stats, notes, created"
                 f" FROM artefacts JOIN recipes ON recipes.digest = artefacts.recipe WHERE {condition}",
@@ -334,6 +292,9 @@ class Ledger:
         ratings = self.connection.execute(
             "SELECT scale, value, note, created, other, number FROM ratings WHERE artefact = ? ORDER BY number",
             (identifier,),
+        ).fetchall()
+        edits = self.connection.execute(
+            "SELECT text, note, created, number FROM edits WHERE artefact = ? ORDER BY number", (identifier,)
         ).fetchall()
         return Entry(
             id=identifier,
@@ -348,7 +309,28 @@ class Ledger:
             notes=json.loads(notes),
             created=created,
             ratings=[Rating(*rating) for rating in ratings],
+            edits=[Edit(*edit) for edit in edits],
         )
+
+
+def rated(
+    connection: sqlite3.Connection, identifier: str, scale: str, value: int, other: str | None, note: str
+) -> Rating:
+    """Add a rating, inside a transaction."""
+    note, created = _storable(note), _now()
+    done = connection.execute(
+        "INSERT INTO ratings VALUES (NULL, ?, ?, ?, ?, ?, ?)", (identifier, scale, value, other, note, created)
+    )
+    return Rating(scale, value, note, created, other, done.lastrowid or 0)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _storable(text: str) -> str:
+    """The text as SQLite takes it: without halves of surrogate pairs."""
+    return text.encode("utf-8", errors="replace").decode()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -38,6 +38,13 @@ class Feedback(BaseModel):
     note: str = Field(default="", max_length=4000)
 
 
+class Edited(BaseModel):
+    """How a text or a reply should have been."""
+
+    text: str = Field(max_length=1_000_000)
+    note: str = Field(default="", max_length=4000)
+
+
 @router.get("/v1/history", tags=["history"])
 async def history(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -117,6 +124,14 @@ async def feedback(said: Feedback) -> Response:
         return {"artefact": ledger.find(said.artefact).id, **vars(rating)}
 
     return Json({"object": "rating", **await _with_ledger(rate)})
+
+
+@router.post("/v1/artefacts/{artefact}/edits", tags=["ratings"])
+async def edit(artefact: str, said: Edited) -> Response:
+    """Say how a text or a reply should have been. What was made stays as it is, and training learns from both."""
+    entry = await entry_of(artefact)
+    made = await _with_ledger(lambda ledger: ledger.edit(entry.id, said.text, said.note))
+    return Json({"object": "edit", "artefact": entry.id, **vars(made)})
 
 
 @router.post("/v1/files", tags=["files"])

@@ -233,6 +233,20 @@ def test_ratings_from_the_server_are_the_ledger_s(server: Running) -> None:
         assert server.http.post("/v1/feedback", json=said).status_code == 400, said
 
 
+def test_an_edit_is_kept_beside_what_was_made(server: Running) -> None:
+    asked = {"prompt": "The fox", "model": "tiny", "max_new_tokens": 4}
+    [made] = server.http.post("/v1/tasks/text", json=asked).json()["artefacts"]
+    where = f"/v1/artefacts/{made['id']}"
+    answered = server.http.post(f"{where}/edits", json={"text": " sleeps", "note": "calmer"}).json()
+    assert (answered["artefact"], answered["text"], answered["note"]) == (made["id"], " sleeps", "calmer")
+    found = server.http.get(where).json()
+    assert (found["text"], [edit["text"] for edit in found["edits"]]) == (made["text"], [" sleeps"])
+    assert server.http.get("/v1/history?rated=true").json()["data"][0]["id"] == made["id"]
+    for text, status in ((made["text"], 400), ("", 400)):
+        assert server.http.post(f"{where}/edits", json={"text": text}).status_code == status
+    assert server.http.post("/v1/artefacts/0123456789/edits", json={"text": "x"}).status_code == 404
+
+
 def test_decisions_have_probabilities_of_every_answer(server: Running) -> None:
     questions = [
         {"type": "predicate", "question": "Is {text} a fox?", "name": "fox"},
