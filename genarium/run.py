@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 from genarium import files, progress, rows, signature, tasks
 from genarium.artefacts import Artefact
 from genarium.artefacts.inside import recipe_in
+from genarium.checkpoints.store import promoted
 from genarium.checkpoints.store.find import Found, find
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.extras import naming_extra
@@ -74,13 +75,17 @@ class Result(Sequence[Made]):
 def prepare(task: str, /, *args: Any, **kwargs: Any) -> Recipe:
     """The complete recipe of a call: arguments checked and filled in, the model found and pinned, a seed drawn.
 
+    Where no model is named it is the one that was promoted for the task, else its starter.
     Raises BadInput, ModelNotFound, BadCheckpoint.
     """
     asked = tasks.find(task)
     values = signature.bind(task, asked.parameters, args, kwargs)
     model = found = None
     if asked.starter is not None:
-        found = find(values.pop("model"), default=asked.starter)
+        named, usual = values.pop("model"), None
+        if "model" not in kwargs and task in promoted.TASKS:
+            usual = promoted.find_in_use(task)
+        found = usual or find(named, default=asked.starter)
         model = Model(found.reference, found.digest)
     draws = "seed" in values
     seed = values.pop("seed", None)

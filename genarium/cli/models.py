@@ -1,4 +1,4 @@
-"""Which models there are: `models list`, `show`, `pull`, and `export` for other programs."""
+"""Which models there are: `models list`, `show`, `pull`, and `export`; `promotion.py` has the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli import promotion
 from genarium.cli.common import aside
 from genarium.cli.completion import models as complete_models
 from genarium.cli.groups import Group
@@ -27,16 +28,26 @@ LONGEST_CARD = 2**20
 """Bytes of a model card that are shown."""
 
 
-@click.group(cls=Group)
-def models() -> None:
-    """List, show and fetch models."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List, show and fetch models, and choose which one chat and text use."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models)
+
+
+for command in (promotion.promote, promotion.demote, promotion.versions):
+    models.add_command(command)
 
 
 @models.command("list")
 @click.option("--local", "of_others", is_flag=True, help="list what Ollama, LM Studio and the hub's cache keep here")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def list_models(of_others: bool, as_json: bool) -> None:
-    """List the starters, and the hub checkpoints on this machine."""
+    """List the starters, and the other models on this machine.
+
+    Those are the hub's checkpoints, what was aligned here, and what chat and text use.
+    """
     if of_others:
         _list_local(as_json)
         return
@@ -53,13 +64,17 @@ def list_models(of_others: bool, as_json: bool) -> None:
         for s in starters().values()
     ]
     rows += _pulled()
+    theirs = {row["reference"]: row for row in promotion.rows()}
+    rows = [row | {"promoted_for": theirs.pop(row["reference"], {}).get("promoted_for", [])} for row in rows]
+    rows += theirs.values()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(
-            f"{row['reference']:<28} {row['bytes'] / 2**20:>8.1f} MiB  {', '.join(row['tasks']):<26} {row['summary']}"
-        )
+        used = f"what {' and '.join(row['promoted_for'])} uses (promoted)" if row["promoted_for"] else ""
+        summary = "; ".join(filter(None, (used, row["summary"])))
+        about = f"{row['bytes'] / 2**20:>8.1f} MiB  {', '.join(row['tasks']):<26} {summary}"
+        click.echo(printable(f"{row['reference']:<28} {about}"))
 
 
 @models.command("show")

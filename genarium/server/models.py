@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from genarium import files
-from genarium.checkpoints.store import catalogue
+from genarium.checkpoints.store import catalogue, promoted, versions
 from genarium.checkpoints.store.find import Found
 from genarium.engines import registry
 from genarium.errors import GenariumError, ModelNotFound
@@ -29,7 +29,9 @@ class Models:
         starter = name.removeprefix("starter/")
         if name == "starter" or (name != starter and starter in catalogue.starters()):
             return name
-        if self.settings.any_model or name in self.settings.models.values() or name in pulled():
+        if name in (aligned := _aligned()):
+            return aligned[name]
+        if self.settings.any_model or name in {*self.settings.models.values(), *_promoted(), *pulled()}:
             return name
         raise ModelNotFound(
             f"this server has no model {name[:100]!r}; GET /v1/models lists what it has, and `genarium serve --model "
@@ -37,20 +39,44 @@ class Models:
         )
 
     def listed(self) -> list[dict[str, Any]]:
-        """What there is, as OpenAI lists models; `tasks` is ours."""
+        """What there is, as OpenAI lists models; `tasks` is ours, and so is `promoted_for`: the tasks that use it where
+        no model is named.
+        """
         starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values() if s.here]
         nothing: list[str] = []
-        named = [(name, "user", _tasks_of(reference)) for name, reference in self.settings.models.items()]
+        given = {**_aligned(), **self.settings.models}
+        named = [(name, "user", _tasks_of(reference)) for name, reference in given.items()]
         here = [(name, name.partition("/")[0], nothing) for name in pulled()]
+        names = {str(files.named(reference).resolve()): name for name, reference in given.items()}
+        in_use = {names.get(reference, reference): tasks for reference, tasks in _promoted().items()}
+        listed = [*reversed(named), *starters, *here]
+        others = [(name, "user", tasks) for name, tasks in in_use.items() if name not in {one[0] for one in listed}]
         return [
             {"id": name, "object": "model", "created": 0, "owned_by": owner, "tasks": tasks}
-            for name, owner, tasks in [*named, *starters, *here]
+            | {"promoted_for": in_use.get(name, nothing)}
+            for name, owner, tasks in [*listed, *others]
         ]
+
+
+def _aligned() -> dict[str, str]:
+    """The references of the models that were aligned on this machine, by the names of their versions."""
+    return {version.name: version.reference for version in versions.listed() if version.is_here}
+
+
+def _promoted() -> dict[str, list[str]]:
+    """The tasks that use a model where none is named, by its reference."""
+    found: dict[str, list[str]] = {}
+    for task in promoted.TASKS:
+        if (one := promoted.in_use(task)) is not None:
+            found.setdefault(one.reference, []).append(task)
+    return found
 
 
 def _tasks_of(reference: str) -> list[str]:
     """What a folder is for, as its files say; nothing where they don't, since then it may be for anything."""
     folder = files.named(reference)
+    if versions.method_of(folder) == "reward":
+        return ["rank"]
     if (folder / "model_index.json").is_file():
         return _drawn_by(Found(reference, folder, ""))
     try:

@@ -19,7 +19,7 @@ from genarium.server import errors
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json, RequestRefused
 from genarium.server.jobs import DONE, Job
-from genarium.server.openai.text import ChatCompletionRequest, ChatMessage, ContentPart, chat_arguments
+from genarium.server.openai.text import ChatCompletionRequest, ChatMessage, ContentPart, called, chat_arguments
 from genarium.server.streams import event, stream
 
 router = APIRouter(tags=["OpenAI"])
@@ -65,6 +65,7 @@ async def responses(request: Request, asked: ResponseRequest) -> Response:
         raise BadInput("tools are not supported here; leave them out")
     desk = desk_of(request)
     recipe = await desk.prepare("chat", chat_arguments(await _as_chat(asked)))
+    asked.model = called(asked.model if "model" in asked.model_fields_set else None, recipe)
     if asked.stream:
         [job] = await desk.begun(request, [recipe])
         return stream(_events(job, recipe, asked), ended=lambda: desk.leave(job))
@@ -92,8 +93,7 @@ async def _as_chat(asked: ResponseRequest) -> ChatCompletionRequest:
         before.append({"role": "assistant", "content": entry.facts["text"]})
     new = [InputMessage(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
     first = [{"role": "system", "content": asked.instructions}] if asked.instructions else []
-    return ChatCompletionRequest(
-        model=asked.model,
+    chat = ChatCompletionRequest(
         messages=[ChatMessage(**turn) for turn in [*first, *before]]
         + [ChatMessage(role=turn.role, content=turn.content) for turn in new],
         max_completion_tokens=asked.max_output_tokens,
@@ -103,6 +103,9 @@ async def _as_chat(asked: ResponseRequest) -> ChatCompletionRequest:
         template=asked.template,
         response_format=_format(asked),  # type: ignore[arg-type]
     )
+    if "model" in asked.model_fields_set:
+        chat.model = asked.model
+    return chat
 
 
 def _format(asked: ResponseRequest) -> dict[str, Any] | None:

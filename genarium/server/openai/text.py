@@ -56,10 +56,13 @@ class Sampled(BaseModel):
             if getattr(self, name):
                 raise BadInput(f"{name} is not supported here; leave it out")
 
+    def named_model(self) -> dict[str, str]:
+        """The argument `model`, where the client named one: else it is the task's own, or the one promoted for it."""
+        return {"model": self.model} if "model" in self.model_fields_set else {}
+
     def settings(self) -> dict[str, Any]:
         """The arguments of the task that are named alike."""
-        return {
-            "model": self.model,
+        return self.named_model() | {
             "n": self.n,
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_p": 1.0 if self.top_p is None else self.top_p,
@@ -124,7 +127,7 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
     desk = desk_of(request)
     settings = asked.settings() | {"max_new_tokens": asked.max_tokens or 16, "logprobs": asked.logprobs}
     recipes = await desk.prepare_all("text", [{"prompt": prompt, **settings} for prompt in prompts])
-    head = _head(recipes[0], "cmpl", "text_completion", asked.model)
+    head = _head(recipes[0], "cmpl", "text_completion", called(asked.named_model().get("model"), recipes[0]))
     if asked.stream:
         pieces = _Pieces(asked.echo, prompts, asked.n)
         return await _streamed(request, recipes, head, pieces, asked)
@@ -149,7 +152,7 @@ async def chat_completions(request: Request, asked: ChatCompletionRequest) -> Re
     asked.refuse_what_is_lacking("tools")
     desk = desk_of(request)
     recipe = await desk.prepare("chat", chat_arguments(asked))
-    head = _head(recipe, "chatcmpl", "chat.completion", asked.model)
+    head = _head(recipe, "chatcmpl", "chat.completion", called(asked.named_model().get("model"), recipe))
     if asked.stream:
         head |= {"object": "chat.completion.chunk"}
         return await _streamed(request, [recipe], head, _Deltas(), asked)
@@ -216,6 +219,12 @@ def usage_of(results: Sequence[Result]) -> dict[str, int]:
 
 def _usage(read: int, written: int) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def called(named: str | None, recipe: Recipe) -> str:
+    """The model's name in the answer: as the client named it, else `starter`, or the one that was promoted."""
+    used = "" if recipe.model is None else recipe.model.reference
+    return named or ("starter" if used.startswith("starter/") else used)
 
 
 def _head(recipe: Recipe, prefix: str, kind: str, model: str) -> dict[str, Any]:
