@@ -13,7 +13,7 @@ class Citation:
     """What `[number]` in an answer points at: characters `start` to `end` of the file's text are `quote`.
 
     `file` is relative to the index's folder; `page` counts from 1, None where the file has no pages. `index` is empty
-    where one index was asked.
+    where one index was asked, `time` ("0:01:02–0:01:07") where the file is no subtitles; there the quote begins so.
     """
 
     number: int
@@ -23,17 +23,19 @@ class Citation:
     end: int
     quote: str
     index: str = ""
+    time: str = ""
 
     def __str__(self) -> str:
         page = f"page {self.page}, " if self.page is not None else ""
         of = f"{self.index}: " if self.index else ""
-        place = f"{of}{self.file}, {page}characters {self.start}-{self.end}"
-        return f"[{self.number}] {place}: “{' '.join(self.quote.split())}”"
+        where = self.time or f"{page}characters {self.start}-{self.end}"
+        quote = " ".join(self.quote.removeprefix(self.time).split())
+        return f"[{self.number}] {of}{self.file}, {where}: “{quote}”"
 
 
 def _told(citation: Citation) -> dict[str, Any]:
-    """A citation as JSON values, with its index where several were asked."""
-    return {name: value for name, value in asdict(citation).items() if name != "index" or value}
+    """A citation as JSON values, with its index where several were asked, and its time where it has one."""
+    return {name: value for name, value in asdict(citation).items() if name not in ("index", "time") or value}
 
 
 @dataclass(kw_only=True)

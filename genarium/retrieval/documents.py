@@ -1,8 +1,9 @@
 """Files as text: what they say, where their sections begin and where their pages do.
 
 For plain text, Markdown and source code the text is the file's own, so that character ranges are the file's (line
-ends counted as one). For HTML, PDF, Word and tables it is what a reader sees, without the markup. Rows of tables are
-kept apart: each is quoted whole, and read with the headings of its columns.
+ends counted as one). For HTML, PDF, Word, tables and subtitles it is what a reader sees, without the markup. Rows of
+tables are kept apart: each is quoted whole, and read with the headings of its columns; so is a sentence of subtitles,
+read without its time.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def _reader(suffix: str) -> Callable[[str], Document]:
         from genarium.retrieval.formats.csv_table import table
 
         return lambda text: table(text, "\t" if suffix in (".tsv", ".tab") else None)
+    if suffix in (".srt", ".vtt"):
+        from genarium.retrieval.formats.subtitles import subtitles
+
+        return lambda text: subtitles(text) or plain(text)
     if suffix in (".py", ".pyi"):
         return python
     return source if suffix in SOURCE else plain

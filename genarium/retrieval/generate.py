@@ -72,8 +72,9 @@ def _laid_out(units: Sequence[Quote]) -> tuple[str, list[tuple[int, int]]]:
     text, places, place = "", list[tuple[int, int]](), 0
     for unit in units:
         text += unit.hit.text[place : unit.start]
-        places.append((len(text), len(text) + len(unit.searched)))
-        text += unit.searched
+        said = normalized(unit.shown)
+        places.append((len(text), len(text) + len(said)))
+        text += said
         place = unit.end
     return text, places
 

@@ -68,9 +68,11 @@ KINDS: tuple[tuple[str, str], ...] = (
 _KINDS = tuple((re.compile(asked, re.I), re.compile(has, re.I)) for asked, has in KINDS)
 
 
-def fits(question: str, text: str) -> bool:
-    """Whether the text has what the question asks for; true where nothing tells what that is."""
+def fits(question: str, text: str, *, has_time: bool = False) -> bool:
+    """Whether the text has what the question asks for; true where nothing tells what that is. With `has_time` the time
+    at which it is said is known beside it, as of subtitles.
+    """
     for asked, has in _KINDS:
         if asked.search(question):
-            return has.search(text) is not None
+            return has.search(text) is not None or (has_time and has.pattern == TIME)
     return True

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genarium.data.sentences import sentences
+from genarium.retrieval.formats.subtitles import TIMED
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.normalize import normalized
 from genarium.retrieval.words import is_german, keywords, words
@@ -20,7 +21,7 @@ LONGEST = 400
 @dataclass(frozen=True)
 class Quote:
     """What a sentence of the answer stands on: characters `start` to `end` of the passage's text. `reading` is what a
-    row of a table says with its headings.
+    row of a table says with its headings, and a sentence of subtitles without its time.
     """
 
     hit: Hit
@@ -38,9 +39,20 @@ class Quote:
         return normalized(self.reading or self.text)
 
     @property
+    def time(self) -> str:
+        """When it is said, where that is known: "0:01:02–0:01:07" of subtitles, else empty."""
+        timed = TIMED.match(self.text) if self.reading and self.reading != self.text else None
+        return timed[1] if timed else ""
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a table."""
+        return bool(self.reading) and not self.time
+
+    @property
     def shown(self) -> str:
-        """The text as a sentence of an answer."""
-        return self.reading or self.text
+        """The text as a sentence of an answer, which says a row with its headings, and when something is said."""
+        return self.text if self.time else self.reading or self.text
 
 
 def quotes_of(hits: Sequence[Hit]) -> list[Quote]:
@@ -91,7 +103,7 @@ def meant_rows(question: str, quotes: Sequence[Quote]) -> list[Quote]:
     another heading.
     """
     asked = keywords(question)
-    rows = [(quote, set(asked) & (_words(quote) - _heading_words(quote))) for quote in quotes if quote.reading]
+    rows = [(quote, set(asked) & (_words(quote) - _heading_words(quote))) for quote in quotes if quote.is_row]
     often = Counter(word for _, words in rows for word in words)
     rare = {word for word in asked if word.isdigit() or 0 < often[word] <= max(1, len(rows) // 4)}
     numbers = {word for word in rare if word.isdigit()}
@@ -129,4 +141,4 @@ def with_its_numbers(question: str, quotes: Sequence[Quote]) -> list[Quote]:
         return list(quotes)
     if meant_rows(question, quotes):
         return [quote for quote in quotes if numbers <= _words(quote)]
-    return [quote for quote in quotes if not quote.reading or numbers <= _words(quote) | set(words(quote.hit.context))]
+    return [quote for quote in quotes if not quote.is_row or numbers <= _words(quote) | set(words(quote.hit.context))]

@@ -88,8 +88,8 @@ def _by_meaning(compared: Sequence[_Compared], words: Mapping[Place, float], lim
     stands = standing(cosines)
     chosen = [highest(cosines, np.arange(len(cosines)), limit)]
     for one in compared:
-        by_words = [number for place, number in words if place == one.which]
-        chosen.append(np.flatnonzero((which == one.which) & np.isin(numbers, by_words)))
+        with_words = [number for place, number in words if place == one.which]
+        chosen.append(np.flatnonzero((which == one.which) & np.isin(numbers, with_words)))
     return {(int(which[at]), int(numbers[at])): float(stands[at]) for at in np.concatenate(chosen)}
 
 

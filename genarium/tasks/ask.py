@@ -157,5 +157,7 @@ class Numbers:
     def _of(self, quote: Quote) -> Citation:
         hit = quote.hit
         place = (hit.index, hit.file, hit.start + quote.start, hit.start + quote.end)
-        citation = Citation(len(self.citations) + 1, hit.file, hit.page, place[2], place[3], quote.text, hit.index)
+        citation = Citation(
+            len(self.citations) + 1, hit.file, hit.page, place[2], place[3], quote.text, hit.index, quote.time
+        )
         return self.citations.setdefault(place, citation)

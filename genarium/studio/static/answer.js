@@ -28,7 +28,8 @@ export function answer(artefact, recipe) {
 const cite = (citation, index, sign) =>
   button(`Open passage ${citation.number}: ${where(citation)}`, () => show(citation, index), { sign, class: "cite" });
 
-const where = ({ index, file, page, start, end }) => `${index ? `${index}: ` : ""}${file}${page === null ? "" : `, page ${page}`}, characters ${start}–${end}`;
+const where = ({ index, file, page, start, end, time }) =>
+  `${index ? `${index}: ` : ""}${file}${page === null ? "" : `, page ${page}`}, ${time ? time : `characters ${start}–${end}`}`;
 
 async function show(citation, only) {
   const index = citation.index ?? only;
