@@ -25,7 +25,9 @@ from genarium.errors import first_line
 T = TypeVar("T")
 log = logging.getLogger("genarium.plugins")
 """Shown on standard error in Python; the command line and the server tell it their own way."""
-COMMANDS = frozenset("completion doctor edit finetune history index models rate reproduce serve show train".split())
+COMMANDS = frozenset(
+    "align completion doctor edit finetune history index models rate reproduce serve show train".split()
+)
 """Commands that are no tasks: no task may be called so."""
 METADATA = (".dist-info", ".egg-info", ".egg")
 """Endings of what a package leaves of itself beside its code."""

@@ -110,12 +110,13 @@ def _plugins() -> list[dict[str, Any]]:
     """What other packages bring, and what of it was left out; all of it is imported for that."""
     from genarium import plugins
     from genarium.checkpoints import layouts
+    from genarium.cli.align import align
     from genarium.cli.main import genarium
     from genarium.cli.train import train
     from genarium.engines import registry
 
     ctx = click.Context(genarium)
-    for group in (genarium, train):
+    for group in (genarium, train, align):
         for name in group.list_commands(ctx):
             group.get_command(ctx, name)
     for capability in registry.capabilities():

@@ -32,6 +32,7 @@ PLACES = {
     "models": "models",
     "train": "train",
     "finetune": "finetune",
+    "align": "align",
     "serve": "serve",
     "doctor": "doctor",
     "completion": "completion",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 class Commands(Group):
     """The commands there are in `training/commands`, each imported when it is asked for."""
 
+    group: Literal["train", "align"] = "train"
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         from genarium.training import commands
 
-        return list(commands.names())
+        return list(commands.names(self.group))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from genarium.training import commands
 
-        made = commands.find(name)
+        made = commands.find(name, self.group)
         return None if made is None else click_command(name, made)
 
 

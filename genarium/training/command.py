@@ -36,9 +36,9 @@ class Command:
 
 
 def command(summary: str, *, group: str = "train ") -> Callable[[Callable[..., dict[str, Any]]], Command]:
-    """Make the decorated function, `train_NAME`, the command `train NAME`."""
+    """Make the decorated function, `train_NAME`, the command `train NAME`; of another `group`, its name leads."""
 
     def decorate(function: Callable[..., dict[str, Any]]) -> Command:
-        return Command(group + function.__name__.removeprefix("train_"), function, summary)
+        return Command(group + function.__name__.removeprefix(group.replace(" ", "_")), function, summary)
 
     return decorate

@@ -82,17 +82,22 @@ def trained(kind: str, task: str, base: Path, *, rank: int, alpha: float) -> Tex
 
 
 @settings(max_examples=30, deadline=None)
-@given(parts=st.sampled_from([1, 3]), rank=st.integers(1, 5), alpha=st.floats(0.5, 32), seed=st.integers(0, 99))
+@given(
+    widths=st.sampled_from([(4,), (4, 4, 4), (6, 2, 2)]),
+    rank=st.integers(1, 5),
+    alpha=st.floats(0.5, 32),
+    seed=st.integers(0, 99),
+)
 def test_forward_is_base_plus_scaled_product_and_merging_is_the_same_map(
-    parts: int, rank: int, alpha: float, seed: int
+    widths: tuple[int, ...], rank: int, alpha: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    linear = nn.Linear(7, 4 * parts).double()
-    layer = LoRALinear(linear, rank=rank, alpha=alpha, parts=parts)
+    linear = nn.Linear(7, sum(widths)).double()
+    layer = LoRALinear(linear, rank=rank, alpha=alpha, widths=widths)
     x = torch.randn(2, 5, 7).double()
     assert torch.equal(layer(x), linear(x))  # B is zero at first
     nn.init.normal_(layer.lora_b)
-    delta = torch.cat([alpha / rank * b @ a for a, b in zip(layer.lora_a, layer.lora_b, strict=True)])
+    delta = torch.cat([alpha / rank * b @ a for a, b in zip(layer.lora_a, layer.ups, strict=True)])
     torch.testing.assert_close(layer(x), linear(x) + x @ delta.T, atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(layer.merged()(x), layer(x), atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(layer.merged().weight, linear.weight + delta, atol=1e-12, rtol=1e-12)

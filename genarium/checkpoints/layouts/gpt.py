@@ -21,7 +21,7 @@ from genarium.checkpoints.store import folder as folders
 from genarium.checkpoints.store.tensors import Stored
 from genarium.models.gpt import GPT, GPTConfig
 
-__all__ = ["MODEL_TYPES", "layout_of", "load", "read_config", "save", "write_config"]
+__all__ = ["MODEL_TYPES", "layout_of", "load", "query_scale", "read_config", "save", "write_config"]
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> GPT:

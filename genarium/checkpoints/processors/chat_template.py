@@ -83,8 +83,8 @@ class ChatTemplate:
             )
         raise self._broken(found["words"])
 
-    def encode(self, tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
-        """The conversation's tokens up to where the reply begins.
+    def encode(self, tokenizer: Tokenizer, messages: Sequence[Message], *, reply: bool = True) -> list[int]:
+        """The conversation's tokens, up to where its next reply begins if `reply`.
 
         Only the template writes control tokens. Where a message spells one (`<|im_end|>`), it is read as the
         letters it is made of, so that nobody can end their turn and speak as another. Equal to transformers'
@@ -93,13 +93,16 @@ class ChatTemplate:
         control = self.control_tokens(tokenizer)
         spelled = [token for token in control if any(token in message["content"] for message in messages)]
         if not spelled:
-            return _ids(tokenizer, self.render(messages))
+            return _ids(tokenizer, self.render(messages, reply=reply))
         note(f"{spelled[0]} in a message is a control token of {self.where}: it was read as ordinary text")
         sentinel = _unused(SENTINEL, [self.source, *(message["content"] for message in messages)])
         # Spelled ones are broken up by the sentinel before the template sees them; those that then stand whole are
         # the template's own, and get names that no text can have.
         spelling = re.compile("|".join(f"(?<={re.escape(t[0])})(?={re.escape(t[1:])})" for t in control))
-        rendered = self.render([{"role": m["role"], "content": spelling.sub(sentinel, m["content"])} for m in messages])
+        broken: list[Message] = [
+            {"role": message["role"], "content": spelling.sub(sentinel, message["content"])} for message in messages
+        ]
+        rendered = self.render(broken, reply=reply)
         names = {token: f"{sentinel}{number}{sentinel}" for number, token in enumerate(control)}
         longest_first = sorted(control, key=len, reverse=True)
         own = re.compile("|".join(map(re.escape, [*longest_first, sentinel])))

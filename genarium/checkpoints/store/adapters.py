@@ -207,6 +207,28 @@ def _without_beginning(weight: Any, begun: bool | str, rank: int, scale: float) 
     return weight
 
 
+def names(path: Path) -> list[str]:
+    """What the tensors of the adapter are called, without `base_model.model.`. Raises BadCheckpoint."""
+    from genarium.checkpoints.store.folder import tensor_names  # which asks here whether a folder is an adapter
+
+    return sorted(name.removeprefix(PREFIX) for name in tensor_names(path))
+
+
+def matrices(path: Path) -> dict[str, Tensor]:
+    """A and B of a plain adapter by PEFT's names, in float32, the scale in B: W + B A is what it makes of W.
+
+    Raises BadCheckpoint.
+    """
+    import torch
+
+    config, found = read_config(path), _tensors(path, torch)
+    made = {name: tensor.float() for name, tensor in found.items()}
+    for name in [name for name in made if name.endswith(".lora_B.weight")]:
+        layer = name.removeprefix(PREFIX).partition(".lora_")[0]
+        made[name] = made[name] * _scale(config, layer, made[name].shape[1])
+    return made
+
+
 def write(
     path: Path,
     *,
@@ -219,8 +241,12 @@ def write(
     target_modules: list[str] | str,
     modules_to_save: list[str],
     tensors: Mapping[str, Tensor],
+    fan_in_fan_out: bool = False,
 ) -> None:
-    """Write an adapter folder; each file appears whole or not at all. `tensors` carry PEFT's names."""
+    """Write an adapter folder; each file appears whole or not at all. `tensors` carry PEFT's names.
+
+    `fan_in_fan_out` says that the base stores its matrices as (in, out), as GPT-2's are.
+    """
     from safetensors.torch import save
 
     described = {
@@ -234,7 +260,7 @@ def write(
         "target_modules": target_modules,
         "modules_to_save": modules_to_save,
         "inference_mode": True,
-    }
+    } | ({"fan_in_fan_out": True} if fan_in_fan_out else {})
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / WEIGHTS, save(dict(tensors), metadata={"format": "pt"}))
     write_atomically(path / CONFIG, json.dumps(described, indent=2).encode() + b"\n")

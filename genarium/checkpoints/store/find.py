@@ -70,7 +70,7 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
 
 
 def base_of(path: Path) -> Path:
-    """The folder that the adapter in `path` was trained over. Raises ModelNotFound, BadCheckpoint."""
+    """The folder, or the one file, that the adapter in `path` was trained over. Raises ModelNotFound, BadCheckpoint."""
     config = adapters.read_config(path)
     reference = str(config.base_model_name_or_path)
     if config.revision and "@" not in reference and not Path(reference).is_dir():
@@ -82,8 +82,9 @@ def base_of(path: Path) -> Path:
     if folder is None or adapters.is_adapter(folder):
         raise BadCheckpoint(f"{path} is an adapter over {reference}, but a base must be a whole checkpoint's folder")
     for name, expected in adapters.base_sha256(path).items():
-        there = (folder / name).is_file()
-        if not there or digest.of_file(folder / name) != expected:
+        file = folder if folder.is_file() else folder / name
+        there = file.is_file()
+        if not there or digest.of_file(file) != expected:
             raise BadCheckpoint(
                 f"{path} is an adapter over {reference}, but {name} there is {'another' if there else 'missing'} "
                 f"(sha256 {expected[:12]}… is wanted); put the earlier base back, or fine-tune again"
@@ -104,7 +105,7 @@ def _digest(folder: Path) -> str:
         return hashlib.sha256(parts.encode()).hexdigest()
     if not adapters.is_adapter(folder):
         return digest.of_folder(folder)
-    parts = f"{digest.of_folder(folder)}  adapter\n{digest.of_folder(base_of(folder))}  base\n"
+    parts = f"{digest.of_folder(folder)}  adapter\n{_digest(base_of(folder))}  base\n"
     return hashlib.sha256(parts.encode()).hexdigest()
 
 

@@ -1,0 +1,63 @@
+"""What `align` commands ask for of the model that is trained, beside their own options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_doc import Doc
+from annotated_types import Gt, Interval
+
+from genarium.errors import BadInput
+
+if TYPE_CHECKING:
+    from genarium.training.policy import Policy
+
+TARGETS = ("qkv", "out", "up", "down")
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """Which model is trained, and what of it."""
+
+    model: Annotated[
+        str, Doc("what is trained: starter/chat, starter/text, a folder, a GGUF file, a hub id, or what align wrote")
+    ] = "starter/chat"
+    lora: Annotated[bool, Doc("learn small adapters beside the layers (this is the default)")] = False
+    full: Annotated[bool, Doc("learn every weight, and write a whole checkpoint")] = False
+    rank: Annotated[int, Doc("width of the adapters"), Interval(ge=1, le=256)] = 16
+    alpha: Annotated[float | None, Doc("adapters are scaled by this over their rank [default: twice it]"), Gt(0)] = None
+    targets: Annotated[
+        list[Literal["qkv", "out", "up", "down"]] | None,
+        Doc("layers that get an adapter; may be repeated [default: all four]"),
+    ] = None
+
+    @property
+    def way(self) -> Literal["lora", "full"]:
+        """Raises BadInput where both are asked for."""
+        if self.lora and self.full:
+            raise BadInput("choose one of --lora and --full")
+        return "full" if self.full else "lora"
+
+    @property
+    def adapters(self) -> dict[str, Any]:
+        """How adapters are made."""
+        return {"rank": self.rank, "alpha": self.alpha or 2.0 * self.rank, "targets": list(self.targets or TARGETS)}
+
+    def load(self, *, device: str, seed: int, keep_reference: bool = False) -> Policy:
+        """The policy. Raises BadInput, BadCheckpoint, ModelNotFound."""
+        from genarium.progress import emit
+        from genarium.training import policy
+
+        emit("loading", preview=self.model)
+        return policy.load(
+            self.model, way=self.way, device=device, seed=seed, keep_reference=keep_reference, **self.adapters
+        )
+
+    def identity(self, policy: Policy) -> dict[str, Any]:
+        """What of it must be the same for a run to be continued."""
+        return {
+            "policy": policy.found.digest,
+            "way": self.way,
+            "adapters": self.adapters if self.way == "lora" else None,
+        }
