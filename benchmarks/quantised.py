@@ -109,7 +109,7 @@ def bandwidth(threads: int) -> float:
 
 def weight_bytes(model: Path, dtype: str) -> int:
     """Of all that a step multiplies with."""
-    arrays = prepared(model, dtype).arrays
+    arrays = prepared(model, dtype).weights("steps")
     return sum(array.nbytes for name, array in arrays.items() if name not in ("cos", "sin"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,11 +17,13 @@ from genarium.checkpoints.layouts import gpt
 from genarium.checkpoints.store.ggml import restored
 from genarium.decoding.continuous import sharing
 from genarium.engines import registry
+from genarium.engines.backends.onnx import decoder as decoders_onnx
 from genarium.engines.backends.onnx import prepared, quantise
 from genarium.engines.backends.onnx.decoder import OnnxDecoder
 from genarium.engines.text import decoders
 from genarium.engines.text.protocol import TextRequest
 from genarium.errors import BadCheckpoint
+from genarium.progress import listening
 from tests import causal_checkpoints, gguf_files
 from tests.causal_checkpoints import THREE, YARN, tokens
 
@@ -94,6 +97,37 @@ def test_a_text_is_the_same_alone_and_among_others(decoder: OnnxDecoder, others:
                 more, logits = decoder.prefill([[1, 2, 3]])
                 state = decoder.join(state, more, [0])
                 last = np.concatenate([last, logits.argmax(axis=-1)])
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
+def test_many_tokens_are_read_as_few_are(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a graph of their own that rounds no input: as near to what the weights give in float32, and the same alone."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    # Widths that no block divides are filled; a GGUF file has none.
+    wide = {"llama": WIDER, "qwen3": {**WIDER, "attention_bias": True, "head_dim": 32}, "gpt2": {"n_embd": 64}}
+    causal_checkpoints.save(folder, kind, wide[kind])
+    ids = tokens(1, 40)[0].tolist()
+    for stored, dtype in (("Q8_0", "int8"), ("Q4_1", "int8"), ("Q4_0", "int4"), ("F16", "int8")):
+        file = gguf_files.write(folder, tmp_path / f"{stored}.gguf", kind=stored)
+        exact = OnnxDecoder(file, "float32", threads=1)
+        few = OnnxDecoder(file, dtype, threads=1)
+        expected = exact.prefill([ids[:26]])[1]
+        by_steps = few.prefill([ids[:26]])[1]
+        with monkeypatch.context() as patched:
+            patched.setattr(decoders_onnx, "MANY", 16)
+            many = OnnxDecoder(file, dtype, threads=1)
+            state, read = many.prefill([ids[:5], ids[:26]])
+            assert "reading" in vars(many)
+            assert np.array_equal(many.prefill([ids[:26]])[1][0], read[1])
+            assert np.array_equal(many.prefill([ids[:5]])[1][0], read[0])
+            scored = many.score(state, np.array([ids[5:25], ids[20:40]]))
+        most = 5e-3 * np.abs(expected).max()
+        np.testing.assert_allclose(read[1], by_steps[0], atol=most if dtype == "int8" else 20 * most)
+        if dtype == "int8" and stored != "F16":
+            np.testing.assert_allclose(read[1], expected[0], atol=most)
+        near = few.score(few.prefill([ids[:5]])[0], np.array([ids[5:25]]))
+        np.testing.assert_allclose(scored[0], near[0], atol=most if dtype == "int8" else 20 * most)
 
 
 def test_what_is_scored_is_what_steps_give_and_leaves_rows_as_they_are(decoder: OnnxDecoder) -> None:
@@ -184,12 +218,15 @@ def test_at_8_bits_only_weights_are_rounded(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(near, exact, atol=2e-3 * np.abs(exact).max())
 
 
-def test_a_width_that_no_block_divides_is_filled(tmp_path: Path) -> None:
+def test_a_width_that_no_block_divides_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     causal_checkpoints.save(tmp_path, "llama", {"head_dim": 16})  # 32 wide, with matrices of 37
     exact = OnnxDecoder(tmp_path, "float32", threads=1).prefill([ALONE])[1]
     for dtype in ("int8", "int4"):
-        near = OnnxDecoder(tmp_path, dtype, threads=1).prefill([ALONE])[1]
-        assert np.corrcoef(exact[0], near[0])[0, 1] > 0.99
+        decoder = OnnxDecoder(tmp_path, dtype, threads=1)
+        for many in (decoders_onnx.MANY, 2):
+            monkeypatch.setattr(decoders_onnx, "MANY", many)
+            near = decoder.prefill([ALONE])[1]
+            assert np.corrcoef(exact[0], near[0])[0, 1] > 0.99
 
 
 def opened(path: Path, dtype: str) -> np.ndarray:
@@ -213,6 +250,31 @@ def test_what_was_quantised_is_kept(dtype: str, llama: Path, home: Path, monkeyp
     monkeypatch.setattr(prepared, "SCHEME", 0)
     assert np.array_equal(opened(llama, dtype), first)
     assert kept.read_bytes() != whole
+
+
+def test_what_was_not_used_for_longest_is_removed(llama: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    kept, size = home / "quantised", {}
+    for age, dtype in enumerate(("float32", "int8", "int4")):
+        opened(llama, dtype)
+        [file] = kept.glob(f"*.{dtype}")
+        os.utime(file, (age, age))
+        size[dtype] = file.stat().st_size
+    (kept / "mine.txt").write_text("not of its kind")
+    opened(llama, "float32")  # now used last
+    file.unlink()
+    said: list[str] = []
+    with listening(lambda event: said.append(str(event.preview))):
+        monkeypatch.setattr(prepared, "MOST_KEPT", size["float32"] + size["int4"])
+        opened(llama, "int4")
+        assert {file.suffix for file in kept.iterdir()} == {".float32", ".int4", ".txt"}
+        monkeypatch.setattr(prepared, "MOST_KEPT", 1)
+        opened(llama, "int8")
+    assert {file.suffix for file in kept.iterdir()} == {".int8", ".txt"}
+    assert [sentence[:33] for sentence in said] == [
+        "removed 1 of the oldest quantised",
+        "removed 2 of the oldest quantised",
+    ]
 
 
 def test_where_nothing_can_be_kept_it_opens_all_the_same(llama: Path, home: Path) -> None:

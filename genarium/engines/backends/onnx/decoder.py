@@ -2,13 +2,14 @@
 
 Keys and values lie in arrays that session and state share: a step writes its own place and copies nothing. Each row
 has its own length and begins at place 0. A prompt is read alone, in pieces of `PIECE` tokens, so that what is read of
-it never depends on others; steps take all rows together.
+it never depends on others, nor does which graph reads a piece; steps take all rows together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from genarium.engines.backends.onnx import session
 from genarium.engines.backends.onnx.prepared import prepared
 
 PIECE = 512
+MANY = 64
+"""Tokens of a piece that are read by the graph made for many: fewer cost less than opening it."""
 GROWTH = 128
 """Places that the cache grows by at least."""
 
@@ -31,8 +34,8 @@ class OnnxCache:
 
     lengths: list[int]
     cache: list[NDArray[np.float32]]
-    bound: dict[int, Any] = field(default_factory=dict)
-    """A binding for each number of rows, as long as the arrays stay."""
+    bound: dict[tuple[int, bool], Any] = field(default_factory=dict)
+    """A binding for each number of rows and session (whether it is that for reading), as long as the arrays stay."""
 
     @property
     def room(self) -> int:
@@ -55,7 +58,16 @@ class OnnxDecoder:
         self.context_length, self.vocab_size = self.shape.context_length, self.shape.vocab_size
         # One row alone is rounded otherwise than among others by onnxruntime's kernels of 4 bits; so it is never alone.
         self.least = 2 if dtype == "int4" else 1
-        self.session = session.open(made.model, made.arrays, path, threads)
+        self.session = session.open(made.graphs["steps"].model, made.weights("steps"), path, threads)
+        self._prepared, self._path, self._threads = made, path, threads
+
+    @cached_property
+    def reading(self) -> Any:
+        """The session that reads pieces of `MANY` tokens or more, opened by the first one."""
+        if "reading" not in self._prepared.graphs:
+            return self.session
+        graph = self._prepared.graphs["reading"]
+        return session.open(graph.model, self._prepared.weights("reading"), self._path, self._threads)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[OnnxCache, NDArray[np.float32]]:
         longest = max(len(prompt) for prompt in prompts)
@@ -74,7 +86,7 @@ class OnnxDecoder:
         batch = max(n, self.least)
         lengths = np.array([*state.lengths, *[0] * (batch - n)])
         x = self._embedded(np.pad(tokens, ((0, batch - n), (0, 0)), mode="edge"), lengths)
-        logits = self._run(state, x, lengths, np.arange(batch), self._binding(state, batch))
+        logits = self._run(state, x, lengths, np.arange(batch))
         state.lengths = [length + 1 for length in state.lengths]
         return logits[:n]
 
@@ -128,15 +140,14 @@ class OnnxDecoder:
             pair = OnnxCache([alone.lengths[0], 0], cache)
             lengths = np.array(pair.lengths)
             x = self._embedded(np.stack([tokens, tokens]), lengths)
-            logits = self._run(pair, x, lengths, np.arange(2), self._binding(pair, 2))[:1]
+            logits = self._run(pair, x, lengths, np.arange(2))[:1]
             for cached, two in zip(alone.cache, pair.cache, strict=True):
                 cached[...] = two[:1]
         else:
             lengths = np.array(alone.lengths)
             asked = np.full(self.least, new - 1) if last_only else np.arange(new)
-            logits = self._run(alone, self._embedded(tokens[None], lengths), lengths, asked, self._binding(alone, 1))[
-                : 1 if last_only else new
-            ]
+            logits = self._run(alone, self._embedded(tokens[None], lengths), lengths, asked, reading=new >= MANY)
+            logits = logits[: 1 if last_only else new]
         alone.lengths = [alone.lengths[0] + new]
         return logits
 
@@ -152,8 +163,11 @@ class OnnxDecoder:
         x: NDArray[np.float32],
         lengths: NDArray[np.int64],
         asked: NDArray[np.int64],
-        binding: Any,
+        *,
+        reading: bool = False,
     ) -> NDArray[np.float32]:
+        session = self.reading if reading else self.session
+        binding = self._binding(rows, len(x), session, reading)
         ends = (lengths + x.shape[1] - 1).astype(np.int32)
         given = {"x": x, "ends": ends, "longest": np.array(ends.max() + 1, np.int32), "asked": asked.astype(np.int64)}
         values = {name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(one)) for name, one in given.items()}
@@ -161,20 +175,21 @@ class OnnxDecoder:
             binding.bind_ortvalue_input(name, value)
         logits = np.empty((len(asked), self.vocab_size), np.float32)
         binding.bind_ortvalue_output("logits", ort.OrtValue.ortvalue_from_numpy(logits))
-        self.session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return logits
 
-    def _binding(self, rows: OnnxCache, n: int) -> Any:
+    @staticmethod
+    def _binding(rows: OnnxCache, n: int, session: Any, reading: bool) -> Any:
         """The session's view of the first `n` rows of the cache, which it reads and writes in place."""
-        if n not in rows.bound:
-            binding = self.session.io_binding()
+        if (n, reading) not in rows.bound:
+            binding = session.io_binding()
             for number, cached in enumerate(rows.cache):
                 name = f"{'kv'[number % 2]}{number // 2}"
                 value = ort.OrtValue.ortvalue_from_numpy(cached[:n])
                 binding.bind_ortvalue_input(name, value)
                 binding.bind_ortvalue_output(f"{name}.new", value)
-            rows.bound[n] = binding
-        return rows.bound[n]
+            rows.bound[n, reading] = binding
+        return rows.bound[n, reading]
 
     def _empty(self, n: int, places: int) -> OnnxCache:
         s = self.shape

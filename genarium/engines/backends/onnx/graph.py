@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genarium.engines.backends.onnx import proto
 from genarium.engines.backends.onnx.quantise import BLOCK, Quantised, quantise
@@ -30,12 +31,16 @@ costs most in loss and rests in no cache anyway."""
 
 
 class Graph(proto.Nodes):
-    """`model` is the serialised graph, `arrays` its weights by name, which it does not hold."""
+    """`model` is the serialised graph, `arrays` its weights by name, which it does not hold.
 
-    def __init__(self, weights: Weights, bits: int | None):
+    `matrices` are those that were quantised already, by name; the others are added to them.
+    """
+
+    def __init__(self, weights: Weights, bits: int | None, matrices: dict[str, Quantised] | None = None):
         self.weights, self.config, self.bits = weights, weights.config, bits
         super().__init__()
         self.made: set[str] = set()
+        self.matrices = {} if matrices is None else matrices
         self._body()
         self.model = self._serialised()
 
@@ -149,51 +154,75 @@ class Graph(proto.Nodes):
         out, bits = out or f"{name}.out", self.bits
         if bits and name.endswith(EIGHT):
             bits = 8
-        if bias:
-            self.hold(f"{name}.bias", self.weights.values(f"{name}.bias", shape[:1]))
-        if bits is None:
-            self.hold(f"{name}.weight", np.ascontiguousarray(self.weights.values(f"{name}.weight", shape).T))
-            self.node("MatMul", [x, f"{name}.weight"], [f"{name}.product" if bias else out])
-            if bias:
-                self.node("Add", [f"{name}.product", f"{name}.bias"], [out])
+        added = self.weights.values(f"{name}.bias", shape[:1]) if bias else None
+        if bits is not None:
+            self.quantised_product(x, shape[1], name, self.matrix(name, shape, bits), added, out)
             return out
-        matrix = self.weights.quantised(f"{name}.weight", shape, bits)
+        self.hold(f"{name}.weight", np.ascontiguousarray(self.weights.values(f"{name}.weight", shape).T))
+        self.node("MatMul", [x, f"{name}.weight"], [out if added is None else f"{name}.product"])
+        if added is not None:
+            self.hold(f"{name}.bias", added)
+            self.node("Add", [f"{name}.product", f"{name}.bias"], [out])
+        return out
+
+    def matrix(self, name: str, shape: tuple[int, int], bits: int) -> Quantised:
+        if name not in self.matrices:
+            self.matrices[name] = self.weights.quantised(f"{name}.weight", shape, bits)
+        return self.matrices[name]
+
+    def quantised_product(
+        self, x: str, width: int, name: str, matrix: Quantised, bias: NDArray[np.float32] | None, out: str
+    ) -> None:
+        """x (…, K) by the matrix, plus its bias."""
         finely = self.bits == 8
-        if bias and finely:  # once for each row
-            self.hold(f"{name}.bias", self.arrays[f"{name}.bias"] / 2)
-        summed = finely or matrix.beside is not None
-        found = [f"{name}.product" if summed else out]
-        if finely:
-            rows, width = self.in_two(x, shape[1]), matrix.values.shape[1] * BLOCK
-        else:
-            rows, width = x, shape[1]
-        self.blocks_product(rows, width, name, matrix, found[0], f"{name}.bias" if bias else "")
+        added = ""
+        if bias is not None:
+            added = f"{name}.half_bias" if finely else f"{name}.bias"
+            self.hold(added, bias / 2 if finely else bias)  # once for each row
+        rows, padded = (self.in_two(x, width), matrix.values.shape[1] * BLOCK) if finely else (x, width)
+        alone = not finely and matrix.beside is None
+        found = [out if alone else f"{name}.product"]
+        self.blocks_product(rows, padded, name, matrix, found[0], added)
         if finely:
             found = [f"{name}.first", f"{name}.second"]
             self.node("Split", [f"{name}.product"], found, axis=0, num_outputs=2)
-        if (beside := matrix.beside) is not None:
-            found.append(f"{name}.beside.out")
-            self.blocks_product(
-                self.sums(x, shape[1]), beside.shape[1], f"{name}.beside", quantise(beside, 8), found[-1]
-            )
-        if summed:
+        if matrix.beside is not None:
+            found.append(self.beside(x, width, name, matrix.beside))
+        if not alone:
             self.node("Sum", found, [out])
-        return out
+
+    def beside(self, x: str, width: int, name: str, values: NDArray[np.float32]) -> str:
+        """The sums of x's blocks by what the matrix has beside them (N, G)."""
+        name, sums = f"{name}.beside", self.sums(x, width)
+        if name not in self.matrices:
+            self.matrices[name] = quantise(values, 8)
+        self.blocks_product(sums, values.shape[1], name, self.matrices[name], f"{name}.out")
+        return f"{name}.out"
 
     def in_blocks(self, x: str, width: int) -> str:
         """x (..., K) as (..., G, 32), filled with zeros."""
-        if f"{x}.blocks" in self.made:
-            return f"{x}.blocks"
-        self.made.add(f"{x}.blocks")
-        ahead = self.dimensions(x) - 1
-        filled = x
-        if width % BLOCK:
-            filled = f"{x}.filled"
-            self.hold(f"{filled}.places", np.array([*[0] * (2 * ahead + 1), -width % BLOCK], np.int64))
-            self.node("Pad", [x, f"{filled}.places"], [filled])
-        self.hold(f"blocks.{ahead}", np.array([*[0] * ahead, -1, BLOCK], np.int64))
-        self.node("Reshape", [filled, f"blocks.{ahead}"], [f"{x}.blocks"])
+        if self.is_new(f"{x}.blocks"):
+            ahead = self.dimensions(x) - 1
+            self.hold(f"blocks.{ahead}", np.array([*[0] * ahead, -1, BLOCK], np.int64))
+            self.node("Reshape", [self.filled(x, width), f"blocks.{ahead}"], [f"{x}.blocks"])
         return f"{x}.blocks"
+
+    def filled(self, x: str, width: int) -> str:
+        """x (..., K) with zeros up to whole blocks."""
+        if width % BLOCK == 0:
+            return x
+        if self.is_new(f"{x}.filled"):
+            ahead = self.dimensions(x) - 1
+            self.hold(f"{x}.filled.places", np.array([*[0] * (2 * ahead + 1), -width % BLOCK], np.int64))
+            self.node("Pad", [x, f"{x}.filled.places"], [f"{x}.filled"])
+        return f"{x}.filled"
+
+    def is_new(self, name: str) -> bool:
+        """Whether this was not asked before."""
+        if name in self.made:
+            return False
+        self.made.add(name)
+        return True
 
     def in_two(self, x: str, width: int) -> str:
         """x as the sum of two (2 * B, ...): what `MatMulNBits` rounds it to, then the rest, which is rounded finely.
@@ -219,7 +248,9 @@ class Graph(proto.Nodes):
     def dimensions(x: str) -> int:
         return 2 if x == "last" else 3
 
-    def blocks_product(self, x: str, width: int, name: str, matrix: Quantised, out: str, bias: str = "") -> None:
+    def blocks_product(
+        self, x: str, width: int, name: str, matrix: Quantised, out: str, bias: str = "", *, accuracy: int = 4
+    ) -> None:
         self.hold(f"{name}.values", matrix.values)
         self.hold(f"{name}.scales", matrix.scales.reshape(-1))
         inputs = [x, f"{name}.values", f"{name}.scales", "", "", bias]
@@ -229,7 +260,7 @@ class Graph(proto.Nodes):
         while not inputs[-1]:
             inputs.pop()
         sizes = {"K": width, "N": len(matrix.values), "bits": matrix.bits, "block_size": BLOCK}
-        self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=4, **sizes)
+        self.node("MatMulNBits", inputs, [out], MICROSOFT, accuracy_level=accuracy, **sizes)
 
     def _serialised(self) -> bytes:
         c = self.config

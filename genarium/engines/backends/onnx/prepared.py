@@ -2,13 +2,15 @@
 
 What is made is kept in the data folder (`quantised/`) under the checkpoint's digest, so that opening it again reads no
 checkpoint, quantises nothing and builds no graph. A file there is only a shortcut: one that is damaged, or of another
-scheme, is made again; where none can be written, all is as if there were none.
+scheme, is made again; where none can be written, all is as if there were none. Of more than `MOST_KEPT` bytes the files
+that were not opened for longest are removed, and a note says so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,12 +24,15 @@ from genarium import files
 from genarium.checkpoints.store import digest
 from genarium.checkpoints.store.ggml import Blocks
 from genarium.errors import BadCheckpoint, StorageError
+from genarium.progress import note
 
 BITS: dict[str, int | None] = {"float32": None, "int8": 8, "int4": 4}
-SCHEME = 1
+SCHEME = 2
 """Of what is kept; another one where a file of the same checkpoint and precision would differ."""
 MAGIC = b"genarium"
 ALIGNED = 64
+MOST_KEPT = 4 * 2**30
+"""Bytes of all files there; the newest is kept, however large."""
 LARGEST_FLOATS = 128 * 2**20
 """Bytes of float32 that are kept: reading those of a larger checkpoint again costs less than the room they take."""
 
@@ -44,16 +49,28 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Serialised:
+    """A graph, and the shapes in which it reads weights."""
+
+    model: bytes
+    shapes: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """`model` is the serialised graph, `arrays` its weights by name; `embedding` has a row for each token, `positions`
-    (T, C) are there where they are learned.
-    """
+    """`embedding` has a row for each token, `positions` (T, C) are there where they are learned."""
 
     shape: Shape
     embedding: Blocks
     positions: NDArray[np.float32] | None
-    model: bytes
+    graphs: dict[str, Serialised]
+    """By what they are for: `steps`, and, where weights are quantised, `reading` of many tokens."""
     arrays: dict[str, NDArray[Any]]
+    """The weights of all, by name."""
+
+    def weights(self, of: str) -> dict[str, NDArray[Any]]:
+        """Those of one graph, in the memory of `arrays`."""
+        return {name: self.arrays[name].reshape(shape) for name, shape in self.graphs[of].shapes.items()}
 
 
 def prepared(path: Path, dtype: str) -> Prepared:
@@ -61,17 +78,42 @@ def prepared(path: Path, dtype: str) -> Prepared:
     sha = digest.of_file(path) if path.is_file() else digest.of_folder(path)
     file = files.home() / "quantised" / f"{sha}.{dtype}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return _read(file)
+        found = _read(file)
+        os.utime(file)  # the time of its last use
+        return found
     made = _made(path, dtype)
     size = sum(array.nbytes for array in made.arrays.values())
     if files.home().is_dir() and (dtype != "float32" or size <= LARGEST_FLOATS):
         with contextlib.suppress(StorageError):
             _write(file, made)
+            _remove_old(file)
     return made
+
+
+def _remove_old(newest: Path) -> None:
+    """Remove what was not used for longest, beyond `MOST_KEPT` bytes."""
+    files_there = []
+    for file in newest.parent.glob("*.*"):
+        with contextlib.suppress(OSError):  # another process may remove it meanwhile
+            if file.suffix[1:] in BITS and file != newest:
+                files_there.append((file.stat().st_mtime, file.stat().st_size, file))
+    room, removed = MOST_KEPT - newest.stat().st_size, 0
+    for _, size, file in sorted(files_there, reverse=True):
+        room -= size
+        if room < 0:
+            with contextlib.suppress(OSError):
+                file.unlink()
+                removed += 1
+    if removed:
+        note(
+            f"removed {removed} of the oldest quantised weights in {newest.parent}, beyond {MOST_KEPT >> 30} GiB; they "
+            "are made again where they are needed"
+        )
 
 
 def _made(path: Path, dtype: str) -> Prepared:
     from genarium.engines.backends.onnx import graph as graphs
+    from genarium.engines.backends.onnx.reading_graph import ReadingGraph
     from genarium.engines.backends.onnx.weights import Weights
 
     weights = Weights(path)
@@ -82,24 +124,35 @@ def _made(path: Path, dtype: str) -> Prepared:
     positions = None
     if c.positions == "learned":
         positions = weights.values("position_embedding.weight", (c.context_length, c.d_model))
-    graph = graphs.Graph(weights, BITS[dtype])
+    bits = BITS[dtype]
+    made = {"steps": graphs.Graph(weights, bits)}
+    if bits is not None:
+        made["reading"] = ReadingGraph(weights, bits, made["steps"].matrices)
     weights.finish()
     shape = Shape(c.context_length, c.vocab_size, c.n_layers, c.n_kv_heads, c.head_dim)
-    outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
-    return Prepared(shape, Blocks(embedding.stored, embedding.kind), positions, graph.model, outside)
+    serialised: dict[str, Serialised] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    for what, graph in made.items():
+        outside = {name: array for name, array in graph.arrays.items() if array.dtype != np.int64}
+        serialised[what] = Serialised(graph.model, {name: array.shape for name, array in outside.items()})
+        arrays = outside | arrays
+    return Prepared(shape, Blocks(embedding.stored, embedding.kind), positions, serialised, arrays)
 
 
 def _write(file: Path, made: Prepared) -> None:
     """Raises StorageError."""
     arrays = {f"weight {name}": array for name, array in made.arrays.items()}
-    arrays |= {"model": np.frombuffer(made.model, np.uint8), "embedding": np.ascontiguousarray(made.embedding.stored)}
+    arrays |= {f"graph {what}": np.frombuffer(graph.model, np.uint8) for what, graph in made.graphs.items()}
+    arrays["embedding"] = np.ascontiguousarray(made.embedding.stored)
     if made.positions is not None:
         arrays["positions"] = made.positions
     told, end = {}, 0
     for name, array in arrays.items():
         told[name] = [array.dtype.str, array.shape, end]
         end += array.nbytes + -array.nbytes % ALIGNED
-    about = {"scheme": SCHEME, "shape": asdict(made.shape), "kind": made.embedding.kind, "arrays": told}
+    shapes = {what: graph.shapes for what, graph in made.graphs.items()}
+    about = {"scheme": SCHEME, "shape": asdict(made.shape), "kind": made.embedding.kind}
+    about |= {"arrays": told, "graphs": shapes}
     header = json.dumps(about).encode()
     header += b" " * (-(len(MAGIC) + 16 + len(header)) % ALIGNED)
 
@@ -134,5 +187,6 @@ def _read(file: Path) -> Prepared:
         at = begin + size + place
         arrays[name] = mapped[at : at + dtype.itemsize * int(np.prod(shape))].view(dtype).reshape(shape)
     weights = {name.removeprefix("weight "): array for name, array in arrays.items() if name.startswith("weight ")}
+    graphs = {what: Serialised(bytes(arrays[f"graph {what}"]), shapes) for what, shapes in about["graphs"].items()}
     embedding = Blocks(arrays["embedding"], about["kind"])
-    return Prepared(Shape(**about["shape"]), embedding, arrays.get("positions"), bytes(arrays["model"]), weights)
+    return Prepared(Shape(**about["shape"]), embedding, arrays.get("positions"), graphs, weights)

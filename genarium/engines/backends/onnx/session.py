@@ -23,7 +23,8 @@ def open(model: bytes, arrays: Mapping[str, NDArray[Any]], path: Path, threads: 
     options.intra_op_num_threads = threads or devices.threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # the graphs are fused as they are
+    # The graphs are fused as they are, and weights that are restored while it runs must not be so beforehand.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     # By default threads spin a millisecond for what comes next, and so for each other where others use the cores.
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
     given = {name: array for name, array in arrays.items() if array.dtype != np.int64}
