@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"engines", "checkpoints", "models"},
     "tasks": {"engines", "retrieval", "artefacts", "data", "scenes"},
     "run": {"tasks", "artefacts", "checkpoints", "ledger"},
+    "comparison": {"run", "engines", "checkpoints", "data", "ledger"},
     "__init__": {"run", "tasks"},
 }
 DOORS = {"cli", "server", "studio", "cluster"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 class Commands(Group):
     """The commands there are in `training/commands`, each imported when it is asked for."""
 
-    group: Literal["train", "align"] = "train"
+    of: Literal["train", "align"] = "train"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from genarium.training import commands
 
-        return list(commands.names(self.group))
+        return list(commands.names(self.of))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from genarium.training import commands
 
-        made = commands.find(name, self.group)
+        made = commands.find(name, self.of)
         return None if made is None else click_command(name, made)
 
 
@@ -37,14 +38,25 @@ def train() -> None:
     """Train a model from scratch. Stopped at any moment, the same command continues to the same weights."""
 
 
-def click_command(name: str, made: Command) -> click.Command:
-    """The command as click has it."""
+def plainly(made: Command, values: dict[str, Any]) -> dict[str, Any]:
+    """Train by what was given on the command line; the figures."""
+    return made(**given(made.parameters, values))
+
+
+def click_command(
+    name: str,
+    made: Command,
+    *,
+    carry_out: Callable[[Command, dict[str, Any]], dict[str, Any]] = plainly,
+    more: Sequence[click.Parameter] = (),
+) -> click.Command:
+    """The command as click has it; `more` options are among the values that `carry_out` gets."""
 
     def command(as_json: bool, **values: Any) -> None:
         from genarium.progress import listening
 
         with Display() as display, listening(display):
-            figures = made(**given(made.parameters, values))
+            figures = carry_out(made, values)
         if as_json:
             click.echo(json.dumps(figures, indent=2))
             return
@@ -52,5 +64,5 @@ def click_command(name: str, made: Command) -> click.Command:
             click.echo(f"{key}: {f'{value:.4f}' if isinstance(value, float) else value}")
 
     as_json = click.Option(["--json", "as_json"], is_flag=True, help="print the figures as JSON")
-    options = [*click_parameters(made.parameters), as_json]
+    options = [*click_parameters(made.parameters), *more, as_json]
     return with_common(click.Command(name, callback=command, params=options, help=made.help, short_help=made.summary))
