@@ -39,7 +39,7 @@ from genarium.retrieval.extract import judge
 from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, names, writing
-from genarium.retrieval.rank import rank
+from genarium.retrieval.rank import by_sentences, rank
 from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.search import search
 from genarium.retrieval.store import Index
@@ -128,11 +128,15 @@ def quality(questions: Iterable[Question], encoder: str, rankers: Sequence[str],
             for question in asked:
                 vector = embed(question.text)[0]
                 right = {hit.id for hit in everything if question.right(hit.file, hit.start, hit.end)}
-                fused = [hit.id for hit in search([index.name], question.text, conditions=read([], None)).hits]
+                found = search([index.name], question.text, conditions=read([], None))
+                fused = [hit.id for hit in found.hits]
+                judged = judge(question.text, found.hits[:5], found.close.of)
+                first = by_sentences(found.hits[:5], found.scores[:5], judged)
                 ways = {
                     "dense": [number for number, _ in known.nearest(vector)],
                     "keyword": list(by_words(index, question.text)),
                     "fused": fused,
+                    "fused, the first 5 by their sentences": [hit.id for hit in first] + fused[5:],
                 }
                 for reference in rankers:
                     ranked = rank(question.text, index.hits(fused[:depth]), registry.open_ranker(reference).scores)
@@ -217,7 +221,7 @@ def speed(body: str, sizes: Sequence[int], clock: Callable[[], float]) -> None:
                 marks.append(clock())
                 words = by_words(index, question)
                 marks.append(clock())
-                index.hits(fuse(dense, words, index.file_of([*dense, *words]))[:5])
+                index.hits([*fuse(dense, words, index.file_of([*dense, *words]))][:5])
                 marks.append(clock())
                 for step, (first, last) in zip(times, [(0, 1), (1, 2), (2, 3), (0, 4)], strict=True):
                     times[step].append(1000 * (marks[last] - marks[first]))

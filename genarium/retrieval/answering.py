@@ -11,6 +11,7 @@ from genarium.retrieval.extract import Judged, best_of, judge, otherwise
 from genarium.retrieval.generate import NO_ANSWER, Sentence
 from genarium.retrieval.hits import Hit
 from genarium.retrieval.questions import parts, standalone
+from genarium.retrieval.rank import by_sentences
 from genarium.retrieval.search import Found
 from genarium.retrieval.words import language_of
 
@@ -45,11 +46,14 @@ def answered(
     generate: Generate,
     cited: Cited,
     *,
-    reorder: Reorder,
+    reorder: Reorder | None,
     top_k: int,
     min_support: float,
 ) -> Answered:
-    """Answer each part of the question; `before` are the questions that it follows."""
+    """Answer each part of the question; `before` are the questions that it follows.
+
+    A model that writes reads the passages in the order that `reorder` gives them; None orders them by their sentences.
+    """
     meant = standalone(question, before)
     if meant != question.strip():
         note(f"understood as: {meant}")
@@ -58,8 +62,10 @@ def answered(
     texts, is_supported = list[str](), False
     for part in asked:
         found = search(part)
-        hits = reorder(part, found.hits)[:top_k]
+        hits = (reorder(part, found.hits) if reorder else found.hits)[:top_k]
         judged = judge(part, hits, found.close.of)
+        if reorder is None:
+            hits = by_sentences(hits, found.scores[:top_k], judged)
         if judged.passed_over:
             note(f"{judged.passed_over} sentences that speak to a model, not to a reader, were passed over")
         support = judged.support if judged.quotes else -1.0

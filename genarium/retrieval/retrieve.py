@@ -38,8 +38,10 @@ def standing(cosines: np.ndarray) -> np.ndarray:
     return out
 
 
-def fuse(meaning: Mapping[Item, float], words: Mapping[Item, float], file: Mapping[Item, Hashable]) -> list[Item]:
-    """What either search found as one list, best first: a convex combination of both scores, and part of the best in
+def fuse(
+    meaning: Mapping[Item, float], words: Mapping[Item, float], file: Mapping[Item, Hashable]
+) -> dict[Item, float]:
+    """What either search found with its score, best first: a convex combination of both scores, and part of the best in
     the same `file` (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval").
 
     `meaning` is what `standing` gives, `words` BM25 as a share of the best. Equal scores stay in order of number.
@@ -52,7 +54,7 @@ def fuse(meaning: Mapping[Item, float], words: Mapping[Item, float], file: Mappi
         best[file[item]] = max(score, best.get(file[item], score))
     # Rounded: what is equal but for the last bits is equal on every machine.
     whole = {item: round(score + SAME_FILE * best[file[item]], 6) for item, score in scores.items()}
-    return sorted(whole, key=lambda item: (-whole[item], item))
+    return {item: whole[item] for item in sorted(whole, key=lambda item: (-whole[item], item))}
 
 
 def by_words(index: Index, question: str, limit: int = DEPTH, conditions: Conditions | None = None) -> dict[int, float]:

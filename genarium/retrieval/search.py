@@ -25,9 +25,12 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Found:
-    """`hits` are passages for a question, best first; `close` judges texts by the encoder of the first index."""
+    """`hits` are passages for a question, best first, `scores` theirs; `close` judges texts by the encoder of the first
+    index.
+    """
 
     hits: list[Hit]
+    scores: list[float]
     close: Closeness
 
 
@@ -66,9 +69,9 @@ def search(
         meaning: dict[Place, float] = {}
         for of_one in compared.values():
             meaning |= _by_meaning(of_one, words, limit)
-        fused = fuse(meaning, words, _files(opened, {*meaning, *words}))[:limit]
-        hits = _hits(opened, fused)
-    return Found(hits, next(iter(encoders.values())))
+        fused = fuse(meaning, words, _files(opened, {*meaning, *words}))
+        hits = _hits(opened, [*fused][:limit])
+    return Found(hits, [*fused.values()][:limit], next(iter(encoders.values())))
 
 
 @dataclass(frozen=True)

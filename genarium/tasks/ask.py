@@ -118,7 +118,7 @@ def ask(
         return write(part, hits, judged)
 
     def reorder(part: str, hits: Sequence[Hit]) -> list[Hit]:
-        return rank(part, hits[:DEPTH], ranker_of(ranker, backend)) if ranker else list(hits)
+        return rank(part, hits[:DEPTH], ranker_of(str(ranker), backend))
 
     numbers = Numbers()
     told = answered(
@@ -127,7 +127,7 @@ def ask(
         lambda part: search(names, part, conditions=conditions, backend=backend),
         generate,
         numbers.cited,
-        reorder=reorder,
+        reorder=reorder if ranker else None,
         top_k=top_k,
         min_support=min_support,
     )

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from genarium.retrieval.extract import Judged
 from genarium.retrieval.hits import Hit, Kept
 from genarium.retrieval.passages import Passage
 from genarium.retrieval.places import create, writing
-from genarium.retrieval.rank import rank
+from genarium.retrieval.quotes import quotes_of
+from genarium.retrieval.rank import by_sentences, rank
 from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.store import Index
 from genarium.retrieval.vectors import PassageVectors
@@ -31,20 +33,21 @@ def test_fusion_adds_both_scores_and_some_of_the_files_best(
     exact = {one: Fraction(3, 5) * Fraction(meaning.get(one, 0)) for one in {*meaning, *words}}
     exact = {one: score + Fraction(2, 5) * Fraction(words.get(one, 0)) for one, score in exact.items()}
     best = {files[one]: max(exact[other] for other in exact if files[other] == files[one]) for one in exact}
-    fused = fuse(meaning, words, file)
+    fused = list(fuse(meaning, words, file))
     assert sorted(fused) == sorted(exact)
     for better, worse in itertools.pairwise(fused):
         scores = [exact[one] + Fraction(3, 10) * best[files[one]] for one in (better, worse)]
         assert scores[0] - scores[1] > -Fraction(1, 10**5)
         assert scores[0] != scores[1] or better < worse
-    assert fuse(dict(reversed(meaning.items())), dict(reversed(words.items())), file) == fused
+    assert list(fuse(dict(reversed(meaning.items())), dict(reversed(words.items())), file)) == fused
+    assert list(fuse(meaning, words, file).values()) == sorted(fuse(meaning, words, file).values(), reverse=True)
 
 
 @given(score=st.floats(0, 1), other=st.one_of(st.just(0.0), st.floats(1e-5, 1)))
 def test_what_both_searches_found_is_not_below_what_one_did(score: float, other: float) -> None:
     first = 2 if other else 1
-    assert fuse({1: score, 2: score}, {2: other}, {1: 1, 2: 2})[0] == first
-    assert fuse({2: other}, {1: score, 2: score}, {1: 1, 2: 2})[0] == first
+    assert next(iter(fuse({1: score, 2: score}, {2: other}, {1: 1, 2: 2}))) == first
+    assert next(iter(fuse({2: other}, {1: score, 2: score}, {1: 1, 2: 2}))) == first
 
 
 def test_how_far_a_cosine_stands_out_is_the_same_on_every_scale() -> None:
@@ -97,7 +100,16 @@ def test_the_nearest_vectors_come_first_and_all_are_compared(index: Index) -> No
         assert best == list(1 + np.argsort(-vector)[:3])
     numbers, cosines = known.cosines(np.eye(4, dtype=np.float32)[1])
     dense = dict(zip(numbers.tolist(), standing(cosines), strict=True))
-    assert fuse(dense, by_words(index, "night"), index.file_of([1, 2, 3, 4]))[0] == 2
+    assert next(iter(fuse(dense, by_words(index, "night"), index.file_of([1, 2, 3, 4])))) == 2
+
+
+def test_a_passage_is_lifted_by_its_best_sentence() -> None:
+    hits = [Hit(n, "a", 40 * n, 40 * n + 28, None, "", "Nothing much. The gull lands.") for n in range(4)]
+    quotes = quotes_of([hits[1], hits[2]])
+    judged = Judged(quotes, np.array([0.1, 0.6, 0.2, 0.1]))  # two sentences of each; none of the others may be quoted
+    assert by_sentences(hits, [0.9, 0.5, 0.5, 0.4], judged) == [hits[1], hits[0], hits[2], hits[3]]
+    assert by_sentences(hits, [0.9, 0.1, 0.9, 0.9], judged) == [hits[2], hits[0], hits[3], hits[1]]
+    assert by_sentences(hits, [0.5] * 4, Judged([], np.zeros(0))) == hits
 
 
 def test_ranking_goes_by_the_scores_it_is_given() -> None:
