@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from genarium.engines.cpu import clips
+from genarium.engines.cpu import clips, winograd
 from genarium.engines.cpu.clips import PlaceLinear, use_clip_kernels
 from genarium.engines.cpu.linear import DecodingLinear
 from genarium.engines.cpu.winograd import Along, Around
@@ -14,14 +14,25 @@ from genarium.engines.cpu.winograd import Along, Around
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 7), (1, 3), (4, 13)], ids=str)
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "remade"])
 @pytest.mark.parametrize(
     ("kernel", "padding", "kind"), [((3, 3), (1, 1), Around), ((3, 1), (1, 0), Along)], ids=["around", "along"]
 )
 def test_sums_of_winograd_are_the_convolutions(
-    kernel: tuple[int, int], padding: tuple[int, int], kind: type[nn.Module], bias: bool, size: tuple[int, int]
+    kernel: tuple[int, int],
+    padding: tuple[int, int],
+    kind: type[nn.Module],
+    bias: bool,
+    kept: bool,
+    size: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not kept:
+        monkeypatch.setattr(winograd, "KEPT", 0)
+        monkeypatch.setattr(winograd, "FEWEST_PLACES", 30)
+        monkeypatch.setattr(winograd, "IN_CACHE", 1)  # 32 outputs at once, of 40
     torch.manual_seed(0)
-    conv = nn.Conv2d(12, 20, kernel, padding=padding, bias=bias).requires_grad_(False)
+    conv = nn.Conv2d(12, 40, kernel, padding=padding, bias=bias).requires_grad_(False)
     x = torch.randn(2, 12, *size)
     expected = conv.double()(x.double()).float()
     conv.float()

@@ -12,9 +12,8 @@ from genarium.engines.cpu.linear import DecodingLinear
 from genarium.engines.cpu.upcast import use_float32_products
 from genarium.engines.cpu.winograd import Along, Around
 
-FEWEST, MOST = 64, 1280 * 1024
-"""Channels in times channels out of what Winograd's sums are worth it for: below 64² they take the time that they
-save, and above (the lowest levels of a U-Net, whose weights are most of it) its four times the weights the memory."""
+FEWEST = 64
+"""Channels from which Winograd's sums are worth it: with fewer they take the time that they save."""
 FEWEST_ALONG = 640
 """Channels of a convolution over time that they are worth it for, which saves half and not three quarters."""
 
@@ -56,8 +55,8 @@ def _laid_out(layer: nn.Module) -> nn.Module | None:
     size = layer.in_channels * layer.out_channels
     if layer.kernel_size == (1, 1):
         return PlaceLinear(layer)
-    if layer.kernel_size == (3, 3) and layer.padding == (1, 1) and FEWEST**2 <= size <= MOST:
+    if layer.kernel_size == (3, 3) and layer.padding == (1, 1) and size >= FEWEST**2:
         return Around(layer)
-    if layer.kernel_size == (3, 1) and FEWEST_ALONG**2 <= size <= MOST:
+    if layer.kernel_size == (3, 1) and size >= FEWEST_ALONG**2:
         return Along(layer)
     return None
