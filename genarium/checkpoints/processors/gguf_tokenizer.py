@@ -7,6 +7,8 @@ llama-vocab.cpp; and SentencePiece's BPE with bytes for what it does not know (`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from genarium.checkpoints.fields import shown
 from genarium.checkpoints.processors.tokenizer_files import QWEN_WORDS
-from genarium.checkpoints.store import gguf, gguf_names
+from genarium.checkpoints.store import gguf, gguf_names, mapped
 from genarium.errors import BadCheckpoint
 
 UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
@@ -33,7 +35,8 @@ ENDS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>")
 
 def load(path: Path) -> Tokenizer:
     """Raises BadCheckpoint where the file has no tokenizer, or one of a kind that is not built here."""
-    return build(_told(path), path)
+    with mapped.no_collection():
+        return build(_told(path), path)
 
 
 def build(told: Mapping[str, Any], path: Path) -> Tokenizer:
@@ -128,8 +131,13 @@ def named_tokens(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 def _told(path: Path) -> dict[str, Any]:
     """The keys after `tokenizer.ggml.`; the tokens are there and are distinct texts."""
-    prefix = "tokenizer.ggml."
-    told = {key[len(prefix) :]: value for key, value in gguf.read(path).metadata.items() if key.startswith(prefix)}
+    return _told_in(gguf.read(path))
+
+
+@lru_cache(maxsize=2)
+def _told_in(file: gguf.GGUF) -> dict[str, Any]:
+    prefix, path = "tokenizer.ggml.", file.path
+    told = {key[len(prefix) :]: value for key, value in file.metadata.items() if key.startswith(prefix)}
     tokens = told.get("tokens")
     if not isinstance(tokens, list) or not tokens:
         raise BadCheckpoint(
@@ -150,10 +158,8 @@ def _byte_level(path: Path, told: Mapping[str, Any]) -> Tokenizer:
     merges = told.get("merges")
     if not isinstance(merges, list):
         raise BadCheckpoint(f"{path} has no tokenizer.ggml.merges; {gguf.AGAIN}")
-    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else () for merge in merges]
     vocabulary = {token: number for number, token in enumerate(told["tokens"])}
-    if bad := [pair for pair in pairs if len(pair) != 2 or not {*pair, "".join(pair)} <= vocabulary.keys()]:
-        raise BadCheckpoint(f"{path}: its tokenizer merges {shown(' '.join(bad[0]))}, which is not in it; {gguf.AGAIN}")
+    pairs = _pairs(merges, vocabulary, path)
     name = told.get("pre", "gpt-2")
     whole = name in LLAMA3  # its tokenizer takes a whole word that is a token as that, whatever the merges say
     tokenizer = Tokenizer(models.BPE(vocabulary, pairs, ignore_merges=whole))  # type: ignore[arg-type]
@@ -170,6 +176,16 @@ def _byte_level(path: Path, told: Mapping[str, Any]) -> Tokenizer:
             tokenizer.normalizer = normalizers.NFC()
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
+
+
+def _pairs(merges: Sequence[Any], vocabulary: Mapping[str, int], path: Path) -> list[tuple[str, ...]]:
+    """Raises BadCheckpoint where a merge is not of two tokens that make a third."""
+    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else () for merge in merges]
+    tokens = vocabulary.keys()
+    if {*map(len, pairs)} <= {2} and {*chain(*pairs)} <= tokens and {*map("".join, pairs)} <= tokens:
+        return pairs
+    bad = next(pair for pair in pairs if len(pair) != 2 or not {*pair, "".join(pair)} <= tokens)
+    raise BadCheckpoint(f"{path}: its tokenizer merges {shown(' '.join(bad))}, which is not in it; {gguf.AGAIN}")
 
 
 def _sentencepiece(path: Path, told: Mapping[str, Any]) -> Tokenizer:

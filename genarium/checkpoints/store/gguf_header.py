@@ -123,16 +123,18 @@ class Header(Cursor):
 
     def strings(self, count: int, key: str) -> list[str]:
         """As many calls of `string`, which for a vocabulary take half a second of steps that are rarely needed."""
-        length_at, stored, at = struct.Struct("<Q").unpack_from, self.stored, self.at
+        length_at, stored, size, at = struct.Struct("<Q").unpack_from, self.stored, len(self.stored), self.at
         found: list[str] = []
+        append = found.append
         try:
-            while len(found) < count and at + 8 <= len(stored):
+            for _ in range(count):
                 [length] = length_at(stored, at)
-                if length > len(stored) - at - 8:
+                end = at + 8 + length
+                if end > size:
                     break
-                found.append(stored[at + 8 : at + 8 + length].decode("utf-8"))
-                at += 8 + length
-        except UnicodeDecodeError:
+                append(str(stored[at + 8 : end], "utf-8"))
+                at = end
+        except (UnicodeDecodeError, struct.error):
             pass
         self.at = at
         while len(found) < count:  # it is damaged here, and this says how

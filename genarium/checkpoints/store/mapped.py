@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -97,7 +99,20 @@ def kept(kind: type[Kind], path: Path) -> Kind:
 
 @lru_cache(maxsize=4)
 def _kept(kind: Any, path: Path, size: int, changed: int) -> Any:
-    return kind(path)
+    with no_collection():
+        return kind(path)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Inside, Python looks for no cycles: a vocabulary of many texts would have it search them over and over."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def bytes_of(path: Path) -> mmap.mmap:

@@ -173,7 +173,7 @@ def _read(file: Path) -> Prepared:
     """Raises OSError, ValueError, KeyError or TypeError where it is not there, damaged, or not what is kept today."""
     if not file.stat().st_size:
         raise ValueError
-    mapped = np.memmap(file, np.uint8, mode="r")
+    mapped = np.asarray(np.memmap(file, np.uint8, mode="r"))  # views of the class itself take fifty times as long
     begin = len(MAGIC) + 16
     check, size = mapped[len(MAGIC) : begin].view("<u8").tolist()
     if bytes(mapped[: len(MAGIC)]) != MAGIC or zlib.crc32(mapped[begin:].data) != check:
