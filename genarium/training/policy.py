@@ -39,7 +39,8 @@ Way = Literal["lora", "full"]
 class Policy:
     """A network that answers, what of it is trained, and how it reads.
 
-    `model` is trained; `reference()` is the same network as it began. `raw` is the base's config.json.
+    `model` is trained; `reference()` is the same network as it began. `raw` is the base's config.json. `talks` says
+    whether it has conversations: it was taught a template before, or is now.
     """
 
     model: GPT
@@ -48,6 +49,7 @@ class Policy:
     path: Path
     way: Way
     raw: dict[str, Any]
+    talks: bool
     _begun: GPT | None = field(default=None, repr=False)
 
     @property
@@ -100,7 +102,7 @@ class Policy:
             layout.save(self.model, folder, extra=ends)
         else:
             save_adapter(self, folder)
-        beside.write(self.path, folder, self.answers, context_length=self.context)
+        beside.write(self.path, folder, self.answers, context_length=self.context, talks=self.talks)
 
 
 def load(
@@ -125,7 +127,7 @@ def load(
         _require_plain(path, reference)
     model = layout.load(path, device=device)
     answers = Answers.load(path, found.reference, model.config.vocab_size)
-    policy = Policy(model, answers, found, path, way, raw)
+    policy = Policy(model, answers, found, path, way, raw, answers.chats)
     if way == "full":
         policy._begun = copy.deepcopy(model) if keep_reference else None
         model.requires_grad_(True)

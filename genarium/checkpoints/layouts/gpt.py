@@ -14,14 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.checkpoints.layouts.gpt_config import MODEL_TYPES, layout_of, query_scale, read_config, write_config
+from genarium.checkpoints.layouts.gpt_config import (
+    ARCHITECTURES,
+    MODEL_TYPES,
+    layout_of,
+    query_scale,
+    read_config,
+    write_config,
+)
 from genarium.checkpoints.layouts.gpt_names import UNNEEDED, published_names, top_names, with_prefix
 from genarium.checkpoints.store import adapters, find
 from genarium.checkpoints.store import folder as folders
 from genarium.checkpoints.store.tensors import Stored
 from genarium.models.gpt import GPT, GPTConfig
 
-__all__ = ["MODEL_TYPES", "layout_of", "load", "query_scale", "read_config", "save", "write_config"]
+__all__ = ["ARCHITECTURES", "MODEL_TYPES", "layout_of", "load", "query_scale", "read_config", "save", "write_config"]
 
 
 def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> GPT:
@@ -33,7 +40,14 @@ def load(path: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu")
     config = read_config(raw, str(path))
     model_type = raw["model_type"]
     stored = tensors(path, config, model_type)
-    config = replace(config, tie_embeddings=_ties(stored, config, model_type))
+    return network(path, stored, replace(config, tie_embeddings=_ties(stored, config, model_type)), raw, dtype, device)
+
+
+def network(
+    path: Path, stored: Stored, config: GPTConfig, raw: Mapping[str, Any], dtype: torch.dtype, device: str
+) -> GPT:
+    """The network of these tensors, which it takes all of; `raw` is config.json. Raises BadCheckpoint."""
+    model_type = raw["model_type"]
     if adapters.is_adapter(path):  # it may bring new tokens
         config = replace(config, vocab_size=len(stored[f"{top_names(model_type)['embedding']}.weight"]))
     with torch.device("meta"):
@@ -83,10 +97,18 @@ def _ties(stored: Stored, config: GPTConfig, model_type: str) -> bool:
     return torch.equal(stored[head], stored[embedding])
 
 
-def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Mapping[str, Any] | None = None) -> None:
+def save(
+    model: GPT,
+    path: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    extra: Mapping[str, Any] | None = None,
+    more: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write `config.json` and `model.safetensors` in the layout other libraries open.
 
-    `extra` is added to the config (token ids, say). Raises BadCheckpoint where no published layout fits the config.
+    `extra` is added to the config (token ids, say), `more` to the tensors. Raises BadCheckpoint where no published
+    layout fits the config.
     """
     kind = layout_of(model.config)
     weights = next(model.parameters()).dtype if dtype is None else dtype
@@ -96,6 +118,8 @@ def save(model: GPT, path: Path, *, dtype: torch.dtype | None = None, extra: Map
             continue
         published.update(_publish(name, tensor.detach().to("cpu", weights), kind, model.config))
     config = write_config(model.config, kind) | {"dtype": str(weights).removeprefix("torch.")} | dict(extra or {})
+    for name, tensor in (more or {}).items():
+        published[name] = tensor.detach().to("cpu", weights).contiguous()
     folders.write(path, config, published)
 
 

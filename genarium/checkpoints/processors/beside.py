@@ -15,8 +15,11 @@ from genarium.files import write_atomically
 TEMPLATE = "chat_template.jinja"
 
 
-def write(source: Path, target: Path, answers: Answers, *, context_length: int) -> None:
-    """Beside a checkpoint in `target`, what the one in `source` has; `answers` is how it reads and ends them."""
+def write(source: Path, target: Path, answers: Answers, *, context_length: int, talks: bool, pad: str = "") -> None:
+    """Beside a checkpoint in `target`, what the one in `source` has; `answers` is how it reads and ends them.
+
+    `talks`: with its template. `pad` is the token of padding, where that is to be another.
+    """
     if gguf.is_gguf(source):
         named = gguf_tokenizer.special_tokens(source)
         _as_json(target / "generation_config.json", {"eos_token_id": sorted(answers.ends)})
@@ -29,7 +32,13 @@ def write(source: Path, target: Path, answers: Answers, *, context_length: int) 
         described |= {"tokenizer_class": "PreTrainedTokenizerFast", **named, "model_max_length": context_length}
         write_atomically(target / "tokenizer.json", answers.tokenizer.to_str().encode())
         _as_json(target / "tokenizer_config.json", described)
-    write_atomically(target / TEMPLATE, answers.template.source.encode())
+    if pad:
+        _as_json(
+            target / "tokenizer_config.json",
+            folders.json_or_nothing(target / "tokenizer_config.json") | {"pad_token": pad},
+        )
+    if talks:
+        write_atomically(target / TEMPLATE, answers.template.source.encode())
 
 
 def _as_json(file: Path, value: Any) -> None:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 def opens(found: Found) -> bool:
     from genarium.checkpoints import layouts
 
-    return found.path is not None and layouts.of("text", model_type(found)) is not None
+    return found.path is not None and layouts.of("text", model_type(found)) is not None and not _scores(found)
+
+
+def _scores(found: Found) -> bool:
+    from genarium.checkpoints.layouts.scorer_files import is_scorer
+
+    return found.path is not None and found.path.is_dir() and is_scorer(found.path)
 
 
 def open(found: Found, *, dtype: str = "auto", backend: str = "auto") -> NativeText:
@@ -29,6 +35,8 @@ def open(found: Found, *, dtype: str = "auto", backend: str = "auto") -> NativeT
 def refusal(found: Found) -> str:
     from genarium.checkpoints import layouts
 
+    if _scores(found):
+        return f"{found.reference} is a reward model, which scores answers and writes none; use it with rank"
     return (
         f"{found.reference}: no engine here writes text with a {model_type(found)!r} model; "
         f"the native one opens {', '.join(layouts.model_types('text'))}"

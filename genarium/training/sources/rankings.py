@@ -1,0 +1,85 @@
+"""Rankings of answers as batches: every answer read once, every pair that differs compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genarium.checkpoints.processors.answers import Answers
+from genarium.data.preferences import Ranking
+from genarium.errors import BadInput
+from genarium.progress import emit, note
+from genarium.training.sources.inputs import digest_of
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """`ids[i]` are the texts of ranking i, and `pairs[i]` the places in it of each better and other answer."""
+
+    ids: list[list[list[int]]]
+    pairs: list[list[tuple[int, int]]]
+
+    @classmethod
+    def encode(cls, answers: Answers, rankings: Sequence[Ranking], max_length: int, name: str) -> Rankings:
+        """Answers with which a text has more than `max_length` tokens are left out, which is said.
+
+        Raises BadInput where nothing is left to compare.
+        """
+        ids, pairs, lost, total = [], [], 0, 0
+        for number, ranking in enumerate(rankings):
+            emit("tokenizing", number + 1, len(rankings))
+            texts = [answers.whole(ranking.prompt, one) for one in ranking.answers]
+            fits = {old: new for new, old in enumerate(i for i, t in enumerate(texts) if len(t) <= max_length)}
+            lost, total = lost + len(texts) - len(fits), total + len(texts)
+            if kept := [(fits[one], fits[other]) for one, other in ranking.pairs if one in fits and other in fits]:
+                ids.append([texts[place] for place in fits])
+                pairs.append(kept)
+        if rankings and not ids:
+            raise BadInput(
+                f"no two answers in {name} can be compared within {max_length} tokens; give a larger max_length, or "
+                "shorter texts"
+            )
+        if lost:
+            note(f"{lost} of {total} answers in {name} have more than {max_length} tokens with their prompt: left out")
+        return cls(ids, pairs)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Of the longest text of each ranking."""
+        return [max(map(len, texts)) for texts in self.ids]
+
+    def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens (N, T), their lengths (N,), the rows of each better and other text (2, P), and weights (P,): each pair
+        counts as one over the pairs of its ranking, and over the rankings."""
+        rows = [text for place in places for text in self.ids[place]]
+        tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+        for row, text in enumerate(rows):
+            tokens[row, : len(text)] = torch.tensor(text)
+        compared, weights, first = [], [], 0
+        for place in places:
+            compared += [(first + better, first + other) for better, other in self.pairs[place]]
+            weights += [1 / len(self.pairs[place]) / len(places)] * len(self.pairs[place])
+            first += len(self.ids[place])
+        return tokens, torch.tensor([len(row) for row in rows]), torch.tensor(compared).T, torch.tensor(weights)
+
+    def digest(self) -> str:
+        """sha256 of every token and pair, hexadecimal."""
+        return digest_of(self.ids, self.pairs)
+
+
+def form_of(rankings: Sequence[Ranking], name: str) -> Literal["text", "chat"]:
+    """What all prompts are. Raises BadInput where some are texts and some conversations: a score reads one of them."""
+    texts = sum(isinstance(ranking.prompt, str) for ranking in rankings)
+    if 0 < texts < len(rankings):
+        raise BadInput(
+            f"{texts} of {len(rankings)} prompts in {name} are plain text and the others conversations; a reward model "
+            "reads one of the two, so split the file, or choose the form chat"
+        )
+    return "text" if texts else "chat"
