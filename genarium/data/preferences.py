@@ -63,6 +63,33 @@ class Ranking:
         ]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """One answer, and how good it is: from 0 to 5."""
+
+    prompt: Prompt
+    answer: str
+    score: float
+
+
+def read_judged(path: Path, how: How = AS_IT_LOOKS) -> list[Ranking] | list[Scored]:
+    """Rankings; or of scored answers, of which most have none beside them to be compared with, each with its score.
+
+    Says which. Raises BadInput.
+    """
+    table = rows_of(path, how)
+    if "score" not in table.columns or {"chosen", "answers"} & set(table.columns):
+        return read_rankings(path, how)
+    scored = [_scored(row, f"{path}, row {number}") for row, number in zip(table.dicts(), table.numbers, strict=True)]
+    comparable = sum(len(ranking.answers) for ranking in _by_prompt(scored) if ranking.pairs)
+    if 2 * comparable >= len({(_key(example.prompt), example.answer) for example, _ in scored}):
+        return read_rankings(path, how)
+    if len({score for _, score in scored}) < 2:
+        raise BadInput(f"{path} gives every answer the score {scored[0][1]:g}; give some another one")
+    note(f"most prompts in {path.name} have one answer: its score is learned by itself, not which of two is better")
+    return [Scored(example.prompt, example.answer, score) for example, score in scored]
+
+
 def read_preferences(path: Path, how: How = AS_IT_LOOKS) -> list[Preference]:
     """Pairs; of rankings and scores all that differ. What can teach nothing is left out, and said. Raises BadInput."""
     return [

@@ -30,7 +30,7 @@ from genarium.training.commands.align.dpo import align_dpo
 from genarium.training.commands.align.reward import align_reward
 from genarium.training.commands.align.sft import align_sft
 from genarium.training.objectives.dpo import dpo_loss, likelihoods
-from genarium.training.objectives.reward import Reward, ranking_loss
+from genarium.training.objectives.reward import RankedReward, ranking_loss
 from genarium.training.objectives.supervised import Supervised
 from genarium.training.sources.answered import Answered
 from genarium.training.sources.pairs import Pairs
@@ -201,7 +201,7 @@ def test_a_reward_that_is_constant_or_no_number_is_said_at_once(wrong: float, ch
     rankings = Rankings.encode(made.answers, RANKINGS, 64, "some")
     model = Scorer(made.model.config, made.model)
     nn.init.constant_(model.score.weight, wrong)
-    objective = Reward(model, rankings, rankings, batch_size=2, seed=0, identity={})
+    objective = RankedReward(model, rankings, rankings, answers=made.answers, batch_size=2, seed=0, identity={})
     with pytest.raises(
         GenariumError, match="a score is no number" if wrong != 0 else "every answer has the same score"
     ):
@@ -240,7 +240,7 @@ def test_a_reward_model_is_learned_opened_by_transformers_and_ranks(
     assert (out / "margins.png").stat().st_size > 0
     told = json.loads((out / "training.json").read_text())
     assert told["method"] == "reward"
-    assert told["learned_from"] | {"sha256": ""} == {"kind": "scores", "count": 18, "sha256": "", "name": "pairs.jsonl"}
+    assert told["learned_from"] | {"sha256": ""} == {"kind": "pairs", "count": 18, "sha256": "", "name": "pairs.jsonl"}
     ranker = registry.open_ranker(str(out))
     assert isinstance(ranker, RewardRanker)
     answers = [" ran Hello", " ran moon", " sang over the hill moon"]
@@ -313,6 +313,19 @@ def test_dpo_killed_within_a_checkpoint_ends_in_the_same_bits(chatty: Path, tmp_
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
     with pytest.raises(BadInput, match="holds another run"):
         align_dpo(data=data, model=str(chatty), steps=4, rank=2, batch_size=4, beta=0.2, out=str(tmp_path / "killed"))
+
+
+def test_scores_of_answers_that_stand_alone_are_learned_by_themselves(chatty: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": f"fox {i}", "answer": " ran" + (" moon" * (i % 2)), "score": 5 * (i % 2)} for i in range(40)]
+    data, out = written(tmp_path / "scores.jsonl", rows), tmp_path / "reward"
+    figures, said = notes(
+        align_reward, data=data, model=str(chatty), out=str(out), learning_rate=2e-2, epochs=3, validation=0.25, rank=2
+    )
+    assert any("its score is learned by itself" in one for one in said)
+    assert figures["accuracy"] == 1.0
+    low, high = registry.open_ranker(str(out)).scores("fox 3", [" ran", " ran moon"])
+    assert low < 0 < high  # the log of the odds that it is good
+    assert json.loads((out / "training.json").read_text())["learned_from"]["kind"] == "scores"
 
 
 def test_sft_says_when_a_model_that_talks_learns_plain_text(chatty: Path, tmp_path: Path) -> None:

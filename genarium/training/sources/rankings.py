@@ -1,8 +1,8 @@
-"""Rankings of answers as batches: every answer read once, every pair that differs compared."""
+"""Judged answers as batches: rankings, whose every pair that differs is compared, or answers with a score each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genarium.checkpoints.processors.answers import Answers
-from genarium.data.preferences import Ranking
+from genarium.data.preferences import HIGHEST, LOWEST, Ranking, Scored
 from genarium.errors import BadInput
 from genarium.progress import emit, note
 from genarium.training.sources.inputs import digest_of
@@ -58,23 +58,77 @@ class Rankings:
     def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Tokens (N, T), their lengths (N,), the rows of each better and other text (2, P), and weights (P,): each pair
         counts as one over the pairs of its ranking, and over the rankings."""
-        rows = [text for place in places for text in self.ids[place]]
-        tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-        for row, text in enumerate(rows):
-            tokens[row, : len(text)] = torch.tensor(text)
+        tokens, lengths = padded([text for place in places for text in self.ids[place]])
         compared, weights, first = [], [], 0
         for place in places:
             compared += [(first + better, first + other) for better, other in self.pairs[place]]
             weights += [1 / len(self.pairs[place]) / len(places)] * len(self.pairs[place])
             first += len(self.ids[place])
-        return tokens, torch.tensor([len(row) for row in rows]), torch.tensor(compared).T, torch.tensor(weights)
+        return tokens, lengths, torch.tensor(compared).T, torch.tensor(weights)
+
+    @property
+    def texts(self) -> Iterator[list[int]]:
+        """Every text."""
+        return (text for texts in self.ids for text in texts)
 
     def digest(self) -> str:
         """sha256 of every token and pair, hexadecimal."""
         return digest_of(self.ids, self.pairs)
 
 
-def form_of(rankings: Sequence[Ranking], name: str) -> Literal["text", "chat"]:
+@dataclass(frozen=True)
+class ScoredTexts:
+    """Token ids of each text, and how good it is, from 0 to 1."""
+
+    ids: list[list[int]]
+    targets: list[float]
+
+    @classmethod
+    def encode(cls, answers: Answers, scored: Sequence[Scored], max_length: int, name: str) -> ScoredTexts:
+        """Texts of more than `max_length` tokens are left out, which is said. Raises BadInput where nothing is left."""
+        kept = []
+        for number, one in enumerate(scored):
+            emit("tokenizing", number + 1, len(scored))
+            ids = answers.whole(one.prompt, one.answer)
+            if len(ids) <= max_length:
+                kept.append((ids, (one.score - LOWEST) / (HIGHEST - LOWEST)))
+        if scored and not kept:
+            raise BadInput(f"every text in {name} has more than {max_length} tokens; give a larger max_length")
+        if lost := len(scored) - len(kept):
+            note(f"{lost} of {len(scored)} answers in {name} have more than {max_length} tokens: left out")
+        return cls([ids for ids, _ in kept], [target for _, target in kept])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(row) for row in self.ids]
+
+    @property
+    def texts(self) -> Iterator[list[int]]:
+        """Every text."""
+        return iter(self.ids)
+
+    def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (B, T), their lengths (B,) and targets (B,)."""
+        tokens, lengths = padded([self.ids[place] for place in places])
+        return tokens, lengths, torch.tensor([self.targets[place] for place in places])
+
+    def digest(self) -> str:
+        """sha256 of every token and target, hexadecimal."""
+        return digest_of(self.ids, self.targets)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T), zeros after the shorter, and their lengths (B,)."""
+    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for row, text in enumerate(rows):
+        tokens[row, : len(text)] = torch.tensor(text)
+    return tokens, torch.tensor([len(row) for row in rows])
+
+
+def form_of(rankings: Sequence[Ranking | Scored], name: str) -> Literal["text", "chat"]:
     """What all prompts are. Raises BadInput where some are texts and some conversations: a score reads one of them."""
     texts = sum(isinstance(ranking.prompt, str) for ranking in rankings)
     if 0 < texts < len(rankings):

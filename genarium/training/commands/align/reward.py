@@ -27,36 +27,41 @@ def align_reward(
     source: DataOptions,
     policy: PolicyOptions = PolicyOptions(),
     epochs: Annotated[float, Doc("how often each ranking is seen"), Gt(0)] = 1.0,
-    batch_size: Annotated[int, Doc("prompts, with all their answers, for one update"), Ge(1)] = 8,
+    batch_size: Annotated[int, Doc("prompts, with all their answers, for one update"), Ge(1)] = 16,
     options: TrainOptions = TrainOptions(),
 ) -> dict[str, Any]:
     """Learn to score answers as people rank them: a reward model.
 
     Reads prompt with answers, the best first (an inner list holds equal ones), or with their ranks or scores; prompt,
-    chosen and rejected; or prompt, answer and score from 0 to 5. Writes a PEFT adapter, or with --full a whole folder,
+    chosen and rejected; or prompt, answer and score from 0 to 5, each learned by itself where most prompts have one
+    answer. Writes a PEFT adapter, or with --full a whole folder,
     that transformers opens as a sequence classifier of one label; rank --model scores answers with it.
     """
     import torch
 
-    from genarium.data.preferences import read_rankings
+    from genarium.data.preferences import Ranking, read_judged
     from genarium.models.scorer import Scorer
     from genarium.training import aligning
-    from genarium.training.objectives.reward import Reward
-    from genarium.training.sources.rankings import Rankings, form_of
+    from genarium.training.objectives.reward import RankedReward, ScoredReward
+    from genarium.training.sources.rankings import Rankings, ScoredTexts, form_of
 
     way = policy.way
     settings = aligning.settings(options, LEARNING_RATES, way)
-    parts = source.read(read_rankings, settings.seed)
+    parts = source.read(read_judged, settings.seed)
     form = form_of([*parts.train, *parts.validation], parts.name)
     begun = policy.load(device=settings.device, seed=settings.seed)
     parts.introduce(begun, source.form)
     length, folder = source.length(begun.context), options.folder(f"reward-{source.data.stem}")
     torch.manual_seed(settings.seed)
     model = Scorer(begun.model.config, begun.model).to(settings.device)
-    objective = Reward(
+    ranked = isinstance(parts.train[0], Ranking)
+    encode: Any = Rankings.encode if ranked else ScoredTexts.encode
+    learns = RankedReward if ranked else ScoredReward
+    objective = learns(
         model,
-        Rankings.encode(begun.answers, parts.train, length, parts.name),
-        Rankings.encode(begun.answers, parts.validation, length, f"what is watched of {parts.name}"),
+        encode(begun.answers, parts.train, length, parts.name),
+        encode(begun.answers, parts.validation, length, f"what is watched of {parts.name}"),
+        answers=begun.answers,
         batch_size=batch_size,
         seed=settings.seed,
         identity=policy.identity(begun),
@@ -67,7 +72,7 @@ def align_reward(
         begun,
         aligning.paced(settings, options, objective.batches.per_epoch, epochs),
         folder,
-        learned_from=parts.learned_from("scores"),
+        learned_from=parts.learned_from("pairs" if ranked else "scores"),
         figures=("loss", "accuracy", "calibration_error", "margin", "score_mean", "score_deviation"),
         title=f"Reward on {source.data.stem}",
         unit="nats a pair",
@@ -80,11 +85,10 @@ def _save(objective: Reward, policy: Policy, form: str, folder: Path, title: str
     from genarium.checkpoints.layouts import scorer as layout
     from genarium.checkpoints.processors import beside
     from genarium.training.calibration import plot
-    from genarium.training.objectives.reward import margins_of
     from genarium.training.policy import save_adapter
 
     # transformers reads a text's score before the padding it ends with: padding must be no token that ends a text.
-    last = {text[-1] for part in (objective.train, objective.validation) for texts in part.ids for text in texts}
+    last = {text[-1] for part in (objective.train, objective.validation) for text in part.texts}
     vocabulary = range(policy.model.config.vocab_size)
     pad = next(token for token in (policy.answers.end, *sorted(policy.ends), *vocabulary) if token not in last)
     if policy.way == "full":
@@ -94,6 +98,5 @@ def _save(objective: Reward, policy: Policy, form: str, folder: Path, title: str
         save_adapter(policy, folder, whole=layout.whole(objective.model), task_type="SEQ_CLS", **described)
     spelled = policy.answers.tokenizer.id_to_token(pad) or ""
     beside.write(policy.path, folder, policy.answers, context_length=policy.context, talks=policy.talks, pad=spelled)
-    watched = objective.validation if len(objective.validation) else objective.train
     shown = f"{title}, watched" if len(objective.validation) else title
-    plot(margins_of(objective.scores(watched), watched), folder / "margins.png", title=shown)
+    plot(objective.margins(objective.scores()), folder / "margins.png", title=shown)
