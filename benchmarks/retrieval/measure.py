@@ -43,6 +43,7 @@ from genarium.retrieval.rank import by_sentences, rank
 from genarium.retrieval.retrieve import by_words, fuse, standing
 from genarium.retrieval.search import search
 from genarium.retrieval.store import Index
+from genarium.retrieval.tables import FORMAT
 from genarium.retrieval.vectors import DEPTH, PassageVectors, highest
 from genarium.run import prepare, run
 
@@ -244,7 +245,7 @@ def memory() -> float:
 def filled(name: str, texts: Sequence[Hit], known: PassageVectors, size: int, random: np.random.Generator) -> None:
     """An index of `size` passages: real texts again and again, each with a real vector and noise."""
     with writing(name):
-        create(name, {"folder": "", "encoder": "", "encoder_digest": ""})
+        create(name, {"folder": "", "encoder": "", "encoder_digest": "", "format": str(FORMAT)})
         with Index(name) as index:
             for first in range(0, size, 500):
                 drawn = [texts[n] for n in random.integers(len(texts), size=min(500, size - first))]
