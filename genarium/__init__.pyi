@@ -345,6 +345,36 @@ def rank(
     model: decides the way: a head with one output reads query and passage together, an encoder apart
     """
 
+def speak(
+    text: str | None = None,
+    *,
+    file: str | Path | None = None,
+    voice: str | None = None,
+    speed: float = 1.0,
+    language: str = "auto",
+    pronounce: list[str] | None = None,
+    timestamps: bool = False,
+    check: bool = False,
+    model: str = "starter",
+    seed: int | None = None,
+) -> Result[artefacts.Audio]:
+    """Say a text.
+
+    The starter speaks English and Chinese; numbers, dates, times and sums of money are read as a person would. Kept
+    as a WAV with its recipe inside; -o NAME.flac, .mp3, .ogg writes those too.
+
+    text: what is said, or an SSML document (<speak>…</speak>); - reads standard input
+    file: a text file to say instead
+    voice: such as af_heart, bm_george, zf_xiaoxiao [default: the model's for the text's language]
+    speed: 2 takes half the time, 0.5 twice as long
+    language: language of the voice that is chosen, as in en or zh; auto is what most of the text is in
+    pronounce: how a word is said, as in GIF=dʒɪf, in IPA; may be repeated
+    timestamps: tell when each word is heard; -o NAME.srt or .vtt writes that alone
+    check: transcribe what was said, tell what share of each sentence's words were misheard, say those again
+    model: starter, a folder of Kokoro's, a hub id such as facebook/mms-tts-eng, or openai:NAME
+    seed: of models that draw random numbers
+    """
+
 def summarize(
     text: str | None = None,
     *,
@@ -417,6 +447,32 @@ def text(
     backend: which library computes: onnx starts fastest and needs no torch; auto is torch on a GPU, else onnx
     model: starter, a folder, a GGUF file, a hub id, or openai:NAME
     seed: same seed, same text; drawn when not given
+    """
+
+def transcribe(
+    sounds: list[str] | str,
+    *,
+    language: str | None = None,
+    translate: bool = False,
+    words: bool = False,
+    prompt: str | None = None,
+    keep_silence: bool = False,
+    allow_private: bool = False,
+    model: str = "starter",
+) -> Result[artefacts.Transcript]:
+    """Write down what is said in sounds and videos.
+
+    A stopped run continues where it was. -o NAME.srt or .vtt writes subtitles, .txt the text, .jsonl or .csv each part
+    with its times; -o FOLDER/ subtitles for each file.
+
+    sounds: sounds and videos, folders of them, http or https URLs; - reads one from standard input
+    language: what is spoken, as in en, zh, de [default: found out by listening]
+    translate: write it in English, whatever is spoken
+    words: tell when each word is heard
+    prompt: names and rare words that may come, as a sentence
+    keep_silence: listen to what seems to be silence too; it is skipped otherwise
+    allow_private: fetch URLs from this machine and its own network too; they are refused otherwise
+    model: starter, a Whisper folder, a hub id such as openai/whisper-small, or openai:NAME
     """
 
 def video(

@@ -1,4 +1,5 @@
-"""The recipe inside a file that was made here: PNG, APNG, GIF, MP4 and WebM hold it in their own metadata."""
+"""The recipe inside a file that was made here: pictures, videos and sounds hold it in their own
+metadata."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from genarium.extras import require
 from genarium.recipe import Recipe
 
 VIDEOS = (".mp4", ".webm")
+SOUNDS = {".flac": "flac", ".mp3": "mp3", ".ogg": "ogg", ".opus": "ogg"}
+HEAD = 2**24
+"""Bytes of a WAV that are looked into: its recipe stands before its samples."""
 IMAGES = (".png", ".apng", ".gif")
 LONGEST = 2**24
 """Characters of a recipe that are read."""
@@ -23,7 +27,10 @@ def recipe_in(file: Path) -> Recipe | None:
     Raises BadInput where its recipe can't be read or is of a later format, MissingPackage.
     """
     suffix = file.suffix.lower()
-    written = _in_video(file) if suffix in VIDEOS else _in_image(file) if suffix in IMAGES else None
+    if suffix in VIDEOS or suffix in SOUNDS:
+        written = _in_film(file, SOUNDS.get(suffix, suffix[1:]))
+    else:
+        written = _in_wav(file) if suffix == ".wav" else _in_image(file) if suffix in IMAGES else None
     if not isinstance(written, str) or len(written) > LONGEST:
         return None
     try:
@@ -49,15 +56,20 @@ def _in_image(file: Path) -> object:
         return None
 
 
-def _in_video(file: Path) -> object:
-    require("reading a video", "av")
+def _in_wav(file: Path) -> object:
+    from genarium.artefacts.waves import wav_tags
+
+    with file.open("rb") as opened:
+        return wav_tags(opened.read(HEAD)).get(RECIPE_CHUNK)
+
+
+def _in_film(file: Path, container: str) -> object:
+    require("reading a video" if file.suffix.lower() in VIDEOS else "reading a sound", "av")
     import av
 
     try:
-        with (
-            file.open("rb") as opened,
-            av.open(opened, format="mp4" if file.suffix.lower() == ".mp4" else "webm") as read,
-        ):
-            return {name.lower(): text for name, text in read.metadata.items()}.get(RECIPE_CHUNK)
+        with file.open("rb") as opened, av.open(opened, format=container) as read:
+            tags = [read.metadata, *(stream.metadata for stream in read.streams)]  # Ogg's are its stream's
+            return {name.lower(): text for some in tags for name, text in some.items()}.get(RECIPE_CHUNK)
     except Exception:  # as above: FFmpeg's errors are of many kinds
         return None

@@ -6,7 +6,7 @@ from genarium.artefacts.artefact import Artefact
 
 
 class Media(Artefact):
-    """An artefact whose file is a picture or a video."""
+    """An artefact whose file is a picture, a video or a sound."""
 
     def in_words(self) -> str:
         return self.title()

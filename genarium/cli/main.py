@@ -89,6 +89,10 @@ def _task(name: str) -> click.Command:
         from genarium.cli.ask import ask_command
 
         return ask_command(find(name))
+    if name == "speak":
+        from genarium.cli.speak import speak_command
+
+        return speak_command(find(name))
     if name == "video":
         from genarium.cli.video import video_command
 

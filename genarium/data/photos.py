@@ -1,4 +1,4 @@
-"""Users' photos and videos by any name: a file, a folder of them, a URL, or standard input. Each is kept by content.
+"""Users' photos, videos and sounds by any name: a file, a folder of them, a URL, or standard input, kept by content.
 
 What has no place of its own (standard input, a URL's content) is put under HOME/photos by its sha256, so that a recipe
 finds again what it was made from.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium import files
-from genarium.data import videos, web
+from genarium.data import sounds, videos, web
 from genarium.data.images import read_image
 from genarium.errors import BadInput
 from genarium.progress import note_left_out
@@ -22,7 +22,20 @@ from genarium.progress import note_left_out
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+
+@dataclass(frozen=True)
+class Kind:
+    """What is asked for: what one is called, what several are, and the endings that a folder is looked through for."""
+
+    one: str
+    several: str
+    endings: tuple[str, ...]
+
+
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+SEEN = Kind("picture", "picture or video", (*ENDINGS, *videos.ENDINGS))
+HEARD = Kind("sound", "sound or video", sounds.HEARD)
 
 
 @dataclass(frozen=True)
@@ -53,26 +66,26 @@ class Known(str):
     photo: Photo
 
 
-def find(asked: Sequence[str], *, private: bool = False) -> list[Photo]:
-    """The photos behind files, folders (all in them, by name), URLs and `-`. Raises BadInput."""
+def find(asked: Sequence[str], *, private: bool = False, kind: Kind = SEEN) -> list[Photo]:
+    """Those behind files, folders (all in them, by name), URLs and `-`. Raises BadInput."""
     found: list[Photo] = []
     for one in asked:
         if isinstance(one, Known):
             found.append(one.photo)
         elif one == "-":
-            found.append(_kept("standard input", _standard_input()))
+            found.append(_kept("standard input", _standard_input(kind)))
         elif web.is_url(one):
             found.append(_kept(one, web.fetch(one, private=private)))
         else:
-            found += _there(one)
+            found += _there(one, kind)
     return found
 
 
-def pin(asked: Sequence[str], *, private: bool = False) -> list[dict[str, str]]:
+def pin(asked: Sequence[str], *, private: bool = False, kind: Kind = SEEN) -> list[dict[str, str]]:
     """The photos as a recipe names them: by place and sha256. Raises BadInput."""
     return [
         {"name": photo.name, "path": files.place_of(photo.file), "sha256": photo.sha256}
-        for photo in find(asked, private=private)
+        for photo in find(asked, private=private, kind=kind)
     ]
 
 
@@ -89,17 +102,18 @@ def pinned(pins: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _there(one: str) -> list[Photo]:
+def _there(one: str, kind: Kind) -> list[Photo]:
     place = files.named(one)
     if place.is_file():
         return [_file(one, place)]
     if not place.is_dir():
-        raise BadInput(f"no photo or folder {one!r}; name one, a URL, or - for standard input")
-    taken = (*ENDINGS, *videos.ENDINGS)
-    listed = sorted(file for file in place.iterdir() if file.suffix.lower() in taken and file.is_file())
+        what = "photo" if kind is SEEN else kind.one
+        raise BadInput(f"no {what} or folder {one!r}; name one, a URL, or - for standard input")
+    listed = sorted(file for file in place.iterdir() if file.suffix.lower() in kind.endings and file.is_file())
     if not listed:
-        raise BadInput(f"{one} holds no picture or video ({', '.join(taken)}); name another folder")
-    note_left_out(one, (file.name for file in set(place.iterdir()) - set(listed) if file.is_file()), "images or videos")
+        raise BadInput(f"{one} holds no {kind.several} ({', '.join(kind.endings)}); name another folder")
+    several = "images or videos" if kind is SEEN else "sounds or videos"
+    note_left_out(one, (file.name for file in set(place.iterdir()) - set(listed) if file.is_file()), several)
     return [_file(str(file), file) for file in listed]
 
 
@@ -117,10 +131,10 @@ def _kept(name: str, content: bytes) -> Photo:
     return Photo(name, file, digest)
 
 
-def _standard_input() -> bytes:
+def _standard_input(kind: Kind) -> bytes:
     content = sys.stdin.buffer.read(web.MOST_BYTES + 1)
     if len(content) > web.MOST_BYTES:
         raise BadInput(f"standard input is larger than {web.MOST_BYTES / 2**20:.0f} MiB; name the file instead")
     if not content:
-        raise BadInput("standard input is empty; pipe a picture into it")
+        raise BadInput(f"standard input is empty; pipe a {kind.one} into it")
     return content

