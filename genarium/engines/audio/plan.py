@@ -137,7 +137,8 @@ def _cut(chunk: Chunk) -> Iterator[Chunk]:
         part = list(rest[:cut])
         yield Chunk(_short(part), chunk.rate, 0.0, part[-1].end)
         rest = rest[cut:]
-    yield Chunk(_short(list(rest)), chunk.rate, chunk.pause, chunk.end)
+    if rest or chunk.pause:
+        yield Chunk(_short(list(rest)), chunk.rate, chunk.pause, chunk.end)
 
 
 def _short(said: list[Said]) -> list[Said]:

@@ -81,10 +81,10 @@ class Mixed:
             raise BadInput(
                 "the text has no English and no Chinese in it, which are what this voice reads; write it in those"
             )
-        if HAN_LETTER.search(text) and not is_installed("pypinyin"):
+        if HAN_LETTER.search(text) and not (is_installed("jieba") and is_installed("pypinyin")):
             from genarium.extras import missing
 
-            raise missing("Chinese", "pypinyin")
+            raise missing("Chinese", "jieba")
 
     def tell_left_out(self) -> None:
         if self.left_out:

@@ -7,7 +7,7 @@ import { again, start } from "./job.js";
 import { addRun, list } from "./stream.js";
 
 const REMEMBERED = 8;
-const ORDER = ["text", "image", "video", "audio", "ask", "answer", "summarize", "classify", "caption", "explain", "stylize"];
+const ORDER = ["text", "image", "video", "speak", "transcribe", "ask", "answer", "summarize", "classify", "caption", "explain", "stylize"];
 const ELSEWHERE = ["chat"]; // it has a view of its own
 
 const forms = new Map();

@@ -22,7 +22,7 @@ def train_g2p(
     lexicon: Annotated[str, Doc("folder with us_gold.json, us_silver.json, gb_gold.json, gb_silver.json (misaki's)")],
     width: Annotated[int, Doc("hidden units"), Interval(ge=8, le=1024)] = 112,
     batch_size: Annotated[int, Doc("words in a batch"), Ge(1)] = 256,
-    options: TrainOptions = TrainOptions(steps=1800, learning_rate=4e-3, evaluate_every=600, checkpoint_minutes=2.0),
+    options: TrainOptions = TrainOptions(steps=6000, learning_rate=4e-3, evaluate_every=500, checkpoint_minutes=2.0),
 ) -> dict[str, Any]:
     """Train an encoder-decoder from letters to phonemes, in American and British English.
 
