@@ -145,7 +145,7 @@ def beside(chosen: list[str]) -> dict[str, Any]:
         mine = time.perf_counter() - began
         line = written(reader(text, 0, len(text)))[0]
         began = time.perf_counter()
-        samples, _ = theirs.create(line, "af_heart", is_phonemes=True, trim=False)
+        theirs.create(line, "af_heart", is_phonemes=True, trim=False)
         spoken.append(mine / (time.perf_counter() - began))
         factor.append(mine / (sum(map(len, parts)) / ours.rate))
         sound = resampled(np.concatenate(parts), ours.rate)
