@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import wave
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,7 @@ class OpenAITranscriber(Endpoint):
         """Raises RemoteError."""
         import openai
 
-        from genarium.artefacts.waves import wav
-
-        file = ("sound.wav", io.BytesIO(wav(samples, RATE, {})), "audio/wav")
+        file = ("sound.wav", io.BytesIO(_wav(samples)), "audio/wav")
         given: dict[str, Any] = {"model": self.model, "file": file, "response_format": "verbose_json"}
         given |= {"prompt": asked.prompt} if asked.prompt else {}
         try:
@@ -108,6 +107,16 @@ class OpenAITranscriber(Endpoint):
         except openai.OpenAIError as error:
             raise RemoteError(self.explained(error)) from None
         return _heard(told, len(samples) / RATE, str(self.client.base_url))
+
+
+def _wav(samples: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes())
+    return out.getvalue()
 
 
 def _heard(told: Any, seconds: float, where: str) -> Heard:
