@@ -15,16 +15,19 @@ LONGEST = 4_000
 
 def sentences(text: str, language: str = "en") -> list[tuple[int, int]]:
     """Character ranges of the sentences, in order, white space around them left out. `language` is ISO 639-1."""
+    return list(each_sentence(text, language))
+
+
+def each_sentence(text: str, language: str = "en") -> Iterator[tuple[int, int]]:
+    """The same one by one: of a long text no more is looked at than its next paragraph."""
     from sentencex import get_sentence_boundaries
 
-    found = []
     for start, end in _paragraphs(text):
         for boundary in get_sentence_boundaries(language, text[start:end]):
             said = boundary["text"]
             if stripped := said.strip():
                 first = start + boundary["start_index"] + len(said) - len(said.lstrip())
-                found.append((first, first + len(stripped)))
-    return found
+                yield first, first + len(stripped)
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, int]]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
-from genarium.data.sentences import sentences
+from genarium.data.sentences import each_sentence
 from genarium.engines.audio.english.stress import strong, weak
 from genarium.engines.audio.said import Reader, Said, written
 from genarium.engines.audio.ssml import Mark, Script
@@ -66,10 +66,9 @@ def _parts(script: Script, language: str) -> Iterator[tuple[int, int, float]]:
     for mark in script.marks:
         if mark.kind == "break":
             breaks[mark.start] = breaks.get(mark.start, 0.0) + float(mark.value)
-    found = sentences(script.text, language)
+    last_place = (len(script.text), len(script.text))
     told = 0
-    for number, (start, end) in enumerate(found):
-        following = found[number + 1][0] if number + 1 < len(found) else len(script.text)
+    for (start, end), (following, _) in pairwise(chain(each_sentence(script.text, language), [last_place])):
         gap = script.text[end:following]
         after = PARAGRAPH if gap.count("\n") > 1 else 0.0
         cuts = [start, *sorted(edge for edge in edges if start < edge < end), end]
