@@ -108,12 +108,7 @@ def promoted_for(version: Version) -> list[str]:
     """The tasks that use it where no model is named."""
     from genarium.checkpoints.store import promoted
 
-    in_use = {task: promoted.in_use(task) for task in promoted.TASKS}
-    return [
-        task
-        for task, one in in_use.items()
-        if one and (one.reference, one.digest) == (version.reference, version.digest)
-    ]
+    return promoted.tasks_of(version.reference, version.digest)
 
 
 def rows() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from genarium import studio
-from genarium.server import decisions, errors, history, indexes
+from genarium.server import comparisons, decisions, errors, history, indexes, versions
 from genarium.server import tasks as task_routes
 from genarium.server.desk import Desk, desk_of
 from genarium.server.errors import Json, RequestRefused
@@ -71,6 +71,8 @@ def application(settings: ServerSettings) -> FastAPI:
         task_routes.router,
         tasks_router,
         history.router,
+        comparisons.router,
+        versions.router,
         indexes.router,
         openai_text.router,
         openai_responses.router,

@@ -38,6 +38,12 @@ class Models:
             "REFERENCE` adds one"
         )
 
+    def called(self, reference: str) -> str:
+        """What clients call the model with this reference: its name where it has one here."""
+        given = {**_aligned(), **self.settings.models}
+        names = {str(files.named(one).resolve()): name for name, one in given.items()}
+        return names.get(reference, reference)
+
     def listed(self) -> list[dict[str, Any]]:
         """What there is, as OpenAI lists models; `tasks` is ours, and so is `promoted_for`: the tasks that use it where
         no model is named.
@@ -47,8 +53,7 @@ class Models:
         given = {**_aligned(), **self.settings.models}
         named = [(name, "user", _tasks_of(reference)) for name, reference in given.items()]
         here = [(name, name.partition("/")[0], nothing) for name in pulled()]
-        names = {str(files.named(reference).resolve()): name for name, reference in given.items()}
-        in_use = {names.get(reference, reference): tasks for reference, tasks in _promoted().items()}
+        in_use = {self.called(reference): tasks for reference, tasks in _promoted().items()}
         listed = [*reversed(named), *starters, *here]
         others = [(name, "user", tasks) for name, tasks in in_use.items() if name not in {one[0] for one in listed}]
         return [
@@ -59,8 +64,12 @@ class Models:
 
 
 def _aligned() -> dict[str, str]:
-    """The references of the models that were aligned on this machine, by the names of their versions."""
-    return {version.name: version.reference for version in versions.listed() if version.is_here}
+    """The references of the models that were aligned on this machine, by the names of their versions.
+
+    Where a folder was trained in again, its newest version is what is there.
+    """
+    latest = {version.reference: version.name for version in versions.listed() if version.is_here}
+    return {name: reference for reference, name in latest.items()}
 
 
 def _promoted() -> dict[str, list[str]]:

@@ -34,6 +34,12 @@ def in_use(task: str) -> Promotion | None:
     return line[-1] if line else None
 
 
+def tasks_of(reference: str, digest: str) -> list[str]:
+    """The tasks that use this model where none is named."""
+    used = {task: in_use(task) for task in TASKS}
+    return [task for task, one in used.items() if one and (one.reference, one.digest) == (reference, digest)]
+
+
 def find_in_use(task: str) -> Found | None:
     """That model where it can be run. Raises ModelNotFound and BadCheckpoint where it is gone or another by now."""
     promotion = in_use(task)
