@@ -121,13 +121,14 @@ def _reply(arguments: dict[str, Any], message: str) -> tuple[str, str]:
     return result.artefacts[0].facts()["text"], result.artefacts[0].id
 
 
-def said(entry: Entry) -> list[Message]:
-    """The whole conversation that ends with this reply."""
+def said(entry: Entry, *, edited: bool = True) -> list[Message]:
+    """The whole conversation that ends with this reply, as it was edited where it was, or as it was written."""
     from genarium.messages import conversation
 
     asked = entry.recipe.arguments
     before = conversation(asked["system"], asked["messages"] or [], asked["message"])
-    return [*before, {"role": "assistant", "content": entry.facts["text"]}]
+    text = entry.edits[-1].text if edited and entry.edits else entry.facts["text"]
+    return [*before, {"role": "assistant", "content": text}]
 
 
 def earlier(identifier: str) -> dict[str, Any]:
@@ -158,9 +159,9 @@ def list_conversations(*, as_json: bool) -> None:
     gone_on = {digest for entry in entries for digest in _beginnings(entry.recipe.arguments["messages"] or [])}
     rows = []
     for entry in entries:
-        turns = [message for message in said(entry) if message["role"] != "system"]
-        *_, whole = _beginnings(turns)
-        if whole not in gone_on:
+        ways = [[turn for turn in said(entry, edited=one) if turn["role"] != "system"] for one in (False, True)]
+        turns = ways[-1]
+        if not gone_on.intersection(list(_beginnings(way))[-1] for way in ways):
             rows.append(
                 {
                     "id": entry.id,

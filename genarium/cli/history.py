@@ -129,7 +129,7 @@ def show(identifier: str, as_json: bool) -> None:
             click.echo(printable(f"{'':<{width}} {line}".rstrip()))
     if entry.kind == "chat":
         click.echo()
-        echo_result(transcript(chat.said(entry)))
+        echo_result(transcript(chat.said(entry, edited=False)))
     elif entry.kind in ("text", "records", "summary", "answer"):
         click.echo()
         echo_result(_read(entry))

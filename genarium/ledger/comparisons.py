@@ -66,6 +66,8 @@ def judge(ledger: Ledger, identifier: str, verdict: str, note: str = "") -> Comp
     if verdict not in VERDICTS:
         raise BadInput(f"a verdict is left, right or equal, got {verdict[:40]!r}")
     shown = find(ledger, identifier)
+    if verdict != "equal" and shown.left.facts.get("text", shown.left.id) == shown.right.facts.get("text"):
+        raise BadInput("both say the same, so that neither is better: equal")
     one, two = shown.sides if verdict != "right" else shown.sides[::-1]
     with ledger.explained(), transaction(ledger.connection):
         now = ledger.connection.execute("SELECT rating FROM comparisons WHERE id = ?", (identifier,)).fetchone()

@@ -244,3 +244,11 @@ def test_the_commands_edit_and_export_examples(genarium: Command, tmp_path: Path
     assert json.loads(exported) == {"prompt": "Once", "completion": " at last"}
     exported = genarium("history", "export", "--preferences").stdout
     assert json.loads(exported) == {"prompt": "Once", "chosen": " at last", "rejected": " upon"}
+
+
+def test_of_two_that_say_the_same_neither_is_better() -> None:
+    with Ledger() as ledger:
+        shown = comparisons.begin(ledger, text(ledger, "Once", " upon"), text(ledger, "Once", " upon"))
+        with pytest.raises(BadInput, match="both say the same"):
+            comparisons.judge(ledger, shown.id, "left")
+        assert comparisons.judge(ledger, shown.id, "equal").verdict == "equal"

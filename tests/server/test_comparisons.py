@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from genarium.checkpoints.store import promoted, versions
 from genarium.checkpoints.store.find import find
@@ -20,13 +21,14 @@ SAID = {"prompt": "The fox", "max_new_tokens": 5}
 def version(tiny: Path, tmp_path: Path) -> versions.Version:
     """As `align dpo` leaves one."""
     folder = shutil.copytree(tiny, tmp_path / "foxes-2")
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: -tensor for name, tensor in weights.items()}, folder / "model.safetensors", {"format": "pt"})
     told = find(str(tiny), default="text")
     learned = {"kind": "pairs", "count": 12, "sha256": "a" * 64, "name": "ledger-text-pairs.jsonl"}
     parents = [{"reference": told.reference, "digest": told.digest}]
     (folder / "training.json").write_text(
         json.dumps({"method": "dpo", "parents": parents, "learned_from": learned, "figures": {"accuracy": 0.75}})
     )
-    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
     return versions.register(folder)
 
 

@@ -334,6 +334,7 @@ def test_readable_in_light_and_dark_on_a_phone(look: Look, scheme: str, studio_h
     with Ledger(studio_home) as ledger:
         kept = ledger.keep(Sound(), Recipe.of("text", {"prompt": "long" * 100}, None, 1))
     shows = {"make": ".composer", "chat": ".say", "history": ".tile", f"artefact/{kept.id}": ".detail"}
+    shows |= {"models": ".models", "blind": ".blind"}
     for view, part in shows.items():
         page.goto(f"{page.url.partition('#')[0]}#/{view}")
         page.wait_for_selector(part)

@@ -7,8 +7,8 @@ import { say } from "./say.js";
 import { again } from "./job.js";
 import { pick } from "./tray.js";
 
-/** `known` are its ratings; `open: false` where its recipe is open already. */
-export function actions(artefact, { task, known, open = true }) {
+/** `known` are its ratings; `edit` a button where it can be edited; `open: false` where its recipe is open already. */
+export function actions(artefact, { task, known, edit = null, open = true }) {
   return el(
     "div",
     { class: "actions" },
@@ -16,6 +16,7 @@ export function actions(artefact, { task, known, open = true }) {
     el(
       "div",
       { class: "doings" },
+      edit,
       button("Again", () => redo(artefact, task, {}), { title: "The same recipe, to the byte" }),
       isSeeded(task) ? button("Vary", () => redo(artefact, task, { seed: null }), { title: "The same with another seed" }) : null,
       button("Compare", () => pick(artefact, task), { title: "Side by side with another" }),

@@ -71,4 +71,7 @@ export async function loadTasks() {
 export const isSeeded = (task) => "seed" in (schemas.get(task)?.properties ?? {});
 
 export const models = () => listed("/v1/models");
+
+/** The model that was promoted for a task, which is used where none is named; undefined where it is its starter. */
+export const inUse = async (task) => (await models()).find((one) => one.promoted_for.includes(task))?.id;
 export const indexes = () => listed("/v1/indexes", 5);

@@ -3,6 +3,7 @@
 import { answer } from "./answer.js";
 import { schemas } from "./api.js";
 import { el } from "./dom.js";
+import { editable } from "./edit.js";
 import { table } from "./table.js";
 import { player } from "./video.js";
 
@@ -36,6 +37,9 @@ export function written(artefact) {
   const rest = artefact.finish_reason === "length" ? el("span", { class: "cut", title: "it reached the longest it may be" }, " …") : null;
   return el("p", { class: "prose" }, before ? el("span", { class: "given" }, before) : null, artefact.text, rest);
 }
+
+/** Text that can be edited in place: its element and the button; null of anything else. */
+export const edited = (artefact, task) => editable(artefact, task, (text) => written({ ...artefact, text }));
 
 function vectors(artefact) {
   const told = el("p", {}, `${artefact.count} vector${artefact.count === 1 ? "" : "s"} of ${artefact.width} numbers`);

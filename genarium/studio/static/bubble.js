@@ -3,6 +3,7 @@
 import { duration, facts, shortName } from "./artefact.js";
 import { api } from "./api.js";
 import { button, el } from "./dom.js";
+import { editable } from "./edit.js";
 import { again, follow, stop } from "./job.js";
 import { rating } from "./rating.js";
 import { say } from "./say.js";
@@ -11,6 +12,7 @@ export class Bubble {
   constructor() {
     this.replies = [];
     this.onchoose = () => {};
+    this.taken = null; // the reply that the conversation continues with
     this.versions = el("div", { class: "versions" });
     this.element = el("div", { class: "turn assistant" }, el("p", { class: "who" }, "Model"), this.versions);
   }
@@ -38,18 +40,31 @@ export class Bubble {
   finish(reply, told) {
     this.replies.push(reply);
     const better = this.replies.length > 1;
+    const text = editable(reply, "chat", (said) => el("p", { class: "prose" }, said), (said) => this.edited(reply, said));
     const doings = el("div", { class: "actions" }, rating(reply, reply.ratings));
     const more = el("div", { class: "doings" });
     more.append(
+      text.edit,
       button("Another reply", () => this.another(reply), { title: "The same with another seed" }),
       el("a", { class: "button", href: `#/artefact/${reply.id}` }, "Recipe"),
     );
     doings.append(more);
     this.versions.append(
-      el("div", { class: "version", "data-artefact": reply.id }, el("p", { class: "prose" }, reply.text), el("p", { class: "facts" }, facts(told)), doings),
+      el("div", { class: "version", "data-artefact": reply.id }, text.element, el("p", { class: "facts" }, facts(told)), doings),
     );
-    this.onchoose(reply);
+    this.take(reply);
     if (better) this.offer();
+  }
+
+  /** The conversation continues with this reply, as it was edited where it was. */
+  take(reply) {
+    this.taken = reply;
+    this.onchoose({ ...reply, text: reply.edits?.at(-1)?.text ?? reply.text });
+  }
+
+  edited(reply, text) {
+    reply.edits = [...(reply.edits ?? []), { text }];
+    if (this.taken === reply) this.take(reply);
   }
 
   async another(reply) {
@@ -78,7 +93,7 @@ export class Bubble {
         if (other !== chosen) await api("/v1/feedback", { method: "POST", json: { chosen: chosen.id, rejected: other.id } });
       }
       for (const [at, one] of all.entries()) one.classList.toggle("chosen", at === place);
-      this.onchoose(chosen);
+      this.take(chosen);
       say("Kept. The conversation continues with this reply.");
     } catch (error) {
       say(error.message);

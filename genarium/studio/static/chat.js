@@ -1,6 +1,6 @@
 // A conversation: what was said is in the ledger, as the recipe of its last reply; nothing is kept here.
 
-import { api, schemas } from "./api.js";
+import { api, inUse, schemas } from "./api.js";
 import { shortName } from "./artefact.js";
 import { Bubble } from "./bubble.js";
 import { conversations } from "./conversations.js";
@@ -61,7 +61,8 @@ function build(entry) {
   nameModel();
 
   async function nameModel() {
-    const model = await form.fields.model.value();
+    const chosen = await form.fields.model.value();
+    const model = chosen === "starter" ? ((await inUse("chat")) ?? chosen) : chosen;
     named.textContent = model ? `Talking with ${shortName(model)}. Model and options` : "Choose a model to talk with";
     settings.open ||= !model;
   }

@@ -25,8 +25,10 @@ function longest(entries) {
   for (const entry of entries) {
     const { messages, message } = entry.recipe.arguments;
     const before = messages ?? [];
-    const all = [...before, { role: "user", content: message }, { role: "assistant", content: entry.text }];
-    if (gone.has(key(all))) continue;
+    const said = [entry.text, ...(entry.edits ?? []).map((edit) => edit.text)];
+    const whole = (content) => [...before, { role: "user", content: message }, { role: "assistant", content }];
+    if (said.some((content) => gone.has(key(whole(content))))) continue;
+    const all = whole(entry.text);
     for (let end = 2; end <= all.length; end += 2) gone.add(key(all.slice(0, end)));
     made.push(entry);
   }

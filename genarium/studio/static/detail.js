@@ -2,19 +2,20 @@
 
 import { actions } from "./actions.js";
 import { api, isSeeded, schemas } from "./api.js";
-import { asked, facts, shown } from "./artefact.js";
+import { asked, edited, facts, shown } from "./artefact.js";
 import { el } from "./dom.js";
 
 export async function detail(id) {
   const entry = await api(`/v1/artefacts/${encodeURIComponent(id)}`);
   const { recipe } = entry;
   const seed = isSeeded(entry.task) ? recipe.seed : null;
+  const text = edited(entry, entry.task);
   return el(
     "article",
     { class: "detail" },
     el("h1", { tabindex: -1 }, el("span", { class: "badge" }, entry.task), " ", short(asked(entry) || entry.title || entry.kind)),
     el("p", { class: "facts" }, facts({ model: recipe.model?.reference, seconds: entry.stats.seconds, seed }), " · ", when(entry)),
-    el("section", { class: "card" }, shown(entry, recipe), actions(entry, { task: entry.task, known: entry.ratings, open: false })),
+    el("section", { class: "card" }, text?.element ?? shown(entry, recipe), actions(entry, { task: entry.task, known: entry.ratings, edit: text?.edit, open: false })),
     entry.notes.length ? el("ul", { class: "notes" }, entry.notes.map((note) => el("li", {}, note))) : null,
     el(
       "section",
@@ -58,7 +59,7 @@ export function told(value) {
 function ratings(all) {
   const lines = all.map((one) => {
     const verdict =
-      one.scale === "better" ? ["better than ", el("a", { href: `#/artefact/${one.other}` }, one.other)]
+      one.other ? [one.scale === "better" ? "better than " : "as good as ", el("a", { href: `#/artefact/${one.other}` }, one.other)]
       : one.scale === "thumb" ? [one.value === 1 ? "good" : "bad"]
       : [`${one.value} of 5`];
     return el("li", {}, ...verdict, one.note ? `: ${one.note}` : "", " · ", new Date(one.created).toLocaleString());

@@ -153,6 +153,8 @@ const option = (value, label) => el("option", { value: value === null ? "" : JSO
 async function modelChoices(task) {
   const all = await models();
   const named = all.filter((one) => one.tasks.length === 0 || one.tasks.includes(task.title)).map((one) => [one.id, one.id]);
+  const used = all.find((one) => one.promoted_for.includes(task.title));
+  if (used) return [["starter", `${used.id} (promoted)`], ...named];
   if (all.some((one) => one.id === `starter/${task.starter}`)) return [["starter", `starter (${task.starter})`], ...named];
   // Where the starter that chats is not here, one writes all the same: see chat.js.
   const writers = task.title === "chat" ? all.filter((one) => one.tasks.includes("text")) : [];

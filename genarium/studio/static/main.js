@@ -1,14 +1,17 @@
 // Where the page begins: views by the address behind #, so that back, forward and bookmarks work.
 
 import { loadTasks } from "./api.js";
+import { blind } from "./blind.js";
 import { chat } from "./chat.js";
 import { compare } from "./compare.js";
 import { detail } from "./detail.js";
 import { el } from "./dom.js";
 import { history } from "./history.js";
 import { focusPrompt, make } from "./make.js";
+import { models } from "./models.js";
 
-const VIEWS = { make, chat, history, artefact: detail, compare };
+const VIEWS = { make, chat, history, models, artefact: detail, compare, blind };
+const WITHIN = { blind: "models" }; // views that are reached from another
 const main = document.getElementById("main");
 let round = 0;
 
@@ -17,7 +20,7 @@ async function show() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   const view = Object.hasOwn(VIEWS, name) ? name : "make";
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href") === `#/${WITHIN[view] ?? view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   let page;

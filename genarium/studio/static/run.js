@@ -2,7 +2,7 @@
 
 import { actions } from "./actions.js";
 import { isSeeded } from "./api.js";
-import { duration, facts, shortName, shown } from "./artefact.js";
+import { duration, edited, facts, shortName, shown } from "./artefact.js";
 import { button, el } from "./dom.js";
 import { follow, stop } from "./job.js";
 import { say } from "./say.js";
@@ -59,7 +59,8 @@ export function run(job, { task, of = "" }) {
   function finished(artefact, result) {
     const inside = place(artefact.item);
     const own = ["image", "video"].includes(artefact.kind) && artefact.seed !== undefined ? el("p", { class: "facts" }, `seed ${artefact.seed}`) : "";
-    inside.replaceChildren(shown(artefact, result?.recipe ?? null), own, actions(artefact, { task }));
+    const text = edited(artefact, task);
+    inside.replaceChildren(text?.element ?? shown(artefact, result?.recipe ?? null), own, actions(artefact, { task, edit: text?.edit }));
     inside.dataset.artefact = artefact.id;
   }
 
