@@ -97,7 +97,7 @@ def look(browser: Any, studio: str) -> Iterator[Callable[..., Any]]:
 
     def open_page(path: str = "", *, signed_in: bool = True, **settings: Any) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 860}} | settings)
-        context.set_default_timeout(40_000)
+        context.set_default_timeout(300_000)
         if signed_in:
             context.request.post(f"{studio}/session", data={"key": KEY})
         page = context.new_page()

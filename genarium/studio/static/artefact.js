@@ -39,7 +39,8 @@ export function written(artefact) {
 }
 
 /** Text that can be edited in place: its element and the button; null of anything else. */
-export const edited = (artefact, task) => editable(artefact, task, (text) => written({ ...artefact, text }));
+export const edited = (artefact, task) =>
+  editable(artefact, task, (text) => written(text === artefact.text ? artefact : { ...artefact, text, finish_reason: "stop" }));
 
 function vectors(artefact) {
   const told = el("p", {}, `${artefact.count} vector${artefact.count === 1 ? "" : "s"} of ${artefact.width} numbers`);
