@@ -10,6 +10,10 @@ from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Size, To
 from genarium.checkpoints.fields.rope import Base, Original, Rope, Whole
 
 
+OWN = frozenset({"base_sha256", "genarium_reads"})
+"""What Genarium's own adapters and reward models say, and no network reads."""
+
+
 class GPT2Fields(Fields, published="GPT2Config"):
     aliases: ClassVar = {
         "hidden_size": "n_embd",
@@ -17,7 +21,7 @@ class GPT2Fields(Fields, published="GPT2Config"):
         "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
     }
-    ignored: ClassVar = frozenset({"n_ctx", "classifier_dropout", "hidden_dropout", "summary_last_dropout"})
+    ignored: ClassVar = OWN | frozenset({"n_ctx", "classifier_dropout", "hidden_dropout", "summary_last_dropout"})
 
     vocab_size: Size = 50257
     n_positions: Size = 1024
@@ -51,7 +55,7 @@ class RotaryFields(Fields):
     """What Llama and those after it have in common."""
 
     # Earlier transformers kept these apart from rope_parameters; a checkpoint may still.
-    ignored: ClassVar = frozenset({"mlp_bias", "max_window_layers", "use_mrope", "use_sliding_window"})
+    ignored: ClassVar = OWN | frozenset({"mlp_bias", "max_window_layers", "use_mrope", "use_sliding_window"})
 
     vocab_size: Size = 32000
     max_position_embeddings: Size = 2048
