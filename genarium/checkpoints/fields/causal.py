@@ -9,7 +9,6 @@ from pydantic import Field
 from genarium.checkpoints.fields import Fields, Flag, Layers, Positive, Size, TokenId, TokenIds, Unneeded
 from genarium.checkpoints.fields.rope import Base, Original, Rope, Whole
 
-
 OWN = frozenset({"base_sha256", "genarium_reads"})
 """What Genarium's own adapters and reward models say, and no network reads."""
 
