@@ -107,6 +107,7 @@ def test_two_models_are_compared_blind_and_the_line_is_shown(
     until(page, "[...document.querySelectorAll('.blind select')].some(one => one.textContent.includes('calmer-fox'))")
     page.get_by_label("One model").select_option("calmer-fox")
     page.get_by_label("The other").select_option("starter/text")
+    page.get_by_label("Longest answer").fill("5")
     page.get_by_label("What both are given").fill("The blind fox")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".blind .sides")

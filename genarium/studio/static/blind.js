@@ -18,10 +18,11 @@ export async function blind() {
 }
 
 function build() {
-  const ids = { task: fresh("task"), first: fresh("first"), second: fresh("second"), prompt: fresh("prompt") };
+  const ids = { longest: fresh("longest"), task: fresh("task"), first: fresh("first"), second: fresh("second"), prompt: fresh("prompt") };
   const tasks = Object.entries(TASKS).filter(([name]) => schemas.has(name));
   const task = el("select", { id: ids.task, onchange: renew }, tasks.map(([name, label]) => el("option", { value: name }, label)));
   const chosen = [el("select", { id: ids.first }), el("select", { id: ids.second })];
+  const longest = el("input", { id: ids.longest, type: "number", min: 1, step: 1, inputmode: "numeric", placeholder: "as usual" });
   const prompt = grows(el("textarea", { id: ids.prompt, rows: 2, onkeydown: shortcut }));
   const go = el("button", { class: "main", type: "submit" }, "Have both answer");
   const wrong = el("p", { class: "wrong", role: "alert" });
@@ -37,6 +38,7 @@ function build() {
       labelled(ids.first, "One model", chosen[0]),
       labelled(ids.second, "The other", chosen[1]),
       labelled(ids.task, "They", task),
+      labelled(ids.longest, "Longest answer, in tokens", longest),
     ),
     el("div", { class: "field asking" }, el("label", { for: ids.prompt }, "What both are given"), prompt),
     wrong,
@@ -78,6 +80,7 @@ function build() {
     place.replaceChildren(el("div", { class: "card run" }, el("div", { class: "now" }, el("progress", { "aria-label": "Progress" }), "Both are answering", halt)));
     try {
       const arguments_ = { [task.value === "chat" ? "message" : "prompt"]: prompt.value };
+      if (longest.value) arguments_.max_new_tokens = Number(longest.value);
       const json = { task: task.value, models: chosen.map((select) => select.value), arguments: arguments_ };
       const shown = await api("/v1/comparisons", { method: "POST", json, signal: ended.signal });
       place.replaceChildren(sides(shown, prompt));
