@@ -51,8 +51,8 @@ class RewardRanker:
             places = order[first : first + TOGETHER]
             lengths = torch.tensor([len(rows[place]) for place in places], device=self.device)
             tokens = torch.zeros(len(places), int(lengths.max()), dtype=torch.long, device=self.device)
-            for row, place in enumerate(places):
-                tokens[row, : len(rows[place])] = torch.tensor(rows[place])
+            for number, place in enumerate(places):
+                tokens[number, : len(rows[place])] = torch.tensor(rows[place])
             found[places] = self.network(tokens, lengths).double().cpu().numpy()
             emit("scoring", first + len(places), len(rows))
         if not np.isfinite(found).all():

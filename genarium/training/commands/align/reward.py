@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +16,7 @@ from genarium.training.policy_options import PolicyOptions
 from genarium.training.sources.preferred import DataOptions
 
 if TYPE_CHECKING:
+    from genarium.data.tables import How
     from genarium.training.objectives.reward import Reward
     from genarium.training.policy import Policy
 
@@ -47,7 +49,8 @@ def align_reward(
 
     way = policy.way
     settings = aligning.settings(options, LEARNING_RATES, way)
-    parts = source.read(read_judged, settings.seed)
+    reader: Callable[[Path, How], list[Any]] = read_judged
+    parts = source.read(reader, settings.seed)
     form = form_of([*parts.train, *parts.validation], parts.name)
     begun = policy.load(device=settings.device, seed=settings.seed)
     parts.introduce(begun, source.form)
