@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -288,7 +289,7 @@ def test_the_reward_is_learned_and_the_best_by_gold_is_kept(
     """A gold that falls with the reward keeps early weights; the log has what is looked for."""
     rewards, _ = open_all(["matches:[aeiou]"], None, device="cpu")
     against = Reward("against", lambda p, a: np.array([-float(sum(c in "aeiou" for c in one)) for one in a]), "against")
-    freely: dict[str, Any] = {"kl_coefficient": 0.0}
+    freely: dict[str, Any] = {"kl_coefficient": 1e-4}
     if make is ppo:  # every weight, as GRPO here: a random network writes by its embedding, which has no adapter
         freely |= {"way": "full", "kl_target": None, "pretrain_coefficient": 0.001}
     objective = make(base, tmp_path, changes={"batch_size": 12}, **freely)
@@ -327,3 +328,47 @@ def test_prompts_that_leave_no_room_are_left_out_or_refused(base: str) -> None:
         fitting(policy, ["x" * 20], 40, "p")
     with pytest.raises(BadInput, match="leave no room in the 48"):
         fitting(policy, ["x"], 48, "p")
+
+
+def test_the_command_leaves_an_adapter_a_recipe_and_a_report(base: str, tmp_path: Path) -> None:
+    from genarium.training.commands.align.ppo import align_ppo
+
+    (tmp_path / "prompts.txt").write_text("".join(f"{prompt}\n" for prompt in [*PROMPTS, PROMPTS[0]]))
+    (tmp_path / "text.txt").write_text("the fox ran over the hill and sang to the moon. " * 9)
+    out = tmp_path / "out"
+    figures = align_ppo(
+        model=base,
+        data=tmp_path / "prompts.txt",
+        reward=["matches:[aeiou]", "0.2*length:2"],
+        gold="distinct",
+        held_out=3,
+        batch_size=4,
+        max_new_tokens=6,
+        pretrain=str(tmp_path / "text.txt"),
+        steps=2,
+        evaluate_every=1,
+        out=str(out),
+    )
+    told = json.loads((out / "training.json").read_text())
+    assert told["method"] == "ppo"
+    assert told["learned_from"]["count"] == 7
+    assert [one["reference"] for one in told["rewards"]] == ["matches:[aeiou]", "length:2"]
+    assert [one["weight"] for one in told["rewards"]] == [1.0, 0.2]
+    assert told["gold"] == {"reference": "distinct"}
+    assert told["parents"][0]["reference"] == base
+    report = (out / "report.md").read_text()
+    for held in ("Side by side", "Where reward and gold part most", "overoptimisation.png", "course.png"):
+        assert held in report
+    assert all((out / name).stat().st_size > 5000 for name in ("overoptimisation.png", "course.png"))
+    again = policies.load(str(out))  # the adapter, over its base, is what was measured
+    assert figures["kept_step"] in (1, 2)
+    found = again.model(torch.tensor([[1, 2, 3]]))
+    kept = load_file(out / BEST)
+    policy = policies.load(base)
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(kept[name])
+    torch.testing.assert_close(found, policy.model(torch.tensor([[1, 2, 3]])), atol=1e-4, rtol=0)
+    with pytest.raises(BadInput, match="10 prompts, and 10 are to be only watched"):
+        align_ppo(model=base, data=tmp_path / "prompts.txt", reward=["distinct"], held_out=10, out=str(out))

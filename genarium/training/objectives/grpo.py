@@ -92,9 +92,10 @@ class GRPO(OnPolicy):
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
         tokens = sum(len(answer) for answer in rollouts.answers)
-        return {name: value if name == "loss" else value / tokens for name, value in sums.items()} | {
-            "kl": sums.get("kl", 0.0) / len(rollouts)
-        }
+        means = {name: value if name == "loss" else value / tokens for name, value in sums.items()}
+        if "kl" in sums:  # of whole answers
+            means["kl"] = sums["kl"] / len(rollouts)
+        return means
 
     def part(
         self,
