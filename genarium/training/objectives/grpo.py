@@ -75,8 +75,8 @@ class GRPO(OnPolicy):
 
     def _before(self, rollouts: Rollouts) -> tuple[Tensor | None, Tensor | None]:
         """log p (B, T) by the policy that drew the answers, where it will move, and by the reference."""
-        own, reference, _ = self.judge(rollouts)
-        return own.logp if self.settings.iterations > 1 else None, reference
+        own = self.judge(rollouts)[0].logp if self.settings.iterations > 1 else None
+        return own, self.by_reference(rollouts) if self.settings.kl_coefficient else None
 
     def learn(
         self, rollouts: Rollouts, advantages: Tensor, old: Tensor | None, reference: Tensor | None, batch: Batch

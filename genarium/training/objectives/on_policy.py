@@ -7,7 +7,7 @@ highest are kept beside the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,23 +99,24 @@ class OnPolicy(Objective):
         figures["ended"] = float(rollouts.ended.float().mean())
         return rollouts, scores - self.lesson.missing_end_penalty * (~rollouts.ended).float(), figures
 
-    def judge(self, rollouts: Rollouts, *, value: torch.nn.Module | None = None) -> tuple[Judged, Tensor, Tensor]:
-        """What the policy says of its answers, log p of them by the reference, and the mask, each (B, T)."""
-        widest = max(map(len, rollouts.answers))
-        own, other, masks = [], [], []
-        for first in range(0, len(rollouts), AT_ONCE):
-            rows = self.rows(rollouts, range(first, min(len(rollouts), first + AT_ONCE)))
-            emit("reading", first, len(rollouts))
+    def judge(self, rollouts: Rollouts, *, value: torch.nn.Module | None = None) -> tuple[Judged, Tensor]:
+        """What the policy says of its answers, and their mask, each (B, T)."""
+        own, masks = [], []
+        for rows in self._parts(rollouts):
             own.append(judged(self.policy.model, rows, self.lesson.temperature, value=value))
-            with self.policy.reference() as reference:
-                other.append(judged(reference, rows, self.lesson.temperature).logp)
             masks.append(rows.mask)
+        told = Judged(*(_whole([getattr(one, name) for one in own]) for name in ("logp", "entropy", "values")))
+        return told, _whole(masks)
 
-        def whole(parts: Sequence[Tensor]) -> Tensor:
-            return torch.cat([torch.nn.functional.pad(part, (0, widest - part.shape[1])) for part in parts])
+    def by_reference(self, rollouts: Rollouts) -> Tensor:
+        """log p of the answers' tokens by the reference, (B, T)."""
+        with self.policy.reference() as reference:
+            return _whole([judged(reference, rows, self.lesson.temperature).logp for rows in self._parts(rollouts)])
 
-        all_own = Judged(*(whole([getattr(one, name) for one in own]) for name in ("logp", "entropy", "values")))
-        return all_own, whole(other), whole(masks)
+    def _parts(self, rollouts: Rollouts) -> Iterator[Rows]:
+        for first in range(0, len(rollouts), AT_ONCE):
+            emit("reading", first, len(rollouts))
+            yield self.rows(rollouts, range(first, min(len(rollouts), first + AT_ONCE)))
 
     def rows(self, rollouts: Rollouts, places: Sequence[int]) -> Rows:
         return rollouts.rows(places, device=self.device)
@@ -228,3 +229,9 @@ class OnPolicy(Objective):
                     before = logits_of(reference, other, self.lesson.temperature)
                 total += float(exact_kl(logits, before).sum())
         return total / len(rollouts)
+
+
+def _whole(parts: Sequence[Tensor]) -> Tensor:
+    """Parts (n, T) of unequal T as one, zero after the shorter."""
+    widest = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, widest - part.shape[1])) for part in parts])

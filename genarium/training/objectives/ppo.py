@@ -89,7 +89,8 @@ class PPO(OnPolicy):
         s = self.settings
         rollouts, scores, figures = self.roll(self.asked(batch), generator)
         with batch.compute.autocast:
-            own, reference, mask = self.judge(rollouts, value=self.value)
+            own, mask = self.judge(rollouts, value=self.value)
+            reference = self.by_reference(rollouts)
         kl = pg.k1(own.logp, reference)
         beta = self.memory["kl_coefficient"]
         normalised = self._normalised(scores).to(mask.device)
