@@ -200,5 +200,7 @@ def test_every_extra_that_is_told_of_is_one_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
     for package, extra in EXTRAS.items():
         brought = project["optional-dependencies"][extra]
-        assert any(line.partition(">")[0] == package for line in brought), f"{extra} doesn't bring {package}"
+        assert any(line.partition(">")[0].replace("-", "_") == package for line in brought), (
+            f"{extra} doesn't bring {package}"
+        )
         assert not any(line.partition(">")[0] == package for line in project["dependencies"])

@@ -3,10 +3,10 @@
     python scripts/alignment/prepare.py ../shared/data/sst2 FOLDER
 
 Of every sentence with twice four words or more, the first four are a prompt and the rest its continuation. The people
-who said whether a sentence is positive are divided: what odd rows were called teaches the reward, what even rows were
-called the judge, which the reward never sees. Writes, of `train.tsv`, `reviews.jsonl` (for `align sft`, no labels),
-`scores.jsonl` (for `align reward`: 5 where the review is positive, 0 where it is not), `judge.tsv` (for `finetune`) and
-`prompts.jsonl`; of `dev.tsv`, `judge-dev.tsv` and `prompts-dev.jsonl`. `test.tsv` is not read.
+who said whether a sentence is positive are divided: what odd rows were called teaches the rater, of whom the reward
+learns; what even rows were called teaches the judge, which neither ever sees. Writes, of `train.tsv`, `reviews.jsonl`
+(for `align sft`, no labels), `rater.tsv` and `judge.tsv` (for `finetune`) and `prompts.jsonl`; of `dev.tsv`, `dev.tsv`
+with a header and `prompts-dev.jsonl`. `test.tsv` is not read.
 """
 
 from __future__ import annotations
@@ -43,12 +43,7 @@ def main(source: Path, out: Path) -> None:
     halves = train[0::2], train[1::2]
     pairs = [pair for text, _ in train if (pair := cut(text))]
     write(out / "reviews.jsonl", ({"prompt": prompt, "completion": rest} for prompt, rest in pairs))
-    scored = [(pair, label) for text, label in halves[0] if (pair := cut(text))]
-    write(
-        out / "scores.jsonl",
-        ({"prompt": prompt, "answer": rest, "score": 5 * label} for (prompt, rest), label in scored),
-    )
-    for name, part in (("judge.tsv", halves[1]), ("judge-dev.tsv", dev)):
+    for name, part in (("rater.tsv", halves[0]), ("judge.tsv", halves[1]), ("dev.tsv", dev)):
         named = (f"{text}\t{('negative', 'positive')[label]}\n" for text, label in part)
         (out / name).write_text("text\tlabel\n" + "".join(named), encoding="utf-8")
     write(out / "prompts.jsonl", ({"prompt": prompt} for prompt, _ in pairs))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 
-from genarium.engines.audio.chinese import NUMBER, cardinal, chinese, ipa, is_chinese, read_number
+from genarium.engines.audio.chinese import NUMBER, _segmenter, cardinal, chinese, ipa, is_chinese, read_number
 from genarium.engines.audio.said import written
 
 
@@ -62,3 +66,16 @@ def test_words_know_their_places_and_marks_stay() -> None:
     said = chinese(text, 0, len(text))
     assert [text[one.start : one.end] for one in said] == ["你好", "，", "世界", "！", "3", "元"]
     assert written(said)[0] == "ni↓xau↓, ʂɨ↘ʨje↘! sa→n ɥɛ↗n"
+
+
+def test_where_there_is_no_data_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jieba")
+    home, away = tmp_path / "none", tmp_path / "temporary"
+    away.mkdir()
+    monkeypatch.setenv("GENARIUM_HOME", str(home))
+    monkeypatch.setattr("tempfile.tempdir", str(away))
+    cut = _segmenter.__wrapped__()
+    assert list(cut.cut("你好世界")) == ["你好", "世界"]
+    assert not home.exists()
+    assert not any(away.iterdir())
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)

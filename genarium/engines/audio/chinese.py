@@ -8,7 +8,6 @@ jieba's, pinyin pypinyin's.
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from typing import Any
@@ -171,8 +170,9 @@ def _segmenter() -> Any:
     if files.home().is_dir():
         folder.mkdir(exist_ok=True)
         made.tmp_dir = str(folder)
-    else:
-        made.cache_file = os.devnull
+    else:  # nothing is kept: it would put its file in the place of whatever it is told, a device too
+        made.FREQ, made.total = made.gen_pfdict(made.get_dict_file())
+        made.initialized = True
     return made
 
 
