@@ -95,12 +95,12 @@ def _starters() -> list[dict[str, Any]]:
 
     checks = []
     for starter in starters().values():
-        if starter.package and starter.here is None:
+        if starter.comes_apart and starter.here is None:
             found = f"not here yet ({starter.summary}); genarium models pull starter/{starter.name}"
             checks.append(_check(f"starter/{starter.name}", True, found))
             continue
         damaged = starter.damaged()
-        again = f"genarium models pull starter/{starter.name}" if starter.package else "install Genarium again"
+        again = f"genarium models pull starter/{starter.name}" if starter.comes_apart else "install Genarium again"
         found = f"damaged or missing: {', '.join(damaged)}; {again}" if damaged else "verified (sha256)"
         checks.append(_check(f"starter/{starter.name}", not damaged, found))
     return checks

@@ -19,7 +19,7 @@ from genarium.checkpoints.processors.answers import Answers, Prompt
 from genarium.checkpoints.store import adapters, digest, find
 from genarium.checkpoints.store.folder import read_config, weight_files
 from genarium.errors import BadInput
-from genarium.models.gpt import GPT, Attention
+from genarium.models.gpt import GPT
 from genarium.training.adapters import (
     TARGETS,
     LoRALinear,
@@ -174,7 +174,8 @@ def put_lora(model: nn.Module, kind: str, *, rank: int, alpha: float, targets: S
     def widths(module: nn.Module, name: str, linear: nn.Linear) -> Sequence[int]:
         if kind == "gpt2" or name not in ("qkv", "gate_up"):
             return (linear.out_features,)
-        return module.widths if isinstance(module, Attention) else (linear.out_features // 2,) * 2
+        own: Any = module
+        return own.widths if name == "qkv" else (linear.out_features // 2,) * 2
 
     names = {*targets, *(["gate_up"] if "up" in targets else [])}
     model.requires_grad_(False)

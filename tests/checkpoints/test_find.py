@@ -183,7 +183,7 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
 
 
 def test_every_starter_is_as_shipped_and_small() -> None:
-    fetched_by_whoever_wants_it = ["retriever"]
+    fetched_by_whoever_wants_it = ["retriever", "speech", "transcribe"]
     for starter in catalogue.starters().values():
         assert starter.files
         if starter.name not in fetched_by_whoever_wants_it or starter.here is not None:

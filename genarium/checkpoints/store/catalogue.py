@@ -69,6 +69,11 @@ class Starter:
         return here / self.weights
 
     @property
+    def comes_apart(self) -> bool:
+        """Whether it is in packages of its own, which need not be here."""
+        return bool(self.package or self.sources)
+
+    @property
     def pull(self) -> str:
         """The command that fetches it."""
         return f"genarium models pull starter/{self.name}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genarium.models.g2p import G2P
 
 
-@command("Letters to phonemes, from a lexicon: how words are said that it doesn't have.")
+@command("Letters to phonemes: how words are said that no lexicon has.")
 def train_g2p(
     *,
     lexicon: Annotated[str, Doc("folder with us_gold.json, us_silver.json, gb_gold.json, gb_silver.json (misaki's)")],

@@ -16,7 +16,7 @@ from genarium.training.sources.preferred import DataOptions
 LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 5e-5, "full": 1e-6}
 
 
-@command("Learn from pairs which answer people prefer: direct preference optimisation.", group="align ")
+@command("Learn from pairs which answer people prefer: DPO.", group="align ")
 def align_dpo(
     *,
     source: DataOptions,
@@ -30,7 +30,7 @@ def align_dpo(
     batch_size: Annotated[int, Doc("pairs for one update"), Ge(1)] = 16,
     options: TrainOptions = TrainOptions(),
 ) -> dict[str, Any]:
-    """Learn from pairs which answer people prefer: direct preference optimisation.
+    """Learn from pairs which answer people prefer: DPO.
 
     Reads prompt, chosen and rejected (texts, or lists of messages), rankings and scores. What it was, the reference,
     is measured once, before the first step. Writes a PEFT adapter, or with --full a whole checkpoint; chat --model
