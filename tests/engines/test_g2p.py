@@ -62,6 +62,25 @@ def test_a_batch_does_not_change_a_word() -> None:
         assert learning.say(["\x01ab", "\x01abcdefghijk"])[0] == learning.say(["\x01ab"])[0]
 
 
+class Elsewhere(torch.nn.Module):
+    """On a device that computes nothing: it tells where what it is given lies."""
+
+    def __init__(self, config: G2PConfig):
+        super().__init__()
+        self.config = config
+        self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
+
+    def forward(self, *given: torch.Tensor) -> torch.Tensor:
+        raise LookupError(" ".join(str(one.device) for one in given))
+
+
+def test_it_is_measured_where_the_network_is() -> None:
+    learning = objective(Elsewhere(network().config))  # type: ignore[arg-type]
+    for measured in (learning.evaluate, lambda: learning.say(["\x01ab"])):
+        with pytest.raises(LookupError, match="meta meta"):
+            measured()
+
+
 def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "g2p.safetensors").write_bytes(b"no tensors")
     with pytest.raises(BadCheckpoint, match="is damaged"):

@@ -12,8 +12,9 @@ import pytest
 
 from genarium.artefacts import Audio, waves
 from genarium.checkpoints.store import catalogue, packages
+from genarium.data.edits import edits
 from genarium.engines import registry
-from genarium.engines.audio.hearing import RATE, Heard, Hearing, Segment, checked, edits, resampled, spelt
+from genarium.engines.audio.hearing import RATE, Heard, Hearing, Segment, checked, resampled, spelt
 from genarium.engines.audio.protocol import SpeechRequest, Spoken, Word
 from genarium.errors import BadInput
 from genarium.progress import Event, listening

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from genarium.data.edits import edits
 from genarium.engines.audio.protocol import SpeechEngine, SpeechRequest, Spoken, Word
 from genarium.engines.audio.ssml import is_ssml
 
@@ -140,14 +141,3 @@ def spelt(text: str) -> list[str]:
         return [letter for letter in text if re.match(rf"[{HAN}]", letter)] + re.findall(r"[a-z]+", text.lower())
     said = " ".join(piece.words for piece in pieces(text.replace("’", "'"))).lower().replace("-", " ")
     return re.findall(r"[^\W_]+(?:'[^\W_]+)*", said.replace(".", ""))
-
-
-def edits(wanted: Sequence[str], got: Sequence[str]) -> int:
-    """Words put in, left out and mistaken (Levenshtein's distance)."""
-    before = list(range(len(got) + 1))
-    for number, one in enumerate(wanted, 1):
-        row = [number]
-        for place, other in enumerate(got):
-            row.append(min(before[place] + (one != other), before[place + 1] + 1, row[-1] + 1))
-        before = row
-    return before[-1]

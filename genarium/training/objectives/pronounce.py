@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genarium.data.edits import edits
 from genarium.models.g2p import BEGIN, G2P, PAD
 from genarium.training.objective import Objective
 
@@ -44,6 +45,10 @@ class Pronounce(Objective):
             "batch_size": batch_size,
         }
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
     def batch(self, index: int) -> tuple[Tensor, ...]:
         batches = len(self.pairs) // self.batch_size
         epoch, place = divmod(index, max(1, batches))
@@ -67,24 +72,24 @@ class Pronounce(Objective):
         if not watched:
             return {}
         with torch.inference_mode():
-            loss = float(self.loss(*self._block(watched)))
+            loss = float(self.loss(*(part.to(self._device) for part in self._block(watched))))
         return {"loss": loss} | self.measure(watched)
 
     @torch.inference_mode()
     def measure(self, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
         """Phoneme error rate, by edits, and the share of words not wholly right; stress marks are phonemes too."""
-        edits = wrong = total = 0
+        mistaken = wrong = total = 0
         for begin in range(0, len(pairs), 512):
             some = pairs[begin : begin + 512]
             for (_, said), got in zip(some, self.say([word for word, _ in some]), strict=True):
-                apart = _edits(said, got)
-                edits, wrong, total = edits + apart, wrong + (apart > 0), total + len(said)
-        return {"phoneme_error_rate": edits / total, "word_error_rate": wrong / len(pairs)}
+                apart = edits(said, got)
+                mistaken, wrong, total = mistaken + apart, wrong + (apart > 0), total + len(said)
+        return {"phoneme_error_rate": mistaken / total, "word_error_rate": wrong / len(pairs)}
 
     def say(self, words: Sequence[str]) -> list[str]:
         """The likeliest phonemes, one after another."""
-        letters = _padded([[self.letters[letter] for letter in word] for word in words])
-        before = torch.full((len(words), 1), BEGIN)
+        letters = _padded([[self.letters[letter] for letter in word] for word in words]).to(self._device)
+        before = torch.full((len(words), 1), BEGIN, device=letters.device)
         for _ in range(LONGEST):
             following = self.model(letters, before)[:, -1].argmax(-1, keepdim=True)
             before = torch.cat((before, following), dim=1)
@@ -104,14 +109,3 @@ class Pronounce(Objective):
 def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     longest = max(map(len, rows))
     return torch.tensor([[*row, *([PAD] * (longest - len(row)))] for row in rows])
-
-
-def _edits(one: str, other: str) -> int:
-    """Levenshtein's distance."""
-    before = list(range(len(other) + 1))
-    for number, left in enumerate(one, 1):
-        row = [number]
-        for place, right in enumerate(other):
-            row.append(min(before[place] + (left != right), before[place + 1] + 1, row[-1] + 1))
-        before = row
-    return before[-1]
