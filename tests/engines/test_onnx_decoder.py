@@ -252,6 +252,18 @@ def test_what_was_quantised_is_kept(dtype: str, llama: Path, home: Path, monkeyp
     assert kept.read_bytes() != whole
 
 
+def test_what_is_kept_for_reading_alone_is_read(llama: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    first = opened(llama, "int8")
+
+    def refused(_: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refused)
+    monkeypatch.setattr(prepared, "_made", None)  # nothing is made again
+    assert np.array_equal(opened(llama, "int8"), first)
+
+
 def test_what_was_not_used_for_longest_is_removed(llama: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir()
     kept, size = home / "quantised", {}

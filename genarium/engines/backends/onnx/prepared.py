@@ -79,12 +79,13 @@ def prepared(path: Path, dtype: str) -> Prepared:
     file = files.home() / "quantised" / f"{sha}.{dtype}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         found = _read(file)
-        os.utime(file)  # the time of its last use
+        with contextlib.suppress(OSError):  # another user's file, or a folder to read alone, serves as well
+            os.utime(file)  # the time of its last use
         return found
     made = _made(path, dtype)
     size = sum(array.nbytes for array in made.arrays.values())
     if files.home().is_dir() and (dtype != "float32" or size <= LARGEST_FLOATS):
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError, OSError):  # another process may remove it at once
             _write(file, made)
             _remove_old(file)
     return made
