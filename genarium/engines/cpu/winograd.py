@@ -125,25 +125,42 @@ class Remade(nn.Module):
         return F.conv2d(x, weight, self.bias, padding=1)
 
 
-def _weights() -> Tensor:
-    return torch.tensor(WEIGHTS, dtype=torch.float64)
+def matrices(weight: Tensor) -> Tensor:
+    """The sums of weights (out, in, 3 or 3x3), made in float64: (6 or 36, out, in)."""
+    g, w = torch.tensor(WEIGHTS, dtype=torch.float64), weight.detach().double()
+    if w.dim() == 3:
+        return torch.einsum("ka,oia->koi", g, w).float()
+    return torch.einsum("ka,lb,oiab->lkoi", g, g, w).float().flatten(0, 1)
 
 
-class Along(nn.Module):
-    """A convolution (3, 1) over the height of (B, C, H, W), zeros around it."""
+class Sums(nn.Module):
+    """A convolution of (B, C, H, W) by weights (out, in, 3 or 3x3), zeros around it."""
 
-    def __init__(self, conv: nn.Conv2d):
+    def __init__(self, weight: Tensor, bias: Tensor | None):
         super().__init__()
+        biased = AT_ONE if weight.dim() == 3 else AT_ONE * IN + AT_ONE
         self.products: Products | Remade
-        if conv.in_channels * conv.out_channels > KEPT:
-            self.products = Remade(conv.weight[..., 0], conv.bias, AT_ONE)
+        if weight.shape[0] * weight.shape[1] > KEPT:
+            self.products = Remade(weight, bias, biased)
         else:
-            summed = torch.einsum("ka,oia->koi", _weights(), conv.weight.detach()[..., 0].double()).float()
-            self.products = Products(summed, conv.bias, AT_ONE)
+            self.products = Products(matrices(weight), bias, biased)
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.products, Remade) and len(x) * x.shape[2] * x.shape[3] < FEWEST_PLACES:
             return self.products.plain(x)
+        return self.by_sums(x)
+
+    def by_sums(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Along(Sums):
+    """A convolution (3, 1) over the height of (B, C, H, W), zeros around it."""
+
+    def __init__(self, conv: nn.Conv2d):
+        super().__init__(conv.weight[..., 0], conv.bias)
+
+    def by_sums(self, x: Tensor) -> Tensor:
         rows = x.permute(0, 2, 3, 1)
         B, H, W, C = rows.shape
         tiles = -(-H // OUT)
@@ -156,22 +173,13 @@ class Along(nn.Module):
         return out[:, :H].permute(0, 3, 1, 2)
 
 
-class Around(nn.Module):
+class Around(Sums):
     """A convolution 3x3 of (B, C, H, W), zeros around it."""
 
     def __init__(self, conv: nn.Conv2d):
-        super().__init__()
-        self.products: Products | Remade
-        if conv.in_channels * conv.out_channels > KEPT:
-            self.products = Remade(conv.weight, conv.bias, AT_ONE * IN + AT_ONE)
-        else:
-            g = _weights()
-            summed = torch.einsum("ka,lb,oiab->lkoi", g, g, conv.weight.detach().double()).float()
-            self.products = Products(summed.flatten(0, 1), conv.bias, AT_ONE * IN + AT_ONE)
+        super().__init__(conv.weight, conv.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.products, Remade) and len(x) * x.shape[2] * x.shape[3] < FEWEST_PLACES:
-            return self.products.plain(x)
+    def by_sums(self, x: Tensor) -> Tensor:
         places = x.permute(0, 2, 3, 1)
         B, H, W, C = places.shape
         high, wide = -(-H // OUT), -(-W // OUT)
