@@ -58,7 +58,7 @@ class Closeness:
 
     def __init__(self, encoder: NativeEncoder, question: str, *, says: bool = False):
         self.encoder = encoder
-        self.vector = (encoder.embed_passages([question], tell=False) if says else encoder.embed_search(question))[0]
+        self.vector = (_embedded(encoder, [question]) if says else encoder.embed_search(question))[0]
         self.language = language_of(question)
 
     def of(self, texts: Sequence[str]) -> np.ndarray:

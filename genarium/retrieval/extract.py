@@ -79,7 +79,8 @@ def judge(question: str, hits: Sequence[Hit], close: Close) -> Judged:
     meant = [id(quote) for quote in meant_rows(question, quotes)]
     beside = SHARED * shared(question, under)
     beside += RARE * np.array([id(quote) in meant for quote in quotes])
-    unfit = np.array([not fits(question, quote.searched, has_time=bool(quote.time)) for quote in quotes])
+    told = zip(alone, quotes, strict=True)
+    unfit = np.array([not fits(question, text, has_time=bool(quote.time)) for text, quote in told])
     beside -= UNFIT * unfit
     closeness = np.array(close(alone), np.float64)
     itself = closeness.copy()

@@ -17,9 +17,7 @@ Score = Callable[[str, Sequence[str]], Iterable[float]]
 
 def rank(question: str, hits: Sequence[Hit], score: Score) -> list[Hit]:
     """`hits` by their scores, best first; those of equal score stay in the order they came in."""
-    scores = list(score(question, [hit.searched for hit in hits]))
-    order = sorted(range(len(hits)), key=lambda place: (-scores[place], place))
-    return [hits[place] for place in order]
+    return _best_first(hits, list(score(question, [hit.searched for hit in hits])))
 
 
 def by_sentences(hits: Sequence[Hit], scores: Sequence[float], judged: Judged) -> list[Hit]:
@@ -36,4 +34,8 @@ def by_sentences(hits: Sequence[Hit], scores: Sequence[float], judged: Judged) -
         round(score + BEST_SENTENCE * best.get((hit.index, hit.id), 0.0), 6)
         for hit, score in zip(hits, scores, strict=True)
     ]
-    return [hits[place] for place in sorted(range(len(hits)), key=lambda place: (-whole[place], place))]
+    return _best_first(hits, whole)
+
+
+def _best_first(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
+    return [hits[place] for place in sorted(range(len(hits)), key=lambda place: (-scores[place], place))]

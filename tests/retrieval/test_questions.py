@@ -201,6 +201,9 @@ def test_what_was_read_for_the_last_question_is_not_read_again(monkeypatch: pyte
     again = closeness.Closeness(encoder, "Where?").of([*texts, "One more."])  # type: ignore[arg-type]
     assert encoder.read[before:] == ["Where?", "One more."]
     np.testing.assert_array_equal(again[:3], first)
+    before = len(encoder.read)
+    closeness.Closeness(encoder, "An apple.", says=True)  # type: ignore[arg-type]
+    assert len(encoder.read) == before  # a sentence that was read is not read again to compare others with it
     monkeypatch.setattr(closeness, "KEPT", 4)
     many = [f"a{'e' * number}" for number in range(9)]
     np.testing.assert_array_equal(
