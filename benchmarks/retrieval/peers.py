@@ -75,6 +75,14 @@ print("FOUND" + json.dumps({"found": found, "times": times, "built": built, "cou
 """  # noqa: E501
 
 
+def asked_of(python: str, script: str, *given: str) -> Any:
+    """What a peer's script found, run by its own interpreter."""
+    done = subprocess.run([python, "-c", script, *given], capture_output=True, text=True, check=False)
+    if "FOUND" not in done.stdout:
+        sys.exit(done.stderr[-2000:])
+    return json.loads(done.stdout.partition("FOUND")[2])
+
+
 def told(name: str, asked: list[Question], result: dict[str, Any], everything: list[tuple[str, int, int]]) -> None:
     """Quality over the right passages among `everything` that this library could find."""
     gains, recalls = [], []
@@ -117,7 +125,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = documentation(files.home() / "documentation")
     asked = [one for one in load("questions.jsonl", {"docs": folder, "books": Path()}, bodies=("docs",)) if one.ranges]
-    texts, cut = {}, []
+    texts, cut = dict[str, str](), list[dict[str, Any]]()
     for file in sorted(folder.iterdir()):
         document = documents.parse(file.name, file.read_bytes())
         texts[file.name] = document.text
@@ -133,11 +141,7 @@ def main() -> None:
         content = {"encoder": str(encoder), "passages": cut, "texts": texts, "questions": questions}
         given.write_text(json.dumps(content), "utf-8")
         for which in ("txtai", "llama-index"):
-            command = [options.python, "-c", PEER, str(given), which]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if "FOUND" not in done.stdout:
-                sys.exit(done.stderr[-2000:])
-            told(which, asked, json.loads(done.stdout.partition("FOUND")[2]), everything)
+            told(which, asked, asked_of(options.python, PEER, str(given), which), everything)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import HERE, filled
+from peers import asked_of
 
 from genarium.engines import registry
 from genarium.retrieval.places import names, remove
@@ -132,11 +131,7 @@ def main() -> None:
             }
             (Path(made) / "given.json").write_text(json.dumps(content), "utf-8")
             for which in ("txtai", "LlamaIndex"):
-                command = [given.python, "-c", PEER, f"{made}/given.json", which, clock.__name__]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                if "FOUND" not in done.stdout:
-                    sys.exit(done.stderr[-2000:])
-                result = json.loads(done.stdout.partition("FOUND")[2])
+                result = asked_of(given.python, PEER, f"{made}/given.json", which, clock.__name__)
                 told(which, size, result["built"], result["times"])
         remove(name)
 
