@@ -65,7 +65,7 @@ class Audio(Media):
         """Also FLAC, MP3 and Ogg Opus; `.srt` and `.vtt` are its words as subtitles."""
         suffix = suffix.lower()
         if suffix in SUBTITLES:
-            return subtitles(self.cues(), point="," if suffix == ".srt" else ".").encode()
+            return subtitles(self.cues(), suffix)
         if suffix == self.suffix or suffix not in waves.FORMATS:
             return self.content()
         return waves.encoded(self.samples, self.rate, suffix, self.tags())
@@ -89,7 +89,7 @@ class Audio(Media):
     def beside(self) -> dict[str, bytes]:
         """Each word with its time, as WebVTT, where they are known."""
         moments = [{"start": one["start"], "end": one["end"], "caption": one["word"]} for one in self.words]
-        return {WORDS: subtitles(moments, point=".").encode()} if moments else {}
+        return {WORDS: subtitles(moments, ".vtt")} if moments else {}
 
     def in_folder(self, name: str) -> Iterator[tuple[str, bytes]]:
         yield from super().in_folder(name)

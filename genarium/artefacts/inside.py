@@ -1,5 +1,4 @@
-"""The recipe inside a file that was made here: pictures, videos and sounds hold it in their own
-metadata."""
+"""The recipe inside a file that was made here: pictures, videos and sounds hold it in their own metadata."""
 
 from __future__ import annotations
 
@@ -8,12 +7,13 @@ import warnings
 from pathlib import Path
 
 from genarium.artefacts.png import RECIPE_CHUNK
+from genarium.artefacts.waves import CODECS, wav_tags
 from genarium.errors import BadInput
 from genarium.extras import require
 from genarium.recipe import Recipe
 
 VIDEOS = (".mp4", ".webm")
-SOUNDS = {".flac": "flac", ".mp3": "mp3", ".ogg": "ogg", ".opus": "ogg"}
+SOUNDS = {suffix: container for suffix, (container, _, _) in CODECS.items()}
 HEAD = 2**24
 """Bytes of a WAV that are looked into: its recipe stands before its samples."""
 IMAGES = (".png", ".apng", ".gif")
@@ -27,10 +27,15 @@ def recipe_in(file: Path) -> Recipe | None:
     Raises BadInput where its recipe can't be read or is of a later format, MissingPackage.
     """
     suffix = file.suffix.lower()
-    if suffix in VIDEOS or suffix in SOUNDS:
-        written = _in_film(file, SOUNDS.get(suffix, suffix[1:]))
-    else:
-        written = _in_wav(file) if suffix == ".wav" else _in_image(file) if suffix in IMAGES else None
+    written: object = None
+    if suffix in VIDEOS:
+        written = _in_film(file, suffix[1:], "reading a video")
+    elif suffix in SOUNDS:
+        written = _in_film(file, SOUNDS[suffix], "reading a sound")
+    elif suffix == ".wav":
+        written = _in_wav(file)
+    elif suffix in IMAGES:
+        written = _in_image(file)
     if not isinstance(written, str) or len(written) > LONGEST:
         return None
     try:
@@ -57,14 +62,12 @@ def _in_image(file: Path) -> object:
 
 
 def _in_wav(file: Path) -> object:
-    from genarium.artefacts.waves import wav_tags
-
     with file.open("rb") as opened:
         return wav_tags(opened.read(HEAD)).get(RECIPE_CHUNK)
 
 
-def _in_film(file: Path, container: str) -> object:
-    require("reading a video" if file.suffix.lower() in VIDEOS else "reading a sound", "av")
+def _in_film(file: Path, container: str, what: str) -> object:
+    require(what, "av")
     import av
 
     try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from genarium.artefacts.captions import SUBTITLES, subtitles
+from genarium.artefacts.captions import SUBTITLES, subtitles, under_own_names
 from genarium.artefacts.records import Records
 from genarium.errors import BadInput
 
@@ -31,7 +30,7 @@ class Transcript(Records):
             return super().as_file(suffix)
         if len(self.by_file()) != 1:
             raise BadInput(f"{suffix} holds what is said in one file; give one, or write into a folder/")
-        return subtitles(_moments(self.rows), point="," if suffix == ".srt" else ".").encode()
+        return subtitles(_moments(self.rows), suffix)
 
     def by_file(self) -> list[list[dict[str, Any]]]:
         """The rows of each file."""
@@ -54,12 +53,7 @@ class Transcript(Records):
     def in_folder(self, name: str) -> Iterator[tuple[str, bytes]]:
         """The table, and subtitles for each file under its own name."""
         yield from super().in_folder(name)
-        taken = set[str]()
-        for rows in self.by_file():
-            own = re.split(r"[/\\]", rows[0]["file"])[-1] or "sound"
-            called = own if own.rpartition(".")[0] in taken else own.rpartition(".")[0] or own
-            taken.add(called)
-            yield f"{called}.vtt", subtitles(_moments(rows), point=".").encode()
+        yield from under_own_names(((rows[0]["file"], _moments(rows)) for rows in self.by_file()), unnamed="sound")
 
     def __str__(self) -> str:
         return self.text
