@@ -71,6 +71,18 @@ def test_what_is_no_subtitles_is_read_as_text() -> None:
     assert parsed("notes.srt", "Remember the milk.\n").text == "Remember the milk.\n"
 
 
+def test_careless_files_lose_nothing() -> None:
+    careless = (
+        "1\n0:0:01,5 --> 0:0:02\nNo blank line.\n2\n00:00:02,000 --> 00:00:03,000\n\nLate.\n\nAnd later.\n"
+        "\n3\n\n00:00:03,000 --> 00:00:04,000\nLast.\n\n4\n"
+    )
+    assert parsed("film.srt", careless).text == (
+        "0:00:01–0:00:02 No blank line.\n0:00:02–0:00:03 Late. And later.\n0:00:03–0:00:04 Last."
+    )
+    noted = "WEBVTT\n\n00:01.000 --> 00:02.000\nSaid.\n\nno cue\n\nNOTE\n00:03.000 --> 00:04.000\nby hand\n"
+    assert parsed("film.vtt", noted).text == "0:00:01–0:00:02 Said."
+
+
 def test_captions_that_roll_up_are_read_once() -> None:
     rolling = "WEBVTT\n\n00:01.000 --> 00:03.000\nso the gull\n\n00:03.000 --> 00:05.000\nso the gull\nlanded here\n"
     assert parsed("auto.vtt", rolling).text == "0:00:01–0:00:03 so the gull\n0:00:03–0:00:05 landed here"

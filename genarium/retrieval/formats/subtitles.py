@@ -10,8 +10,10 @@ from itertools import pairwise
 
 from genarium.retrieval.document import Document, TableRow
 
-CLOCK = r"(?:(\d+):)?(\d\d):(\d\d)[.,](\d{3})"
+CLOCK = r"(?:(\d+):)?(\d\d?):(\d\d?)(?:[.,](\d{1,3}))?"
 TIMING = re.compile(rf"[ \t]*{CLOCK}[ \t]*-->[ \t]*{CLOCK}")
+BETWEEN = re.compile(r"\n[ \t]*(?:\n[ \t]*)+|\n(?=\d+[ \t]*\n[\d:., \t]*-->)")
+"""What parts cues: empty lines, or in careless files the next one's number alone."""
 TIMED = re.compile(r"(\d+:\d\d:\d\d–\d+:\d\d:\d\d) ")
 """How a line of the text begins: hours, minutes and seconds of its beginning and end."""
 TAG = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]+)>|</?[a-z\d][^>\n]*>|\{\\[^}]*\}", re.I)
@@ -36,7 +38,7 @@ class Cue:
 
 def subtitles(text: str) -> Document | None:
     """The document; None where there is no cue in the text, whatever its file is called."""
-    found = _once(list(_cues(text)))
+    found = _once([cue for cue in _cues(text) if cue.lines])
     if not found:
         return None
     pieces, rows, place = list[str](), list[TableRow](), 0
@@ -48,18 +50,24 @@ def subtitles(text: str) -> Document | None:
     return Document("\n".join(pieces), rows=rows)
 
 
-def _cues(text: str) -> Iterator[Cue]:
-    """Every cue with something to read, in the order of the file; notes, styles and regions are none."""
-    for block in re.split(r"\n[ \t]*(?:\n[ \t]*)+", text.removeprefix("\ufeff")):
+def _cues(text: str) -> list[Cue]:
+    """Every cue in the order of the file; notes, styles and regions are none. In SubRip one may have empty lines."""
+    found: list[Cue] = []
+    text = text.removeprefix("\ufeff")
+    for block in BETWEEN.split(text):
         lines = block.strip("\n").split("\n")
-        place = next((place for place, line in enumerate(lines[:2]) if TIMING.match(line)), None)
-        if place is None or (place and re.match(r"(?:NOTE|STYLE|REGION)\b", lines[0])):
+        if re.match(r"(?:NOTE|STYLE|REGION)\b", lines[0]):
             continue
-        timing = TIMING.match(lines[place])
-        assert timing is not None
-        said = [" ".join(_plain(line).split()) for line in lines[place + 1 :]]
-        if any(said):
-            yield Cue(_seconds(timing.groups()[:4]), _seconds(timing.groups()[4:]), [line for line in said if line])
+        place, timing = next(
+            ((n, timing) for n, line in enumerate(lines[:2]) if (timing := TIMING.match(line))), (0, None)
+        )
+        said = [" ".join(_plain(line).split()) for line in (lines[place + 1 :] if timing else lines)]
+        said = [line for line in said if line]
+        if timing:
+            found.append(Cue(_seconds(timing.groups()[:4]), _seconds(timing.groups()[4:]), said))
+        elif found and not text.startswith("WEBVTT") and not block.strip().isdecimal():  # which is a cue's number
+            found[-1].lines.extend(said)
+    return found
 
 
 def _plain(line: str) -> str:
@@ -100,8 +108,8 @@ def _whole(cues: Sequence[Cue]) -> Iterator[Cue]:
 
 
 def _seconds(clock: Sequence[str | None]) -> float:
-    hours, minutes, seconds, thousandths = (int(part or 0) for part in clock)
-    return 3600 * hours + 60 * minutes + seconds + thousandths / 1000
+    hours, minutes, seconds = (int(part or 0) for part in clock[:3])
+    return 3600 * hours + 60 * minutes + seconds + float(f"0.{clock[3] or 0}")
 
 
 def _clock(seconds: float) -> str:
