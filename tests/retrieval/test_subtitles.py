@@ -93,8 +93,8 @@ def test_each_moment_that_caption_writes_is_one_of_its_own() -> None:
         {"start": 0.0, "end": 1.5, "caption": "a red apple on the left"},
         {"start": 1.5, "end": 3725.0, "caption": "a blue boat"},
     ]
-    for point, name in ((".", "clip.vtt"), (",", "clip.srt")):
-        text = parsed(name, written(seen, point=point)).text
+    for suffix in (".vtt", ".srt"):
+        text = documents.parse(f"clip{suffix}", written(seen, suffix)).text
         assert text == "0:00:00–0:00:01 a red apple on the left\n0:00:01–1:02:05 a blue boat"
 
 
