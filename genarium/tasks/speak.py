@@ -18,7 +18,7 @@ from genarium.signature import LONGEST_BOOK
 from genarium.tasks.task import task
 
 if TYPE_CHECKING:
-    from genarium.engines.audio.protocol import SpeechRequest, Spoken
+    from genarium.engines.audio.protocol import SpeechEngine, SpeechRequest, Spoken
 
 MOST_HOURS = 24
 
@@ -76,22 +76,19 @@ def speak(
     words: list[dict[str, Any]] = []
     told: dict[str, Any] = {}
     length = 0
-    for part in _checked(request, model, told) if check else engine.speak(request):
-        for word in part.words:
-            times = {
-                "start": round(word.start + length / engine.rate, 3),
-                "end": round(word.end + length / engine.rate, 3),
-            }
-            words.append({"word": word.text, **times} | ({"joined": True} if word.joined else {}))
+    for part in _checked(engine, request, told) if check else engine.speak(request):
+        words += [word.as_row(length / engine.rate) for word in part.words]
         length += len(part.samples)
         parts.append(part)
         if length > MOST_HOURS * 3600 * engine.rate:
             raise BadInput(f"the text takes more than {MOST_HOURS} hours to say; say it in parts")
         emit("speaking", part.done, part.total, preview=Sound(part.samples, engine.rate))
+    if not length:
+        raise BadInput("there is nothing in the text that can be said: no word, no number; write some")
     yield Audio(
         samples=np.concatenate([part.samples for part in parts]),
         rate=engine.rate,
-        text=request.text if not parts else _heard(request.text),
+        text=_heard(request.text),
         voice=chosen,
         words=words,
         told=told | ({"words": words} if timestamps else {}),
@@ -129,13 +126,13 @@ def read_pronounce(given: tuple[str, ...] | list[str]) -> Mapping[str, str]:
     return found
 
 
-def _checked(request: SpeechRequest, model: str, told: dict[str, Any]) -> Iterator[Spoken]:
+def _checked(engine: SpeechEngine, request: SpeechRequest, told: dict[str, Any]) -> Iterator[Spoken]:
     """As the engine speaks, each part heard and said again where it was not understood; `told` gets what came of it."""
     from genarium.engines.audio.hearing import checked
 
-    speech, ears = registry.open_speech(model), registry.open_transcriber("starter")
+    ears = registry.open_transcriber("starter")
     sentences: list[dict[str, Any]] = []
-    for part, found in checked(speech, ears, request):
+    for part, found in checked(engine, ears, request):
         sentences.append(found)
         yield part
     told["sentences"] = sentences

@@ -165,11 +165,7 @@ def _as_rows(heard: Heard, start: float, window: int, hearing: Hearing) -> Itera
             "language": heard.language,
         }
         if hearing.words:
-            row["words"] = [
-                {"word": word.text, "start": round(start + word.start, 3), "end": round(start + word.end, 3)}
-                | ({"joined": True} if word.joined else {})
-                for word in one.words
-            ]
+            row["words"] = [word.as_row(start) for word in one.words]
         yield row
 
 

@@ -70,6 +70,11 @@ def test_faster_is_shorter_and_a_break_is_silence(small: Path) -> None:
     assert broken.facts()["voice"] == "af_one"
 
 
+def test_a_text_of_which_nothing_can_be_said_is_one_sentence(small: Path) -> None:
+    with pytest.raises(BadInput, match="no word, no number"):
+        speak(small, "①")
+
+
 def test_it_is_told_as_it_is_made(small: Path) -> None:
     events: list[Event] = []
     made = call("speak", "hello world. " * 30, model=str(small), listener=events.append)[0]

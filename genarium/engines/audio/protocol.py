@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,11 @@ class Word:
     start: float
     end: float
     joined: bool = False
+
+    def as_row(self, after: float) -> dict[str, Any]:
+        """As it is told of in a whole in which this begins `after` so many seconds."""
+        times = {"start": round(after + self.start, 3), "end": round(after + self.end, 3)}
+        return {"word": self.text, **times} | ({"joined": True} if self.joined else {})
 
 
 @dataclass(frozen=True)
