@@ -113,18 +113,18 @@ def _row(part: Spoken, rate: int, ears: Transcriber) -> dict[str, Any]:
     }
 
 
-def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
-    """At RATE: what lies above half of it is filtered out (a windowed sinc), then places are read between."""
+def resampled(samples: np.ndarray, rate: int, wanted: int = RATE) -> np.ndarray:
+    """At the rate wanted: what is above half of it is filtered out (a windowed sinc), then places are read between."""
     import numpy as np
 
-    if rate == RATE:
+    if rate == wanted or not len(samples):
         return samples
-    cutoff = min(1.0, RATE / rate)
+    cutoff = min(1.0, wanted / rate)
     half = round(32 / cutoff)
     taps = np.arange(-half, half + 1)
     kernel = np.sinc(taps * cutoff) * np.hanning(2 * half + 3)[1:-1] * cutoff
-    filtered = np.convolve(samples, kernel, "same") if rate > RATE else samples
-    places = np.arange(round(len(samples) * RATE / rate)) * (rate / RATE)
+    filtered = np.convolve(samples, kernel, "same") if rate > wanted else samples
+    places = np.arange(round(len(samples) * wanted / rate)) * (rate / wanted)
     return np.interp(places, np.arange(len(filtered)), filtered).astype(np.float32)
 
 

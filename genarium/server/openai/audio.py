@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from genarium.artefacts import Transcript
 from genarium.artefacts.transcript import text_of
 from genarium.artefacts.waves import Stream
+from genarium.engines.audio.hearing import resampled
 from genarium.errors import BadInput
 from genarium.run import Result
 from genarium.server import uploads
@@ -137,10 +138,7 @@ async def _events(job: Job, encoder: Stream) -> AsyncIterator[bytes]:
 def _samples(told: dict[str, Any]) -> np.ndarray:
     """Samples of an event at RATE, float32."""
     samples = np.frombuffer(base64.b64decode(told["pcm"]), "<i2").astype(np.float32) / 32767
-    if told["rate"] == RATE:
-        return samples
-    places = np.arange(round(len(samples) * RATE / told["rate"])) * (told["rate"] / RATE)
-    return np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    return resampled(samples, told["rate"], RATE)
 
 
 @router.post("/v1/audio/transcriptions", response_model=None)
