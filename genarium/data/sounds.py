@@ -122,8 +122,3 @@ def _parts(process: subprocess.Popen[bytes], told: Any, size: int, called: str) 
         raise BadInput(f"{called} {error}")
     elif code:
         raise BadInput(f"{called} is damaged, or takes more time or memory than a sound is given; save it again")
-
-
-def is_sound(file: Path) -> bool:
-    """Whether a file may have sound in it, by its name."""
-    return file.suffix.lower() in HEARD

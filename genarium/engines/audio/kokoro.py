@@ -53,15 +53,15 @@ class Kokoro:
         from genarium.engines.audio.chinese import is_chinese
 
         there = self.files.voices
+        if request.voice and request.voice not in there:
+            raise BadInput(f"{self.name} has no voice {request.voice!r}; it has {', '.join(there)}")
+        if request.language not in ("auto", *USUAL):
+            raise BadInput(f"{self.name} speaks en (English) and zh (Chinese), got {request.language!r}")
         if request.voice:
-            if request.voice not in there:
-                raise BadInput(f"{self.name} has no voice {request.voice!r}; it has {', '.join(there)}")
             return request.voice
         language = request.language
         if language == "auto":
             language = "zh" if is_chinese(request.text) else "en"
-        if language not in USUAL:
-            raise BadInput(f"{self.name} speaks en (English) and zh (Chinese), got {language!r}")
         begin = {"en": ("a", "b"), "zh": ("z",)}[language]
         wanted = [*USUAL[language], *(name for name in there if name.startswith(begin))]
         found = next((name for name in wanted if name in there), None)
@@ -73,8 +73,6 @@ class Kokoro:
         voice = self.voice_of(request)
         language, accent = LANGUAGES.get(voice[0], ("en", "us"))
         if request.language not in ("auto", language):
-            if request.language not in USUAL:
-                raise BadInput(f"{self.name} speaks en (English) and zh (Chinese), got {request.language!r}")
             note(f"the voice {voice} was not made for {request.language}, and will have an accent")
         script = ssml.read(request.text) if ssml.is_ssml(request.text) else ssml.Script(request.text)
         own = {word: ipa.phonemes(said, self.files.vocabulary) for word, said in request.pronounce.items()}

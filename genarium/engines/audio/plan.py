@@ -74,7 +74,7 @@ def _parts(script: Script, language: str) -> Iterator[tuple[int, int, float]]:
         cuts = [start, *sorted(edge for edge in edges if start < edge < end), end]
         for begin, stop in pairwise(cuts):
             last = stop == end
-            inside = (at for at in breaks if told <= at <= (following if last else stop) and at >= told)
+            inside = (at for at in breaks if told <= at <= (following if last else stop))
             pause = sum(breaks.pop(at) for at in sorted(inside) if at > begin)
             early = sum(breaks.pop(at) for at in sorted(breaks) if at <= begin)
             if early:

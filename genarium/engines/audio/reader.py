@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genarium.engines.audio.chinese import HAN, chinese
 from genarium.engines.audio.said import Said
 from genarium.errors import BadInput
-from genarium.extras import is_installed
+from genarium.extras import is_installed, missing
 from genarium.progress import note
+
+if TYPE_CHECKING:
+    from genarium.engines.audio.english.words import English
 
 CHINESE = re.compile(
     rf"[{HAN}，、。．！？：；…—《》「」『』“”（）【】\d.,:\s%％¥￥-]*[{HAN}][{HAN}，、。．！？：；…—《》「」『』”（）【】\d.:%％]*"
@@ -29,7 +33,7 @@ class Mixed:
         self.left_out: Counter[str] = Counter()
 
     @cached_property
-    def english(self) -> object:
+    def english(self) -> English:
         from genarium.engines.audio.english.words import English
 
         return English(self.folder, self.accent, self.pronounce)
@@ -50,7 +54,7 @@ class Mixed:
         if not text[start:end].strip():
             return []
         if not chinese_too:
-            return self.english(text, start, end)  # type: ignore[operator, no-any-return]
+            return self.english(text, start, end)
         own = {word: said for word, said in self.pronounce.items() if HAN_LETTER.search(word)}
         if not own:
             return chinese(text, start, end)
@@ -82,8 +86,6 @@ class Mixed:
                 "the text has no English and no Chinese in it, which are what this voice reads; write it in those"
             )
         if HAN_LETTER.search(text) and not (is_installed("jieba") and is_installed("pypinyin")):
-            from genarium.extras import missing
-
             raise missing("Chinese", "jieba")
 
     def tell_left_out(self) -> None:

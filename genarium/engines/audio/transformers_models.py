@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 BEAMS = 5
 
 
+def _opened(task: str, path: Path, name: str) -> Any:
+    """The library's pipeline for that. Raises BadCheckpoint."""
+    from transformers import pipeline
+
+    emit("loading", preview=name)
+    try:
+        return pipeline(task, model=str(path), device=pick_device("auto"))
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise BadCheckpoint(f"{name}: transformers can't open it ({first_line(error)})") from None
+
+
 class TransformersSpeech:
     """Speaks sentence by sentence. Raises BadCheckpoint."""
 
@@ -28,13 +39,7 @@ class TransformersSpeech:
 
     @cached_property
     def _pipeline(self) -> Any:
-        from transformers import pipeline
-
-        emit("loading", preview=self.name)
-        try:
-            return pipeline("text-to-audio", model=str(self.path), device=pick_device("auto"))
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise BadCheckpoint(f"{self.name}: transformers can't open it ({first_line(error)})") from None
+        return _opened("text-to-audio", self.path, self.name)
 
     @property
     def rate(self) -> int:
@@ -87,13 +92,7 @@ class TransformersWhisper:
 
     @cached_property
     def _pipeline(self) -> Any:
-        from transformers import pipeline
-
-        emit("loading", preview=self.name)
-        try:
-            return pipeline("automatic-speech-recognition", model=str(self.path), device=pick_device("auto"))
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise BadCheckpoint(f"{self.name}: transformers can't open it ({first_line(error)})") from None
+        return _opened("automatic-speech-recognition", self.path, self.name)
 
     def check(self, asked: Hearing) -> None:
         from transformers.models.whisper.tokenization_whisper import LANGUAGES

@@ -107,12 +107,14 @@ class Lexicon:
         return chosen or entry["DEFAULT"]
 
     def _s(self, word: str, part: str) -> str | None:
-        stems = [word[:-2]] if word.endswith(("'s", "s'")) else []
-        if word.endswith("s") and not word.endswith(("ss", "'s")):
-            stems += [word[:-1], *([word[:-2]] if word.endswith("es") else [])]
-            stems += [word[:-3] + "y"] if word.endswith("ies") else []
+        stems = []
         if word.endswith("s'"):
             stems = [word[:-1], word[:-2]]
+        elif word.endswith("'s"):
+            stems = [word[:-2]]
+        elif word.endswith("s") and not word.endswith("ss"):
+            stems = [word[:-1], *([word[:-2]] if word.endswith("es") else [])]
+            stems += [word[:-3] + "y"] if word.endswith("ies") else []
         stem = next((said for one in stems if len(one) > 1 and (said := self._looked_up(one, part))), None)
         if stem is None:
             return None
@@ -139,7 +141,7 @@ class Lexicon:
         if stem[-1] != "t":
             return stem + "d"
         flap = not self.british and len(stem) > 1 and stem[-2] in FLAPPED
-        return f"{stem[:-1]}ɾᵻd" if flap else f"{stem}{'ɪ' if self.british else 'ᵻ'}d"
+        return f"{stem[:-1]}ɾᵻd" if flap else f"{stem}{weak}d"
 
     def _ing(self, word: str, part: str) -> str | None:
         if not word.endswith("ing") or len(word) < 5:

@@ -290,10 +290,7 @@ def _month_first(match: re.Match[str], british: bool) -> str | None:
 
 
 def _day_first(match: re.Match[str], british: bool) -> str | None:
-    if not 1 <= int(match[1]) <= 31:
-        return None
-    told = f"the {ordinal(match[1], british=british)} of {_month(match[2])}"
-    return f"{told}, {year(match[3])}" if match[3] else told
+    return _date(_month(match[2]), match[1], match[3], True) if 1 <= int(match[1]) <= 31 else None
 
 
 def _month_year(match: re.Match[str], british: bool) -> str:
@@ -365,9 +362,7 @@ def _fraction(match: re.Match[str], british: bool) -> str | None:
 
 
 def _decade(match: re.Match[str], british: bool) -> str:
-    words = year(match[1]) if match[1] else cardinal(match[2])
-    cut = max(words.rfind(" "), words.rfind("-")) + 1
-    return words[:cut] + plural(words[cut:])
+    return plural(year(match[1]) if match[1] else cardinal(match[2]))
 
 
 def _is_year(digits: str) -> bool:
