@@ -164,6 +164,12 @@ def test_resampling_keeps_the_pitch_and_leaves_out_what_is_too_high() -> None:
     assert len(made) == RATE
     assert spectrum.argmax() == 440
     assert spectrum[5000:].max() < spectrum[440] / 50
+    places = np.arange(48_000) / 48_000
+    high = np.sin(2 * np.pi * 440 * places) + np.sin(2 * np.pi * 20_000 * places)
+    spectrum = np.abs(np.fft.rfft(resampled(high.astype(np.float32), 48_000, 24_000)))
+    assert (len(spectrum), spectrum.argmax()) == (12_001, 440)
+    assert spectrum[3000:].max() < spectrum[440] / 50  # 20 kHz would be heard as 4 kHz
+    assert len(resampled(low[:0], 48_000)) == 0
 
 
 class Mouth:

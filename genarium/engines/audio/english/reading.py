@@ -196,7 +196,7 @@ def _rules() -> list[tuple[re.Pattern[str], Rule]]:
         (r"(?<![\w.,/])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\w/])", _slashed),
         (rf"\b({month}) (\d{{1,2}})(?:st|nd|rd|th)?(?:,? (\d{{4}}))?(?![\d:])", _month_first),
         (rf"(?<![\w.,])(\d{{1,2}})(?:st|nd|rd|th)? ({month})(?:,? (\d{{4}}))?(?!\d)", _day_first),
-        (rf"(?:{'|'.join(f'{m}' for m in SHORT_MONTHS if m != 'May')})\. (\d{{4}})\b", _month_year),
+        (rf"(?:{'|'.join(m for m in SHORT_MONTHS if m != 'May')})\. (\d{{4}})\b", _month_year),
         (r"(?<![\w.,:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s?([AaPp])\.?[Mm]\b\.?)?(?![\w:])", _clock),
         (r"(?<![\w.,:])(\d{1,2})\s?([AaPp])\.?[Mm]\b\.?", _hour),
         (rf"([$£€¥])\s?({NUMBER})(?:\s?(thousand|million|billion|trillion)\b|(k|K|m|M|bn|B)\b)?", _money),
@@ -220,7 +220,6 @@ def _rules() -> list[tuple[re.Pattern[str], Rule]]:
         (rf"\b({'|'.join(SHORT)})\.", _short),
         (r"[A-Za-zÀ-ÖØ-öø-ÿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ÿ]+)*['’]?|['’](?:em|tis|twas|til|cause|n)\b", _word),
         (r"(?<=\w)['’](?:s|d|ll|re|ve|m|t)\b", lambda m, b: m[0].replace("’", "'")),
-        (r"\s-{1,3}\s|--+", lambda m, b: None),
         (rf"[{re.escape(''.join(SIGNS))}]", _sign),
         (r"(?<=\w)/(?=\w)", lambda m, b: "slash" if m.string[m.start() - 1].isdigit() else ""),
     ]
