@@ -10,6 +10,8 @@ from genarium import devices
 
 KEY = "genarium.verbosity"
 
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
+
 
 def options() -> list[click.Option]:
     """The three options, for a command's parameters."""

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genarium.cli.common import aside
+from genarium.cli.common import aside, json_option
 from genarium.cli.completion import models as complete_models
 from genarium.cli.display import Display
 from genarium.cli.terminal import next_line, printable
 
 if TYPE_CHECKING:
     from genarium.comparison.answers import Pair
-    from genarium.comparison.compare import Outcome
-    from genarium.ledger import Ledger
+    from genarium.comparison.compare import Ask, Outcome
 
 HOW = "1 the first is better, 2 the second, = neither, q stops (run the same again to continue)"
 VERDICTS = {"1": "left", "2": "right", "=": "equal"}
@@ -40,7 +39,7 @@ VERDICTS = {"1": "left", "2": "right", "=": "equal"}
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False), help="write what was compared to this file, as JSON Lines"
 )
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 def compare(
     first: str, second: str, file: str, judge: str, task: str | None, output: str | None, as_json: bool, **how: Any
 ) -> None:
@@ -74,7 +73,7 @@ def compare(
             by_model(opened, pairs, outcome)
         else:
             display.close_bar()
-            by_person(_asking(pairs, ledger), pairs, outcome, ledger)
+            by_person(_asking(pairs), pairs, outcome, ledger)
     if output is not None:
         files.write_output(files.named(output), b"".join(map(line, outcome.rows)))
     if as_json:
@@ -83,18 +82,16 @@ def compare(
         _print(outcome)
 
 
-def _asking(pairs: list[Pair], ledger: Ledger) -> Any:
+def _asking(pairs: list[Pair]) -> Ask:
     aside(HOW)
 
     def ask(pair: Pair, judged: int) -> str | None:
         """Show the pair and read a verdict; None at q or the end of input."""
-        from genarium.messages import transcript
+        from genarium.comparison.answers import as_read
 
-        said = pair.prompt if isinstance(pair.prompt, str) else transcript(pair.prompt)
         left, right = pair.sides
-        click.echo(
-            printable(f"\n[{judged + 1} of {len(pairs)}] {said}\n\n1: {left.text}\n\n2: {right.text}\n"), err=True
-        )
+        shown = f"{as_read(pair.prompt)}\n\n1: {left.text}\n\n2: {right.text}"
+        click.echo(printable(f"\n[{judged + 1} of {len(pairs)}] {shown}\n"), err=True)
         while (typed := next_line()) is not None and typed.strip() != "q":
             if verdict := VERDICTS.get(typed.strip()):
                 return verdict

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from genarium import extras
+from genarium.cli.common import json_option
 from genarium.devices import threads
 
 PACKAGES = ("genarium", "onnxruntime", "tokenizers", "safetensors", "huggingface_hub")
@@ -20,7 +21,7 @@ NAMED = 5
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 def doctor(as_json: bool) -> int:
     """Check the installation. Exit code 1 where something is wrong."""
     checks = [*_installed(), _device(), _automatic(), *_storage(), *_starters(), *_plugins()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genarium.cli.common import aside
+from genarium.cli.common import aside, json_option
 from genarium.cli.completion import identifiers
 from genarium.cli.display import Display
 from genarium.cli.groups import Group
@@ -16,8 +16,6 @@ from genarium.cli.terminal import echo_result, printable
 if TYPE_CHECKING:
     from genarium.ledger import Entry
     from genarium.recipe import Recipe
-
-json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 @click.group(cls=Group, invoke_without_command=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genarium.cli import promotion
-from genarium.cli.common import aside
+from genarium.cli.common import aside, json_option
 from genarium.cli.completion import models as complete_models
 from genarium.cli.groups import Group
 from genarium.cli.terminal import printable
@@ -42,7 +42,7 @@ for command in (promotion.promote, promotion.demote, promotion.versions):
 
 @models.command("list")
 @click.option("--local", "of_others", is_flag=True, help="list what Ollama, LM Studio and the hub's cache keep here")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 def list_models(of_others: bool, as_json: bool) -> None:
     """List the starters, and the other models on this machine.
 
@@ -79,7 +79,7 @@ def list_models(of_others: bool, as_json: bool) -> None:
 
 @models.command("show")
 @click.argument("reference", shell_complete=complete_models)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 def show_model(reference: str, as_json: bool) -> None:
     """Show a model's card, or what its folder says of it."""
     from genarium.checkpoints.layouts.pipeline import INDEX, is_pipeline
@@ -150,7 +150,7 @@ def pull(reference: str) -> None:
     "-o", "--output", type=click.Path(), help="the file (gguf) or folder to write [default: here, by its name]"
 )
 @click.option("--overwrite", is_flag=True, help="replace what an earlier export wrote there")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@json_option
 def export_model(reference: str, layout: str, dtype: str, output: str | None, overwrite: bool, as_json: bool) -> None:
     """Write a decoder in the layout of other programs.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genarium.cli.common import json_option
 from genarium.cli.completion import models as complete_models
 from genarium.cli.terminal import printable
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from genarium.checkpoints.store.versions import Version
 
 task_argument = click.argument("task", required=False, type=click.Choice(["chat", "text"]))
-json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 @click.command()
@@ -54,7 +54,7 @@ def demote(task: str | None, as_json: bool) -> None:
     from genarium.errors import BadInput
 
     if task is None:
-        having = [name for name in promoted.TASKS if promoted.in_use(name)]
+        having = list(promoted.all_in_use())
         if len(having) != 1:
             raise BadInput(
                 "models were promoted for chat and for text; say which: genarium models demote chat, or text"
@@ -77,18 +77,19 @@ def versions(as_json: bool) -> None:
 
     Each with what it came from and what it learned from.
     """
+    from genarium.checkpoints.store import promoted
     from genarium.checkpoints.store import versions as store
 
-    found = store.listed()
+    found, in_use = store.listed(), promoted.all_in_use()
+    tasks = {version.name: promoted.tasks_of(version.reference, version.digest, in_use) for version in found}
     if as_json:
-        told = [
-            vars(version) | {"is_here": version.is_here, "promoted_for": promoted_for(version)} for version in found
-        ]
+        told = [vars(version) | {"is_here": version.is_here, "promoted_for": tasks[version.name]} for version in found]
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
-    elif not found:
+        return
+    if not found:
         click.echo("no model was aligned here yet; see genarium align --help", err=True)
-    for version in [] if as_json else found:
-        used = "".join(f", what {task} uses" for task in promoted_for(version))
+    for version in found:
+        used = "".join(f", what {task} uses" for task in tasks[version.name])
         gone = "" if version.is_here else " (its folder is gone)"
         click.echo(
             printable(f"{version.name}{used}\n    {version.created[:16].replace('T', ' ')}  {described(version)}")
@@ -104,13 +105,6 @@ def described(version: Version) -> str:
     return f"{version.method} over {parents}, from {what} of {learned.get('name')}"
 
 
-def promoted_for(version: Version) -> list[str]:
-    """The tasks that use it where no model is named."""
-    from genarium.checkpoints.store import promoted
-
-    return promoted.tasks_of(version.reference, version.digest)
-
-
 def rows() -> list[dict[str, Any]]:
     """What `models list` has of versions, and of what was promoted besides."""
     from genarium.checkpoints.store import promoted, versions
@@ -122,10 +116,9 @@ def rows() -> list[dict[str, Any]]:
         for version in versions.listed()
         if version.is_here
     }
-    for task in promoted.TASKS:
-        if (one := promoted.in_use(task)) is not None:
-            row = found.setdefault(one.reference, _row(one.reference, [task], ""))
-            row["promoted_for"].append(task)
+    for task, one in promoted.all_in_use().items():
+        row = found.setdefault(one.reference, _row(one.reference, [task], ""))
+        row["promoted_for"].append(task)
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from genarium.data.conversations import Prompt
 from genarium.engines import registry
 from genarium.errors import BadInput
 from genarium.ledger import Ledger
+from genarium.messages import transcript
 from genarium.progress import emit, note
 from genarium.recipe import Recipe
 from genarium.run import prepare, run
@@ -79,6 +80,11 @@ def pairs(
         a, b = (_answer(prepare(task, **asked, model=found.reference), ledger, said) for found in models)
         yield Pair(prompt, a, b, b_is_left=bool(drawn[4] & 1))
     emit("answering", len(prompts), len(prompts))
+
+
+def as_read(prompt: Prompt) -> str:
+    """The prompt as a person, or a judge, reads it."""
+    return prompt if isinstance(prompt, str) else transcript(prompt)
 
 
 def arguments_of(prompt: Prompt, task: str) -> dict[str, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol, SupportsFloat
 
 from genarium import files
 from genarium.checkpoints.store import versions
 from genarium.checkpoints.store.find import Found, find
+from genarium.comparison.answers import as_read
 from genarium.data.conversations import Prompt
 from genarium.engines import registry
 from genarium.engines.text.protocol import ChatRequest, TextEngine
 from genarium.errors import BadCheckpoint, BadInput
 from genarium.ledger.comparisons import Verdict
-from genarium.messages import Message, transcript
+from genarium.messages import Message
 
 SCHEMA = json.dumps(
     {
@@ -63,9 +65,8 @@ class RewardJudge:
 
         asked: Any = prompt if isinstance(prompt, str) else list(prompt)
         if isinstance(self.ranker, CrossEncoder):  # reads two texts
-            asked = prompt if isinstance(prompt, str) else transcript(prompt)
-        one, two = (float(score) for score in self.ranker.scores(asked, [left, right]))
-        return "equal" if one == two else "left" if one > two else "right"
+            asked = as_read(prompt)
+        return _higher(self.ranker.scores(asked, [left, right]))
 
 
 class LabelJudge:
@@ -82,9 +83,7 @@ class LabelJudge:
 
     def verdict(self, prompt: Prompt, left: str, right: str) -> Verdict:
         before = prompt if isinstance(prompt, str) else ""
-        scores = self.classifier.log_probabilities([f"{before}{left}", f"{before}{right}"])[:, self.place]
-        one, two = (float(score) for score in scores)
-        return "equal" if one == two else "left" if one > two else "right"
+        return _higher(self.classifier.log_probabilities([f"{before}{left}", f"{before}{right}"])[:, self.place])
 
 
 class ChatJudge:
@@ -111,12 +110,18 @@ class ChatJudge:
 
     def _better(self, prompt: Prompt, left: str, right: str) -> str:
         """A, B, or nothing."""
-        said = prompt if isinstance(prompt, str) else transcript(prompt)
-        asked: list[Message] = [{"role": "user", "content": ASKED.format(prompt=said, left=left, right=right)}]
+        said = ASKED.format(prompt=as_read(prompt), left=left, right=right)
+        asked: list[Message] = [{"role": "user", "content": said}]
         request = ChatRequest(max_new_tokens=LONGEST_VERDICT, temperature=0.0, json_schema=SCHEMA)
         [reply] = self.engine.reply(asked, request)
         found = re.search(r'"better"\s*:\s*"([AB])"', reply.text)
         return found[1] if found else ""
+
+
+def _higher(scores: Iterable[SupportsFloat]) -> Verdict:
+    """The side with the higher one of two scores."""
+    one, two = map(float, scores)
+    return "equal" if one == two else "left" if one > two else "right"
 
 
 def open_judge(named: str) -> Judge:

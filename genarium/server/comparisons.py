@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from genarium.comparison.tally import tallies
 from genarium.errors import BadInput
@@ -18,6 +17,7 @@ from genarium.ledger.comparisons import Comparison, Verdict
 from genarium.recipe import Model, Recipe
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json, RequestRefused
+from genarium.server.history import with_ledger
 from genarium.server.models import Models
 
 router = APIRouter(tags=["comparisons"])
@@ -49,14 +49,15 @@ async def compare(request: Request, asked: Asked) -> Response:
     results = await desk.results(request, recipes)
     sides = [result[0].id for result in results]
     secrets.SystemRandom().shuffle(sides)
-    shown = await run_in_threadpool(_in_ledger, lambda ledger: kept.begin(ledger, *sides))
+    shown = await with_ledger(lambda ledger: kept.begin(ledger, *sides))
     return Json(_blind(shown))
 
 
 @router.get("/v1/comparisons")
 async def totals(request: Request) -> Response:
     """What the comparisons that were judged came to, model against model, the better one first."""
-    return Json({"object": "list", "data": await run_in_threadpool(_totals, desk_of(request).models)})
+    models = desk_of(request).models
+    return Json({"object": "list", "data": await with_ledger(lambda ledger: _totals(ledger, models))})
 
 
 @router.get("/v1/comparisons/{comparison}")
@@ -72,10 +73,10 @@ async def judge(request: Request, comparison: str, said: Judged) -> Response:
     found = await _found(comparison)
     if found.verdict is not None:
         raise RequestRefused(409, "this comparison was judged already, and whose answers they are was told")
-    told = await run_in_threadpool(_in_ledger, lambda ledger: kept.judge(ledger, comparison, said.verdict, said.note))
+    told = await with_ledger(lambda ledger: kept.judge(ledger, comparison, said.verdict, said.note))
     models = desk_of(request).models
     pair = {side.recipe.model for side in told.sides}
-    totals = await run_in_threadpool(_totals, models, pair)
+    totals = await with_ledger(lambda ledger: _totals(ledger, models, pair))
     return Json(_told(told, models) | {"total": totals[0] if totals else None})
 
 
@@ -86,14 +87,9 @@ def _is_one_model(recipes: list[Recipe]) -> bool:
 
 async def _found(identifier: str) -> Comparison:
     try:
-        return await run_in_threadpool(_in_ledger, lambda ledger: kept.find(ledger, identifier))
+        return await with_ledger(lambda ledger: kept.find(ledger, identifier))
     except BadInput as error:
         raise RequestRefused(404, str(error)) from None
-
-
-def _in_ledger(what: Any) -> Any:
-    with Ledger() as ledger:
-        return what(ledger)
 
 
 def _blind(shown: Comparison) -> dict[str, Any]:
@@ -104,23 +100,23 @@ def _blind(shown: Comparison) -> dict[str, Any]:
 
 def _told(found: Comparison, models: Models) -> dict[str, Any]:
     """What is told after it: whose they are."""
-    told = _blind(found) | {"verdict": found.verdict, "note": found.note}
+    told, called = _blind(found) | {"verdict": found.verdict, "note": found.note}, models.names()
     for name, side in zip(("left", "right"), found.sides, strict=True):
         model = side.recipe.model
-        told[name] |= {"artefact": side.id, "model": models.called(model.reference) if model else None}
+        told[name] |= {"artefact": side.id, "model": called(model.reference) if model else None}
     return told
 
 
-def _totals(models: Models, only: set[Model | None] | None = None) -> list[dict[str, Any]]:
+def _totals(ledger: Ledger, models: Models, only: set[Model | None] | None = None) -> list[dict[str, Any]]:
     """Model against model; `only` between these two."""
-    with Ledger() as ledger:
-        found = [tally for tally in tallies(ledger) if only is None or {tally.model, tally.other} == only]
+    called = models.names()
     return [
         {
             "task": tally.task,
-            "model": models.called(tally.model.reference),
-            "other": models.called(tally.other.reference),
+            "model": called(tally.model.reference),
+            "other": called(tally.other.reference),
             **tally.win_rate.as_dict(),
         }
-        for tally in found
+        for tally in tallies(ledger)
+        if only is None or {tally.model, tally.other} == only
     ]

@@ -54,7 +54,7 @@ async def history(
     rated: bool = False,
 ) -> Response:
     """What was made, newest first, page by page."""
-    entries = await _with_ledger(
+    entries = await with_ledger(
         lambda ledger: ledger.history(limit + 1, task=task, search=search, before=before, rated=rated)
     )
     return Json(
@@ -123,14 +123,14 @@ async def feedback(said: Feedback) -> Response:
         rating = ledger.rate(said.artefact, str(said.rating), said.note)
         return {"artefact": ledger.find(said.artefact).id, **vars(rating)}
 
-    return Json({"object": "rating", **await _with_ledger(rate)})
+    return Json({"object": "rating", **await with_ledger(rate)})
 
 
 @router.post("/v1/artefacts/{artefact}/edits", tags=["ratings"])
 async def edit(artefact: str, said: Edited) -> Response:
     """Say how a text or a reply should have been. What was made stays as it is, and training learns from both."""
     entry = await entry_of(artefact)
-    made = await _with_ledger(lambda ledger: ledger.edit(entry.id, said.text, said.note))
+    made = await with_ledger(lambda ledger: ledger.edit(entry.id, said.text, said.note))
     return Json({"object": "edit", "artefact": entry.id, **vars(made)})
 
 
@@ -156,12 +156,14 @@ async def show_file(file: str) -> Response:
 async def entry_of(identifier: str) -> Entry:
     """Raises Refused where there is none."""
     try:
-        return await _with_ledger(lambda ledger: ledger.find(identifier))
+        return await with_ledger(lambda ledger: ledger.find(identifier))
     except BadInput as error:
         raise RequestRefused(404, str(error)) from None
 
 
-async def _with_ledger(what: Callable[[Ledger], T]) -> T:
+async def with_ledger(what: Callable[[Ledger], T]) -> T:
+    """What is done with the ledger, in a thread."""
+
     def inside() -> T:
         with Ledger() as ledger:
             return what(ledger)

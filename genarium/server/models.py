@@ -8,6 +8,7 @@ with.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from genarium import files
@@ -31,18 +32,17 @@ class Models:
             return name
         if name in (aligned := _aligned()):
             return aligned[name]
-        if self.settings.any_model or name in {*self.settings.models.values(), *_promoted(), *pulled()}:
+        if self.settings.any_model or name in self.settings.models.values() or name in _promoted() or name in pulled():
             return name
         raise ModelNotFound(
             f"this server has no model {name[:100]!r}; GET /v1/models lists what it has, and `genarium serve --model "
             "REFERENCE` adds one"
         )
 
-    def called(self, reference: str) -> str:
-        """What clients call the model with this reference: its name where it has one here."""
-        given = {**_aligned(), **self.settings.models}
-        names = {str(files.named(one).resolve()): name for name, one in given.items()}
-        return names.get(reference, reference)
+    def names(self) -> Callable[[str], str]:
+        """What clients call the model with a reference, of all there are at this moment: its name where it has one."""
+        names = {str(files.named(one).resolve()): name for name, one in self._given().items()}
+        return lambda reference: names.get(reference, reference)
 
     def listed(self) -> list[dict[str, Any]]:
         """What there is, as OpenAI lists models; `tasks` is ours, and so is `promoted_for`: the tasks that use it where
@@ -50,10 +50,10 @@ class Models:
         """
         starters = [(f"starter/{s.name}", "genarium", list(s.tasks)) for s in catalogue.starters().values() if s.here]
         nothing: list[str] = []
-        given = {**_aligned(), **self.settings.models}
-        named = [(name, "user", _tasks_of(reference)) for name, reference in given.items()]
+        named = [(name, "user", _tasks_of(reference)) for name, reference in self._given().items()]
         here = [(name, name.partition("/")[0], nothing) for name in pulled()]
-        in_use = {self.called(reference): tasks for reference, tasks in _promoted().items()}
+        called = self.names()
+        in_use = {called(reference): tasks for reference, tasks in _promoted().items()}
         listed = [*reversed(named), *starters, *here]
         others = [(name, "user", tasks) for name, tasks in in_use.items() if name not in {one[0] for one in listed}]
         return [
@@ -61,6 +61,10 @@ class Models:
             | {"promoted_for": in_use.get(name, nothing)}
             for name, owner, tasks in [*listed, *others]
         ]
+
+    def _given(self) -> dict[str, str]:
+        """The references of what was aligned here and of what the server was started with, by their names."""
+        return {**_aligned(), **self.settings.models}
 
 
 def _aligned() -> dict[str, str]:
@@ -75,9 +79,8 @@ def _aligned() -> dict[str, str]:
 def _promoted() -> dict[str, list[str]]:
     """The tasks that use a model where none is named, by its reference."""
     found: dict[str, list[str]] = {}
-    for task in promoted.TASKS:
-        if (one := promoted.in_use(task)) is not None:
-            found.setdefault(one.reference, []).append(task)
+    for task, one in promoted.all_in_use().items():
+        found.setdefault(one.reference, []).append(task)
     return found
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from genarium.checkpoints.store import promoted, versions
+from genarium.checkpoints.store.promoted import Promotion
 from genarium.checkpoints.store.versions import Version
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json
-from genarium.server.models import Models
 
 router = APIRouter(tags=["models"])
 
@@ -18,20 +19,14 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/versions")
 def list_versions(request: Request) -> Response:
     """Every model that was aligned here with its parents and what it learned from, newest first, and what is in use."""
-    models = desk_of(request).models
-    in_use = {task: promoted.in_use(task) for task in promoted.TASKS}
-    used = {
-        task: {
-            "model": models.called(one.reference) if one else f"starter/{task}",
-            "since": one.created if one else None,
-        }
-        for task, one in in_use.items()
-    }
-    shown = [_shown(version, models) for version in reversed(versions.listed())]
-    return Json({"object": "list", "data": shown, "in_use": used})
+    called, used = desk_of(request).models.names(), promoted.all_in_use()
+    shown = [_shown(version, called, used) for version in reversed(versions.listed())]
+    in_use: dict[str, Any] = {task: {"model": f"starter/{task}", "since": None} for task in promoted.TASKS}
+    in_use |= {task: {"model": called(one.reference), "since": one.created} for task, one in used.items()}
+    return Json({"object": "list", "data": shown, "in_use": in_use})
 
 
-def _shown(version: Version, models: Models) -> dict[str, Any]:
+def _shown(version: Version, called: Callable[[str], str], used: Mapping[str, Promotion]) -> dict[str, Any]:
     return {
         "id": version.name,
         "object": "version",
@@ -39,18 +34,18 @@ def _shown(version: Version, models: Models) -> dict[str, Any]:
         "created": version.created,
         "is_here": version.is_here,
         "digest": version.digest,
-        "parents": _named(version.parents, models),
-        "rewards": _named(version.rewards, models),
+        "parents": _named(version.parents, called),
+        "rewards": _named(version.rewards, called),
         "learned_from": version.learned_from,
         "figures": version.figures,
-        "promoted_for": promoted.tasks_of(version.reference, version.digest),
+        "promoted_for": promoted.tasks_of(version.reference, version.digest, used),
     }
 
 
-def _named(listed: list[dict[str, Any]], models: Models) -> list[dict[str, Any]]:
+def _named(listed: list[dict[str, Any]], called: Callable[[str], str]) -> list[dict[str, Any]]:
     """Models as clients know them."""
     return [
         {name: value for name, value in one.items() if name != "reference"}
-        | {"model": models.called(str(one.get("reference", "")))}
+        | {"model": called(str(one.get("reference", "")))}
         for one in listed
     ]

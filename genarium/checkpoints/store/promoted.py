@@ -7,6 +7,7 @@ HOME/promoted.json    {"chat": [{"reference", "digest", "created"}, …], "text"
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,14 +31,18 @@ class Promotion:
 
 def in_use(task: str) -> Promotion | None:
     """The model that was promoted for a task; None where it uses its starter. Raises StorageError."""
-    line = _read().get(task)
-    return line[-1] if line else None
+    return all_in_use().get(task)
 
 
-def tasks_of(reference: str, digest: str) -> list[str]:
-    """The tasks that use this model where none is named."""
-    used = {task: in_use(task) for task in TASKS}
-    return [task for task, one in used.items() if one and (one.reference, one.digest) == (reference, digest)]
+def all_in_use() -> dict[str, Promotion]:
+    """What was promoted, by task; those that use their starters are not in it. Raises StorageError."""
+    line = _read()
+    return {task: line[task][-1] for task in TASKS if line.get(task)}
+
+
+def tasks_of(reference: str, digest: str, used: Mapping[str, Promotion]) -> list[str]:
+    """The tasks that use this model where none is named; `used` is what `all_in_use` found."""
+    return [task for task, one in used.items() if (one.reference, one.digest) == (reference, digest)]
 
 
 def find_in_use(task: str) -> Found | None:
