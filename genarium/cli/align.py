@@ -14,7 +14,6 @@ import click
 
 from genarium.cli.common import aside
 from genarium.cli.compare import compare
-from genarium.cli.groups import with_common
 from genarium.cli.learning import Kind, rows_of
 from genarium.cli.train import Commands, click_command, plainly
 from genarium.errors import BadCheckpoint, BadInput
@@ -27,27 +26,20 @@ LEARNS: dict[str, Kind] = {"sft": "examples", "reward": "pairs", "dpo": "pairs"}
 
 
 class Steps(Commands):
-    """The commands there are in `training/commands/align`, and those that go with them."""
+    """The commands there are in `training/commands/align`; what comes of one is a version."""
 
     of = "align"
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "compare"]
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        from genarium.training import commands
-
-        if name == "compare":
-            return with_common(compare)
-        made = commands.find(name, self.of)
-        if made is None:
-            return None
+    def as_click(self, name: str, made: Command) -> click.Command:
         return click_command(name, made, carry_out=step, more=_ledger_options() if name in LEARNS else ())
 
 
 @click.group(cls=Steps)
 def align() -> None:
     """Teach a model of language what people want. Stopped at any moment, the same command continues to the same end."""
+
+
+align.add_command(compare)
 
 
 def _ledger_options() -> list[click.Parameter]:

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 
 
 class Commands(Group):
-    """The commands there are in `training/commands`, each imported when it is asked for."""
+    """The commands there are in `training/commands`, each imported when it is asked for, then those that were added."""
 
     of: Literal["train", "align"] = "train"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from genarium.training import commands
 
-        return list(commands.names(self.of))
+        return [*commands.names(self.of), *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from genarium.training import commands
 
+        if (added := super().get_command(ctx, name)) is not None:
+            return added
         made = commands.find(name, self.of)
-        return None if made is None else click_command(name, made)
+        return None if made is None else self.as_click(name, made)
+
+    def as_click(self, name: str, made: Command) -> click.Command:
+        """The command as click has it."""
+        return click_command(name, made)
 
 
 @click.group(cls=Commands)
