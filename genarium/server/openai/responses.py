@@ -19,7 +19,7 @@ from genarium.server import errors
 from genarium.server.desk import desk_of
 from genarium.server.errors import Json, RequestRefused
 from genarium.server.jobs import DONE, Job
-from genarium.server.openai.text import ChatCompletionRequest, ChatMessage, ContentPart, called, chat_arguments
+from genarium.server.openai.text import ChatCompletionRequest, ChatMessage, ContentPart, ForModel, chat_arguments
 from genarium.server.streams import event, stream
 
 router = APIRouter(tags=["OpenAI"])
@@ -42,8 +42,7 @@ class TextSettings(BaseModel):
     format: Format | None = None
 
 
-class ResponseRequest(BaseModel):
-    model: str = "starter"
+class ResponseRequest(ForModel):
     input: str | Annotated[list[InputMessage], Len(1, 4096)]
     instructions: str | None = None
     previous_response_id: str | None = None
@@ -65,7 +64,7 @@ async def responses(request: Request, asked: ResponseRequest) -> Response:
         raise BadInput("tools are not supported here; leave them out")
     desk = desk_of(request)
     recipe = await desk.prepare("chat", chat_arguments(await _as_chat(asked)))
-    asked.model = called(asked.model if "model" in asked.model_fields_set else None, recipe)
+    asked.model = asked.called(recipe)
     if asked.stream:
         [job] = await desk.begun(request, [recipe])
         return stream(_events(job, recipe, asked), ended=lambda: desk.leave(job))
@@ -93,7 +92,8 @@ async def _as_chat(asked: ResponseRequest) -> ChatCompletionRequest:
         before.append({"role": "assistant", "content": entry.facts["text"]})
     new = [InputMessage(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
     first = [{"role": "system", "content": asked.instructions}] if asked.instructions else []
-    chat = ChatCompletionRequest(
+    return ChatCompletionRequest(
+        **asked.named_model(),
         messages=[ChatMessage(**turn) for turn in [*first, *before]]
         + [ChatMessage(role=turn.role, content=turn.content) for turn in new],
         max_completion_tokens=asked.max_output_tokens,
@@ -103,9 +103,6 @@ async def _as_chat(asked: ResponseRequest) -> ChatCompletionRequest:
         template=asked.template,
         response_format=_format(asked),  # type: ignore[arg-type]
     )
-    if "model" in asked.model_fields_set:
-        chat.model = asked.model
-    return chat
 
 
 def _format(asked: ResponseRequest) -> dict[str, Any] | None:

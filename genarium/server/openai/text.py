@@ -32,10 +32,24 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Sampled(BaseModel):
-    """What text and chat requests have in common. OpenAI's names and defaults; the last three are ours."""
+class ForModel(BaseModel):
+    """Whom a request asks; where no model is named it is the task's own, or the one promoted for it."""
 
     model: str = "starter"
+
+    def named_model(self) -> dict[str, Any]:
+        """The argument `model`, where the client named one."""
+        return {"model": self.model} if "model" in self.model_fields_set else {}
+
+    def called(self, recipe: Recipe) -> str:
+        """The model's name in the answer: as the client named it, else `starter`, or the one that was promoted."""
+        used = "" if recipe.model is None else recipe.model.reference
+        return self.named_model().get("model", "") or ("starter" if used.startswith("starter/") else used)
+
+
+class Sampled(ForModel):
+    """What text and chat requests have in common. OpenAI's names and defaults; the last three are ours."""
+
     n: int = Field(default=1, ge=1, le=128)
     temperature: float | None = Field(default=1.0, ge=0, le=2)
     top_p: float | None = Field(default=1.0, gt=0, le=1)
@@ -55,10 +69,6 @@ class Sampled(BaseModel):
         for name in ("presence_penalty", "frequency_penalty", "logit_bias", *names):
             if getattr(self, name):
                 raise BadInput(f"{name} is not supported here; leave it out")
-
-    def named_model(self) -> dict[str, str]:
-        """The argument `model`, where the client named one: else it is the task's own, or the one promoted for it."""
-        return {"model": self.model} if "model" in self.model_fields_set else {}
 
     def settings(self) -> dict[str, Any]:
         """The arguments of the task that are named alike."""
@@ -127,7 +137,7 @@ async def completions(request: Request, asked: CompletionRequest) -> Response:
     desk = desk_of(request)
     settings = asked.settings() | {"max_new_tokens": asked.max_tokens or 16, "logprobs": asked.logprobs}
     recipes = await desk.prepare_all("text", [{"prompt": prompt, **settings} for prompt in prompts])
-    head = _head(recipes[0], "cmpl", "text_completion", called(asked.named_model().get("model"), recipes[0]))
+    head = _head(recipes[0], "cmpl", "text_completion", asked.called(recipes[0]))
     if asked.stream:
         pieces = _Pieces(asked.echo, prompts, asked.n)
         return await _streamed(request, recipes, head, pieces, asked)
@@ -152,7 +162,7 @@ async def chat_completions(request: Request, asked: ChatCompletionRequest) -> Re
     asked.refuse_what_is_lacking("tools")
     desk = desk_of(request)
     recipe = await desk.prepare("chat", chat_arguments(asked))
-    head = _head(recipe, "chatcmpl", "chat.completion", called(asked.named_model().get("model"), recipe))
+    head = _head(recipe, "chatcmpl", "chat.completion", asked.called(recipe))
     if asked.stream:
         head |= {"object": "chat.completion.chunk"}
         return await _streamed(request, [recipe], head, _Deltas(), asked)
@@ -219,12 +229,6 @@ def usage_of(results: Sequence[Result]) -> dict[str, int]:
 
 def _usage(read: int, written: int) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-
-
-def called(named: str | None, recipe: Recipe) -> str:
-    """The model's name in the answer: as the client named it, else `starter`, or the one that was promoted."""
-    used = "" if recipe.model is None else recipe.model.reference
-    return named or ("starter" if used.startswith("starter/") else used)
 
 
 def _head(recipe: Recipe, prefix: str, kind: str, model: str) -> dict[str, Any]:
