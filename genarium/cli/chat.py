@@ -127,8 +127,7 @@ def said(entry: Entry, *, edited: bool = True) -> list[Message]:
 
     asked = entry.recipe.arguments
     before = conversation(asked["system"], asked["messages"] or [], asked["message"])
-    text = entry.edits[-1].text if edited and entry.edits else entry.facts["text"]
-    return [*before, {"role": "assistant", "content": text}]
+    return [*before, {"role": "assistant", "content": entry.text if edited else entry.facts["text"]}]
 
 
 def earlier(identifier: str) -> dict[str, Any]:

@@ -226,10 +226,12 @@ def _in_editor(entry: Entry) -> str:
     from genarium.errors import BadInput
     from genarium.ledger.ledger import EDITED
 
-    if entry.recipe.task in EDITED and not sys.stdin.isatty():
+    if entry.recipe.task not in EDITED:
+        return ""  # which the ledger refuses, and says why
+    if not sys.stdin.isatty():
         raise BadInput(f"how should it have been? genarium edit {entry.id} TEXT, or - to read it from standard input")
-    before = entry.edits[-1].text if entry.edits else entry.facts.get("text", "")
-    after = click.edit(before) if entry.recipe.task in EDITED else before
+    before = entry.text
+    after = click.edit(before)
     if after is None:  # closed without saving
         raise BadInput("nothing was saved in the editor, so nothing is edited")
     return after.removesuffix("\n") if not before.endswith("\n") else after  # editors end the last line

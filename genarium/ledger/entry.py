@@ -60,6 +60,11 @@ class Entry:
     edits: list[Edit]
 
     @property
+    def text(self) -> str:
+        """Of a text or a reply: what was written, as it was edited last."""
+        return self.edits[-1].text if self.edits else str(self.facts["text"])
+
+    @property
     def page(self) -> Path | None:
         """The artefact's page, where it has one."""
         page = self.path.with_name(PAGE)

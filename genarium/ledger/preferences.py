@@ -36,7 +36,7 @@ def preferences(ledger: Ledger, task: str) -> Iterator[dict[str, Any]]:
             yield {"prompt": _prompt(entries[better]), "chosen": chosen, "rejected": rejected}
     for entry in entries.values():
         if entry.edits:
-            yield {"prompt": _prompt(entry), "chosen": _as_said(entry, entry.edits[-1].text), "rejected": _said(entry)}
+            yield {"prompt": _prompt(entry), "chosen": _as_said(entry, entry.text), "rejected": _said(entry)}
 
 
 def examples(ledger: Ledger, task: str) -> Iterator[dict[str, Any]]:
@@ -46,8 +46,7 @@ def examples(ledger: Ledger, task: str) -> Iterator[dict[str, Any]]:
     for entry in _rated(ledger, task).values():
         if not entry.edits and not _is_good(entry):
             continue
-        text = entry.edits[-1].text if entry.edits else entry.facts["text"]
-        prompt, said = _prompt(entry), _as_said(entry, text)
+        prompt, said = _prompt(entry), _as_said(entry, entry.text)
         yield {"messages": prompt + said} if task == "chat" else {"prompt": prompt, "completion": said}
 
 

@@ -2,7 +2,7 @@
 
 import { api, models, schemas } from "./api.js";
 import { duration } from "./artefact.js";
-import { button, el, fresh, grows } from "./dom.js";
+import { button, el, fresh, grows, submits } from "./dom.js";
 import { percent } from "./models.js";
 import { say } from "./say.js";
 
@@ -23,7 +23,7 @@ function build() {
   const task = el("select", { id: ids.task, onchange: renew }, tasks.map(([name, label]) => el("option", { value: name }, label)));
   const chosen = [el("select", { id: ids.first }), el("select", { id: ids.second })];
   const longest = el("input", { id: ids.longest, type: "number", min: 1, step: 1, inputmode: "numeric", placeholder: "as usual" });
-  const prompt = grows(el("textarea", { id: ids.prompt, rows: 2, onkeydown: shortcut }));
+  const prompt = grows(el("textarea", { id: ids.prompt, rows: 2, onkeydown: submits }));
   const go = el("button", { class: "main", type: "submit" }, "Have both answer");
   const wrong = el("p", { class: "wrong", role: "alert" });
   const place = el("div", { "aria-live": "polite" });
@@ -57,12 +57,6 @@ function build() {
     }
     wrong.textContent = all.length < 2 ? `There is only one model here that can ${TASKS[task.value]}.` : "";
     go.disabled = all.length < 2;
-  }
-
-  function shortcut(event) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    form.requestSubmit();
   }
 
   async function submit(event) {

@@ -3,7 +3,7 @@
 import { actions } from "./actions.js";
 import { api, isSeeded, schemas } from "./api.js";
 import { asked, edited, facts, shown } from "./artefact.js";
-import { el } from "./dom.js";
+import { el, when } from "./dom.js";
 
 export async function detail(id) {
   const entry = await api(`/v1/artefacts/${encodeURIComponent(id)}`);
@@ -14,7 +14,7 @@ export async function detail(id) {
     "article",
     { class: "detail" },
     el("h1", { tabindex: -1 }, el("span", { class: "badge" }, entry.task), " ", short(asked(entry) || entry.title || entry.kind)),
-    el("p", { class: "facts" }, facts({ model: recipe.model?.reference, seconds: entry.stats.seconds, seed }), " · ", when(entry)),
+    el("p", { class: "facts" }, facts({ model: recipe.model?.reference, seconds: entry.stats.seconds, seed }), " · ", when(entry.created)),
     el("section", { class: "card" }, text?.element ?? shown(entry, recipe), actions(entry, { task: entry.task, known: entry.ratings, edit: text?.edit, open: false })),
     entry.notes.length ? el("ul", { class: "notes" }, entry.notes.map((note) => el("li", {}, note))) : null,
     el(
@@ -29,7 +29,6 @@ export async function detail(id) {
   );
 }
 
-const when = (entry) => el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());
 const short = (title) => (title.length > 120 ? `${title.slice(0, 120)}…` : title);
 
 /** What was asked for; the task's own defaults are in the JSON. */

@@ -23,6 +23,16 @@ export function button(label, onclick, { sign = null, ...attributes } = {}) {
   return el("button", { type: "button", onclick, ...named, ...attributes }, sign ?? label);
 }
 
+/** A moment (ISO 8601), as people here read one. */
+export const when = (time) => el("time", { datetime: time }, new Date(time).toLocaleString());
+
+/** A key's listener, of a form or of what is in one: Ctrl and Enter (on a Mac the command key) submit it. */
+export function submits(event) {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  event.currentTarget.closest("form").requestSubmit();
+}
+
 /** Keep a text box as high as its text. */
 export function grows(box) {
   const fit = () => {

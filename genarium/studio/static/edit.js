@@ -1,7 +1,7 @@
 // What was written, edited in place: the edit is kept beside what was made, which stays and can be looked at.
 
 import { api } from "./api.js";
-import { button, el, fresh, grows } from "./dom.js";
+import { button, el, fresh, grows, submits } from "./dom.js";
 import { say } from "./say.js";
 
 const TASKS = ["text", "chat"];
@@ -47,10 +47,10 @@ export function editable(artefact, task, body, onedit = () => {}) {
       }
     }
     function keys(event) {
-      if (event.key === "Escape") close();
-      else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-      else return;
+      submits(event);
+      if (event.key !== "Escape") return;
       event.preventDefault();
+      close();
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { api, schemas } from "./api.js";
 import { asked } from "./artefact.js";
-import { button, el, fresh, later } from "./dom.js";
+import { button, el, fresh, later, when } from "./dom.js";
 import { icon } from "./icons.js";
 import { pick } from "./tray.js";
 
@@ -72,12 +72,11 @@ function card(entry) {
     ? el("img", { src: picture, alt: "", loading: "lazy" })
     : el("p", { class: "excerpt" }, (entry.text || entry.summary || entry.title).trim());
   const link = el("a", { href: `#/artefact/${entry.id}` }, el("span", { class: "name" }, name), face);
-  const when = el("time", { datetime: entry.created }, new Date(entry.created).toLocaleString());
   return el(
     "li",
     { class: "card tile", "data-artefact": entry.id },
     link,
-    el("p", { class: "facts" }, el("span", { class: "badge" }, entry.task), " ", when, " ", verdict(entry.ratings)),
+    el("p", { class: "facts" }, el("span", { class: "badge" }, entry.task), " ", when(entry.created), " ", verdict(entry.ratings)),
     button(`Compare ${name.slice(0, 60)}`, () => pick(entry, entry.task), { sign: "Compare", class: "quiet" }),
   );
 }

@@ -1,7 +1,7 @@
 // The first view: choose a task, say what is wanted, watch it form.
 
 import { api, schemas } from "./api.js";
-import { button, el, fresh } from "./dom.js";
+import { button, el, fresh, submits } from "./dom.js";
 import { Form } from "./form.js";
 import { again, start } from "./job.js";
 import { addRun, list } from "./stream.js";
@@ -30,7 +30,7 @@ function build() {
     const input = el("input", { type: "radio", name: group, id, value: name, onchange: () => choose(name) });
     return [input, el("label", { for: id }, name)];
   });
-  const form = el("form", { class: "card composer", novalidate: true, onsubmit: submit, onkeydown: shortcut });
+  const form = el("form", { class: "card composer", novalidate: true, onsubmit: submit, onkeydown: submits });
   const tasks = el("fieldset", { class: "tasks" }, el("legend", {}, "What shall it do?"), choices.flat());
   const page = el("div", { class: "make" }, el("h1", { tabindex: -1 }, "Make"), tasks, form, list);
   view = page;
@@ -91,13 +91,6 @@ async function submit(event) {
 /** A task that knows a history is told of what was asked: the next question may refer to it. */
 async function remember({ fields: { history } }, said) {
   if (history) history.set([...((await history.value()) ?? []), said].slice(-REMEMBERED));
-}
-
-function shortcut(event) {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    event.currentTarget.requestSubmit();
-  }
 }
 
 const asked = (prompt) => [prompt ?? ""].flat().join(" | ").replace(/\s+/g, " ").slice(0, 160);

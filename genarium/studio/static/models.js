@@ -1,7 +1,7 @@
 // Which models chat and text use, how blind comparisons came out, and the line of versions with what each learned from.
 
 import { api } from "./api.js";
-import { el } from "./dom.js";
+import { el, when } from "./dom.js";
 
 export async function models() {
   const [line, totals] = await Promise.all([api("/v1/versions"), api("/v1/comparisons")]);
@@ -85,4 +85,3 @@ function learned({ kind, count, name = "" }) {
 }
 
 const named = (all) => all.map(({ model, label }) => (label ? `${model} (${label})` : model)).join(", ");
-const when = (time) => el("time", { datetime: time }, new Date(time).toLocaleString());
