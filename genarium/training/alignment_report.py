@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from genarium.files import write_atomically
 from genarium.training.objectives.answered import shown
+from genarium.training.report import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def _plot_course(log: Log, file: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize="small")
-    _save(figure, file)
+    save_figure(figure, file, dpi=110)
 
 
 def _plot_overoptimisation(log: Log, objective: OnPolicy, kept: int, file: Path) -> None:
@@ -79,19 +79,13 @@ def _plot_overoptimisation(log: Log, objective: OnPolicy, kept: int, file: Path)
         if at is not None:
             lines.append(axes.axvline(at, color="gray", linestyle="--", label=f"kept: step {kept}"))
     axes.legend(handles=lines, fontsize="small")
-    _save(figure, file)
+    save_figure(figure, file, dpi=110)
 
 
 def _gold(axes: Axes, roots: Sequence[float], gold: Sequence[float]) -> list[Any]:
     axes.plot(roots, gold, marker=".", color="tab:orange", label="gold, only watched")
     axes.set_ylabel("gold")
     return list(axes.lines)
-
-
-def _save(figure: Any, file: Path) -> None:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110)
-    write_atomically(file, out.getvalue())
 
 
 def _report(objective: OnPolicy, figures: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from genarium.files import write_atomically
+from genarium.training.report import save_figure
 
 BINS = 10
 
@@ -34,8 +34,6 @@ def calibration_error(margins: Tensor, bins: int = BINS) -> float:
 
 def plot(margins: Tensor, file: Path, *, title: str) -> None:
     """Margins as a histogram, and the share of pairs that it orders right against how sure it is, as a PNG."""
-    import io
-
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -52,6 +50,4 @@ def plot(margins: Tensor, file: Path, *, title: str) -> None:
     )
     right.set(xlabel="how sure it is", ylabel="share in order", xlim=(0.48, 1.02), ylim=(-0.02, 1.02))
     right.set_title(f"calibration error {calibration_error(margins):.3f}")
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
-    write_atomically(file, out.getvalue())
+    save_figure(figure, file)

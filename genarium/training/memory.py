@@ -6,7 +6,6 @@ Pascanu et al. 2013, arXiv:1211.5063), which is what attention was invented for 
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from genarium.files import write_atomically
 from genarium.progress import emit, note
+from genarium.training.report import save_figure
 
 CONTEXT = 512
 """Tokens of the texts that are looked at."""
@@ -138,6 +138,4 @@ def plot(memories: dict[str, Memory], file: Path, *, trained: int | None = None)
     for axes in (left, right):
         axes.legend()
         axes.grid(alpha=0.3)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
-    write_atomically(file, out.getvalue())
+    save_figure(figure, file)

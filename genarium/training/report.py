@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from genarium.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from genarium.training.objective import Objective
     from genarium.training.settings import Settings
 
@@ -30,8 +33,6 @@ def write_recipe(
 
 def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str, unit: str = "nats a token") -> None:
     """Training and validation loss against steps, as a PNG."""
-    import io
-
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -48,6 +49,11 @@ def plot_losses(log: list[dict[str, Any]], file: Path, *, title: str, unit: str 
     axes.set_ylabel(f"loss ({unit})")
     axes.legend()
     axes.grid(alpha=0.3)
+    save_figure(figure, file)
+
+
+def save_figure(figure: Figure, file: Path, *, dpi: int = 120) -> None:
+    """As a PNG, whole or not at all."""
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
+    figure.savefig(out, format="png", dpi=dpi)
     write_atomically(file, out.getvalue())
