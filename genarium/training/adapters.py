@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -59,6 +59,11 @@ class LoRALinear(nn.Module):
         """B (width, rank) of each part."""
         return self.lora_b.flatten(0, -2).split(self.widths)
 
+    @property
+    def change(self) -> Tensor:
+        """B A of each part, one under the other, (out, in): not scaled."""
+        return torch.cat([b @ a for a, b in zip(self.lora_a, self.ups, strict=True)])
+
     def forward(self, x: Tensor) -> Tensor:
         if self.off:
             whole: Tensor = self.linear(x)
@@ -72,8 +77,7 @@ class LoRALinear(nn.Module):
         whole = nn.Linear(self.linear.in_features, self.linear.out_features, self.linear.bias is not None)
         whole.to(self.linear.weight)
         with torch.no_grad():
-            change = torch.cat([b @ a for a, b in zip(self.lora_a, self.ups, strict=True)])
-            whole.weight.copy_(self.linear.weight + self.scale * change)
+            whole.weight.copy_(self.linear.weight + self.scale * self.change)
             if self.linear.bias is not None:
                 whole.bias.copy_(self.linear.bias)
         return whole
@@ -160,6 +164,11 @@ def matrices(model: nn.Module, published: Callable[[str], Sequence[str]]) -> dic
     return found
 
 
+def layers_of(names: Iterable[str]) -> list[str]:
+    """The layers whose matrices these are, by PEFT's names without what they all begin with, each once."""
+    return list(dict.fromkeys(name.removeprefix(adapters.PREFIX).partition(".lora_")[0] for name in names))
+
+
 def side_by_side(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Two adapters of one base as one of both ranks together: B A + B' A', exactly. Names are PEFT's, scales 1.
 
@@ -218,7 +227,7 @@ def save_adapter(
 
     lora = [module for module in model.modules() if isinstance(module, LoRALinear)]
     tensors = {name: stored(tensor, dtype) for name, tensor in matrices(model, published).items()}
-    adapted = list(dict.fromkeys(name.removeprefix(adapters.PREFIX).partition(".lora_")[0] for name in tensors))
+    adapted = layers_of(tensors)
     heads = []
     for head in head_names(model):
         for leaf, tensor in model.get_submodule(head).named_parameters():

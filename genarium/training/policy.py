@@ -25,6 +25,7 @@ from genarium.training.adapters import (
     LoRALinear,
     Target,
     add_lora,
+    layers_of,
     matrices,
     side_by_side,
     stored,
@@ -198,7 +199,6 @@ def save_adapter(
     else:
         reference = policy.found.reference
     first = next(tensor for name, tensor in tensors.items() if name.endswith("lora_A.weight"))
-    layers = dict.fromkeys(name.removeprefix(adapters.PREFIX).partition(".lora_")[0] for name in tensors)
     weights = {adapters.PREFIX + name: stored(tensor) for name, tensor in (whole or {}).items()}
     files = [base] if base.is_file() else weight_files(base)
     adapters.write(
@@ -209,7 +209,7 @@ def save_adapter(
         task_type=task_type,
         rank=len(first),
         alpha=len(first),  # the scale is in B, that two of different scales may stand side by side
-        target_modules=list(layers),
+        target_modules=layers_of(tensors),
         modules_to_save=sorted({name.partition(".")[0] for name in whole or {}}),
         tensors=tensors | weights,
         fan_in_fan_out=policy.kind == "gpt2",

@@ -172,5 +172,4 @@ def _merge_into(network: nn.Module, plain: nn.Module) -> None:
         if isinstance(module, LoRALinear):
             weight = plain.get_submodule(name).weight
             assert isinstance(weight, Tensor)
-            change = torch.cat([up @ down for down, up in zip(module.lora_a, module.ups, strict=True)])
-            torch.add(module.linear.weight, change, alpha=module.scale, out=weight)
+            torch.add(module.linear.weight, module.change, alpha=module.scale, out=weight)
