@@ -20,6 +20,7 @@ from genarium.checkpoints.store.find import Found, find
 from genarium.checkpoints.store.folder import read_config
 from genarium.data.conversations import Prompt
 from genarium.errors import BadInput
+from genarium.training.sources.inputs import by_length, padded
 
 AT_ONCE = 64
 """Texts that are judged together."""
@@ -116,11 +117,7 @@ def _in_batches(
 ) -> np.ndarray:
     """A score for each row of tokens, those of like length together."""
     out = np.zeros(len(rows))
-    order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    for first in range(0, len(order), AT_ONCE):
-        places = order[first : first + AT_ONCE]
-        lengths = [len(rows[place]) for place in places]
-        tokens = torch.tensor([[*rows[p], *[0] * (max(lengths) - n)] for p, n in zip(places, lengths, strict=True)])
-        found = scores(tokens.to(device), torch.tensor(lengths, device=device))
-        out[places] = found.cpu().double().numpy()
+    for places in by_length(list(map(len, rows)), AT_ONCE):
+        tokens, lengths = (part.to(device) for part in padded([rows[place] for place in places]))
+        out[places] = scores(tokens, lengths).cpu().double().numpy()
     return out

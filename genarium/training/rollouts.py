@@ -21,6 +21,7 @@ from genarium.models.gpt import GPT
 from genarium.progress import emit
 from genarium.training.adapters import LoRALinear
 from genarium.training.objectives.policy_gradient import entropy
+from genarium.training.sources.inputs import padded
 
 PIECE = 1024
 """Tokens whose logits are computed at once where no gradient is kept: a vocabulary is wide."""
@@ -44,14 +45,12 @@ class Rollouts:
 
     def rows(self, places: Sequence[int], *, device: str | torch.device = "cpu") -> Rows:
         """These answers as a batch."""
-        texts = [self.prompts[place] + self.answers[place] for place in places]
-        longest, widest = max(map(len, texts)), max(len(self.answers[place]) for place in places)
-        tokens = torch.tensor([text + [0] * (longest - len(text)) for text in texts])
+        tokens, _ = padded([self.prompts[place] + self.answers[place] for place in places])
         # The logits before an answer's token t are at position len(prompt) + t - 1.
         first = torch.tensor([len(self.prompts[place]) for place in places])[:, None]
         lengths = torch.tensor([len(self.answers[place]) for place in places])[:, None]
-        columns = torch.arange(widest)
-        before = (first + columns - 1).clamp(max=longest - 2)
+        columns = torch.arange(int(lengths.max()))
+        before = (first + columns - 1).clamp(max=tokens.shape[1] - 2)
         mask = (columns < lengths).float()
         return Rows(tokens.to(device), before.to(device), mask.to(device))
 

@@ -18,7 +18,7 @@ from genarium.training.objective import Objective
 from genarium.training.policy import Policy
 from genarium.training.preview import answer
 from genarium.training.reference import kept
-from genarium.training.sources.inputs import Batches
+from genarium.training.sources.inputs import Batches, by_length
 from genarium.training.sources.pairs import Pairs
 
 Loss = Literal["sigmoid", "ipo"]
@@ -117,10 +117,10 @@ class DirectPreference(Objective):
         """(2, pairs): of the chosen and of the rejected answers; not a number where a pair is not asked for."""
         found = torch.full((2, len(pairs)), torch.nan)
         device = next(self.model.parameters()).device
-        order = sorted(places, key=pairs.lengths.__getitem__)
-        for first in range(0, len(order), 8):
-            rows = order[first : first + 8]
+        done = 0
+        for rows in by_length(pairs.lengths, 8, places):
             tokens, marks = (part.to(device) for part in pairs.block(rows))
             found[:, rows] = likelihoods(self.policy.model, tokens, marks).float().cpu().view(2, -1)
-            emit("measuring", first + len(rows), len(order))
+            done += len(rows)
+            emit("measuring", done, len(places))
         return found

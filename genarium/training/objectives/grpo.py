@@ -25,6 +25,7 @@ from genarium.training.objective import ONLY, Batch, Models, Optimizers
 from genarium.training.objectives import policy_gradient as pg
 from genarium.training.objectives.on_policy import OnPolicy
 from genarium.training.rollouts import Rollouts, log_probabilities, logits_of
+from genarium.training.sources.inputs import by_length
 
 Normaliser = Literal["grpo", "dapo", "dr_grpo"]
 
@@ -82,10 +83,8 @@ class GRPO(OnPolicy):
         self, rollouts: Rollouts, advantages: Tensor, old: Tensor | None, reference: Tensor | None, batch: Batch
     ) -> dict[str, float]:
         """Add up the gradient of all answers, those of like length together; what is told of them."""
-        order = sorted(range(len(rollouts)), key=lambda place: len(rollouts.answers[place]))
         sums: dict[str, float] = {}
-        for first in range(0, len(order), self.settings.at_once):
-            places = order[first : first + self.settings.at_once]
+        for places in by_length(list(map(len, rollouts.answers)), self.settings.at_once):
             with batch.compute.autocast:
                 loss, figures = self.part(rollouts, places, advantages[places], old, reference)
             loss.backward()

@@ -14,8 +14,8 @@ from genarium.errors import GenariumError, excerpt
 from genarium.models.scorer import Scorer
 from genarium.training.calibration import calibration_error
 from genarium.training.objective import Objective
-from genarium.training.sources.inputs import Batches
-from genarium.training.sources.rankings import Rankings, ScoredTexts, padded
+from genarium.training.sources.inputs import Batches, by_length, padded
+from genarium.training.sources.rankings import Rankings, ScoredTexts
 
 MOST_COMPARED = 500
 """Scored answers of which every two are compared, to measure."""
@@ -103,9 +103,7 @@ class Reward(Objective):
         """Of every text that is watched, in order."""
         texts = list(self.watched.texts)
         found = torch.zeros(len(texts))
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        for first in range(0, len(order), 32):
-            places = order[first : first + 32]
+        for places in by_length(list(map(len, texts)), 32):
             found[places] = self._of([texts[place] for place in places])
         return found
 

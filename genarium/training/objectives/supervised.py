@@ -12,7 +12,7 @@ from genarium.training.objective import Objective
 from genarium.training.policy import Policy
 from genarium.training.preview import answer
 from genarium.training.sources.answered import Answered
-from genarium.training.sources.inputs import Batches
+from genarium.training.sources.inputs import Batches, by_length
 
 
 class Supervised(Objective):
@@ -58,10 +58,9 @@ class Supervised(Objective):
         if not len(self.validation):
             return {}
         nats, tokens = 0.0, 0
-        order = sorted(range(len(self.validation)), key=self.validation.lengths.__getitem__)
         device = next(self.model.parameters()).device
-        for first in range(0, len(order), 16):
-            block, marks = (part.to(device) for part in self.validation.block(order[first : first + 16]))
+        for places in by_length(self.validation.lengths, 16):
+            block, marks = (part.to(device) for part in self.validation.block(places))
             found = of_marked(self.policy.model, block, marks)
             nats, tokens = nats - float(found.double().sum()), tokens + len(found)
         return {"loss": nats / tokens}

@@ -12,7 +12,7 @@ from genarium.data.conversations import Example, Prompt
 from genarium.errors import BadInput
 from genarium.progress import emit, note
 from genarium.training.policy import Policy
-from genarium.training.sources.inputs import digest_of
+from genarium.training.sources.inputs import digest_of, padded
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,9 @@ class Answered:
 
     def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Tokens and marks (B, T) of these rows, zeros and False after the shorter."""
-        longest = max(len(self.ids[place]) for place in places)
-        tokens = torch.zeros(len(places), longest, dtype=torch.long)
-        marks = torch.zeros(len(places), longest, dtype=torch.bool)
-        for row, place in enumerate(places):
-            length = len(self.ids[place])
-            tokens[row, :length] = torch.tensor(self.ids[place])
-            marks[row, :length] = torch.tensor(self.marks[place])
-        return tokens, marks
+        tokens, _ = padded([self.ids[place] for place in places])
+        marks, _ = padded([self.marks[place] for place in places])
+        return tokens, marks.bool()
 
     def packed(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """The rows after each other: tokens and marks (1, sum of lengths), and the lengths (B,)."""

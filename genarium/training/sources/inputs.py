@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,26 @@ class Inputs:
 
     def block(self, places: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows as one block: tokens (B, T), lengths (B,), types (B, T), zeros after the shorter."""
-        longest = max(len(self.ids[place]) for place in places)
-        tokens = [[*self.ids[place], *[0] * (longest - len(self.ids[place]))] for place in places]
-        types = [[*self.types[place], *[0] * (longest - len(self.ids[place]))] for place in places]
-        return torch.tensor(tokens), torch.tensor([len(self.ids[place]) for place in places]), torch.tensor(types)
+        types, _ = padded([self.types[place] for place in places])
+        return *padded([self.ids[place] for place in places]), types
 
     def digest(self) -> str:
         """sha256 of every token, hexadecimal."""
         return hashlib.sha256(repr((self.ids, self.types)).encode()).hexdigest()
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Tokens (B, T), zeros after the shorter, and their lengths (B,)."""
+    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for row, text in enumerate(rows):
+        tokens[row, : len(text)] = torch.tensor(text)
+    return tokens, torch.tensor([len(row) for row in rows])
+
+
+def by_length(lengths: Sequence[int], at_once: int, places: Iterable[int] | None = None) -> Iterator[list[int]]:
+    """Places of rows of like lengths, so many at once, the shortest first: of all rows, or of those at `places`."""
+    order = sorted(range(len(lengths)) if places is None else places, key=lengths.__getitem__)
+    return (order[first : first + at_once] for first in range(0, len(order), at_once))
 
 
 def digest_of(*parts: Any) -> str:
@@ -88,8 +100,6 @@ class Batches:
 def outputs(model: nn.Module, inputs: Inputs, *, batch_size: int = 64) -> Iterator[tuple[list[int], Tensor]]:
     """The model's float32 outputs for all rows, a batch of like lengths at a time, with the rows' places."""
     device = next(model.parameters()).device
-    order = sorted(range(len(inputs)), key=inputs.lengths.__getitem__)
-    for first in range(0, len(order), batch_size):
-        places = order[first : first + batch_size]
+    for places in by_length(inputs.lengths, batch_size):
         tokens, lengths, types = (part.to(device) for part in inputs.block(places))
         yield places, model(tokens, lengths=lengths, types=types).float().cpu()

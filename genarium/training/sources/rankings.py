@@ -13,7 +13,7 @@ from genarium.checkpoints.processors.answers import Answers
 from genarium.data.preferences import HIGHEST, LOWEST, Ranking, Scored
 from genarium.errors import BadInput
 from genarium.progress import emit, note
-from genarium.training.sources.inputs import digest_of
+from genarium.training.sources.inputs import digest_of, padded
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,6 @@ class ScoredTexts:
     def digest(self) -> str:
         """sha256 of every token and target, hexadecimal."""
         return digest_of(self.ids, self.targets)
-
-
-def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T), zeros after the shorter, and their lengths (B,)."""
-    tokens = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for row, text in enumerate(rows):
-        tokens[row, : len(text)] = torch.tensor(text)
-    return tokens, torch.tensor([len(row) for row in rows])
 
 
 def form_of(rankings: Sequence[Ranking | Scored], name: str) -> Literal["text", "chat"]:
