@@ -79,11 +79,11 @@ def read_judged(path: Path, how: How = AS_IT_LOOKS) -> list[Ranking] | list[Scor
     """
     table = rows_of(path, how)
     if "score" not in table.columns or {"chosen", "answers"} & set(table.columns):
-        return read_rankings(path, how)
+        return _rankings(table)
     scored = [_scored(row, f"{path}, row {number}") for row, number in zip(table.dicts(), table.numbers, strict=True)]
     comparable = sum(len(ranking.answers) for ranking in _by_prompt(scored) if ranking.pairs)
     if 2 * comparable >= len({(_key(example.prompt), example.answer) for example, _ in scored}):
-        return read_rankings(path, how)
+        return _rankings(table)
     if len({score for _, score in scored}) < 2:
         raise BadInput(f"{path} gives every answer the score {scored[0][1]:g}; give some another one")
     note(f"most prompts in {path.name} have one answer: its score is learned by itself, not which of two is better")
@@ -104,7 +104,11 @@ def read_rankings(path: Path, how: How = AS_IT_LOOKS) -> list[Ranking]:
 
     Says what teaches nothing and is left out (one answer, equal answers, ties), and what is judged both ways.
     """
-    table = rows_of(path, how)
+    return _rankings(rows_of(path, how))
+
+
+def _rankings(table: Table) -> list[Ranking]:
+    path = table.path
     rows = list(zip(table.dicts(), (f"{path}, row {number}" for number in table.numbers), strict=True))
     first = rows[0][0]
     if "chosen" in table.columns or "rejected" in table.columns:

@@ -178,3 +178,11 @@ def test_scores_are_rankings_of_a_prompts_answers_or_each_their_own(tmp_path: Pa
     assert "its score is learned by itself" in said
     with pytest.raises(BadInput, match="gives every answer the score 0"):
         read_judged(file(tmp_path, alone[0], alone[0] | {"prompt": "y"}))
+
+
+def test_a_file_that_ranks_is_read_once_and_its_notes_are_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_bytes("prompt,chosen,rejected\nWo?,überall und schön,nirgends\n".encode("cp1252"))
+    found, said = heard(read_judged, path)
+    assert found == [Ranking("Wo?", ("überall und schön", "nirgends"), (0, 1))]
+    assert said.count("pairs.csv is not UTF-8") == 1
