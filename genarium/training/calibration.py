@@ -11,13 +11,18 @@ from genarium.training.report import save_figure
 BINS = 10
 
 
+def in_order(margins: Tensor) -> Tensor:
+    """Of each pair 1 where it prefers what people prefer, else 0; 0.5 where the scores are equal. Float64."""
+    return (margins > 0).double() + 0.5 * (margins == 0).double()
+
+
 def reliability(margins: Tensor, bins: int = BINS) -> list[tuple[int, float, float]]:
     """Of pairs by how sure it is, in `bins` equal parts of [0.5, 1]: how many, the mean probability, the share right.
 
     Guo et al. 2017 (arXiv:1706.04599, 2). A pair with equal scores is half right.
     """
     sure = margins.abs().double().sigmoid()
-    right = (margins > 0).double() + 0.5 * (margins == 0).double()
+    right = in_order(margins)
     part = ((sure - 0.5) * 2 * bins).long().clamp(0, bins - 1)
     rows = [(part == number) for number in range(bins)]
     return [
@@ -40,7 +45,7 @@ def plot(margins: Tensor, file: Path, *, title: str) -> None:
     left, right = figure.subplots(1, 2)
     left.hist(margins.tolist(), bins=min(40, max(5, len(margins) // 5)), color="#4c72b0")
     left.axvline(0, color="black", linewidth=1)
-    accuracy = float(((margins > 0) + 0.5 * (margins == 0)).double().mean())
+    accuracy = float(in_order(margins).mean())
     left.set(xlabel="score of the preferred answer minus the other's", ylabel="pairs")
     left.set_title(f"{title}: {accuracy:.1%} of {len(margins)} pairs in order")
     rows = [row for row in reliability(margins) if row[0]]

@@ -13,6 +13,7 @@ from torch import Tensor
 from genarium.data.conversations import Prompt
 from genarium.models.gpt import GPT
 from genarium.progress import emit
+from genarium.training.calibration import in_order
 from genarium.training.logprobs import of_marked, summed
 from genarium.training.objective import Objective
 from genarium.training.policy import Policy
@@ -96,7 +97,7 @@ class DirectPreference(Objective):
         margin = gained[0] - gained[1]
         return {
             "loss": float(self._losses(found.flatten(), self.reference[1].flatten()).mean()),
-            "accuracy": float(((margin > 0) + 0.5 * (margin == 0)).double().mean()),
+            "accuracy": float(in_order(margin).mean()),
             "margin": float(margin.mean()),
             "chosen_reward": float(gained[0].mean()),
             "rejected_reward": float(gained[1].mean()),

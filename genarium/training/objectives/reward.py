@@ -12,7 +12,7 @@ from torch import Tensor
 from genarium.checkpoints.processors.answers import Answers
 from genarium.errors import GenariumError, excerpt
 from genarium.models.scorer import Scorer
-from genarium.training.calibration import calibration_error
+from genarium.training.calibration import calibration_error, in_order
 from genarium.training.objective import Objective
 from genarium.training.sources.inputs import Batches, by_length, padded
 from genarium.training.sources.rankings import Rankings, ScoredTexts
@@ -84,7 +84,7 @@ class Reward(Objective):
         margins = self.margins(scores)
         return {
             "loss": float(self.mean_loss(scores)),
-            "accuracy": float(((margins > 0) + 0.5 * (margins == 0)).double().mean()),
+            "accuracy": float(in_order(margins).mean()),
             "calibration_error": calibration_error(margins),
             "margin": float(margins.mean()),
             "score_mean": float(scores.mean()),
