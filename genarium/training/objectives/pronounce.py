@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor
 from genarium.data.edits import edits
 from genarium.models.g2p import BEGIN, G2P, PAD
 from genarium.training.objective import Objective
+from genarium.training.sources.inputs import digest_of
 
 WATCHED = 1000
 LONGEST = 48
@@ -38,9 +37,8 @@ class Pronounce(Objective):
         self.letters = {letter: number for number, letter in enumerate(model.config.letters, 2)}
         self.phonemes = {sound: number for number, sound in enumerate(model.config.phonemes, 2)}
         self.pairs, self.held_out = list(train), list(held_out)
-        data = hashlib.sha256(json.dumps([self.pairs, self.held_out]).encode()).hexdigest()
         self.identity: dict[str, Any] = {
-            "data": data,
+            "data": digest_of(self.pairs, self.held_out),
             "network": asdict(model.config),
             "batch_size": batch_size,
         }
