@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,11 @@ class Rewards:
     """Several, added up with their weights."""
 
     parts: tuple[Reward, ...]
+
+    @property
+    def identity(self) -> list[dict[str, Any]]:
+        """What each is, and what it counts."""
+        return [part.identity | {"weight": part.weight} for part in self.parts]
 
     def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> tuple[np.ndarray, dict[str, float]]:
         """The sum (n,), and the mean of each part by name where there are several."""

@@ -67,8 +67,7 @@ class RolloutOptions:
     def recipe(self, lesson: Lesson) -> dict[str, Any]:
         """What `training.json` says of what was learned from, and who judged it."""
         learned = {"kind": "prompts", "count": len(lesson.prompts), "sha256": files.sha256(self.data)}
-        judges = [part.identity | {"weight": part.weight} for part in lesson.rewards.parts]
-        found = {"learned_from": learned | {"name": self.data.name}, "rewards": judges}
+        found = {"learned_from": learned | {"name": self.data.name}, "rewards": lesson.rewards.identity}
         return found if lesson.gold is None else found | {"gold": lesson.gold.identity}
 
     def identity(self, lesson: Lesson) -> dict[str, Any]:
@@ -77,7 +76,7 @@ class RolloutOptions:
             "prompts": files.sha256(self.data),
             "held_out": self.held_out,
             "batch_size": lesson.batch_size,
-            "rewards": [part.identity | {"weight": part.weight} for part in lesson.rewards.parts],
+            "rewards": lesson.rewards.identity,
             "gold": None if lesson.gold is None else lesson.gold.identity,
             "max_new_tokens": self.max_new_tokens,
             "temperature": self.temperature,

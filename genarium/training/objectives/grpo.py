@@ -23,7 +23,7 @@ from torch import Tensor
 from genarium.progress import emit
 from genarium.training.objective import ONLY, Batch, Models, Optimizers
 from genarium.training.objectives import policy_gradient as pg
-from genarium.training.objectives.on_policy import OnPolicy
+from genarium.training.objectives.on_policy import OnPolicy, means
 from genarium.training.rollouts import Rollouts, log_probabilities, logits_of
 from genarium.training.sources.inputs import by_length
 
@@ -70,9 +70,9 @@ class GRPO(OnPolicy):
                 one.zero_grad(set_to_none=True)
             told.append(self.learn(rollouts, advantages, old, reference, batch))
             batch.apply(told[-1]["loss"], models[ONLY], optimizer)
-        means = {name: sum(one[name] for one in told) / len(told) for name in told[0]}
-        self.tell(batch.number, **figures, **means)
-        return means["loss"]
+        learned = means(told)
+        self.tell(batch.number, **figures, **learned)
+        return learned["loss"]
 
     def _before(self, rollouts: Rollouts) -> tuple[Tensor | None, Tensor | None]:
         """log p (B, T) by the policy that drew the answers, where it will move, and by the reference."""
@@ -91,10 +91,10 @@ class GRPO(OnPolicy):
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
         tokens = sum(len(answer) for answer in rollouts.answers)
-        means = {name: value if name == "loss" else value / tokens for name, value in sums.items()}
+        found = {name: value if name == "loss" else value / tokens for name, value in sums.items()}
         if "kl" in sums:  # of whole answers
-            means["kl"] = sums["kl"] / len(rollouts)
-        return means
+            found["kl"] = sums["kl"] / len(rollouts)
+        return found
 
     def part(
         self,

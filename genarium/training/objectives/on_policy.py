@@ -231,6 +231,11 @@ class OnPolicy(Objective):
         return total / len(rollouts)
 
 
+def means(told: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each figure, over what was told of each update."""
+    return {name: sum(one[name] for one in told) / len(told) for name in told[0]}
+
+
 def _whole(parts: Sequence[Tensor]) -> Tensor:
     """Parts (n, T) of unequal T as one, zero after the shorter."""
     widest = max(part.shape[1] for part in parts)

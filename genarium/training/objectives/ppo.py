@@ -24,7 +24,7 @@ from genarium.models.value_head import ValueHead
 from genarium.progress import emit
 from genarium.training.objective import Batch, Models, Optimizers
 from genarium.training.objectives import policy_gradient as pg
-from genarium.training.objectives.on_policy import OnPolicy
+from genarium.training.objectives.on_policy import OnPolicy, means
 from genarium.training.rollouts import Rollouts, log_probabilities, logits_of
 
 ENOUGH = 1e-8
@@ -128,14 +128,14 @@ class PPO(OnPolicy):
                 told.append(figures)
                 limit = self.settings.stop_kl
                 if limit is not None and figures["step_kl"] > limit:
-                    return _means(told) | {"epochs": float(epoch)}
+                    return means(told) | {"epochs": float(epoch)}
                 for group in optimizers.values():
                     for optimizer in group:
                         optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 for name, part in (("policy", "policy_loss"), ("value", "value_loss")):
                     batch.apply(figures[part], models[name], optimizers[name])
-        return _means(told) | {"epochs": float(self.settings.epochs)}
+        return means(told) | {"epochs": float(self.settings.epochs)}
 
     def part(
         self, experience: Experience, places: Sequence[int], batch: Batch, generator: torch.Generator
@@ -187,7 +187,3 @@ class PPO(OnPolicy):
         count, mean, variance = pg.joined_moments(count, mean, variance, scores)
         self.memory["seen"] = [count, mean, variance]
         return (scores - mean) / max(variance, ENOUGH) ** 0.5
-
-
-def _means(told: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: sum(one[name] for one in told) / len(told) for name in told[0]}
