@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +18,9 @@ from genarium.checkpoints.layouts.encoder_names import published_names
 from genarium.checkpoints.store import adapters, digest
 from genarium.checkpoints.store.folder import weight_files
 from genarium.models.encoder import QuestionAnsweringModel, TextClassifier
+from genarium.training.options import TARGETS
 
 M = TypeVar("M", bound=nn.Module)
-Target = Literal["qkv", "out", "up", "down"]
-TARGETS: tuple[Target, ...] = ("qkv", "out", "up", "down")
 NO_MODULES = "dummy-target-modules"
 """PEFT's own name for an adapter that adapts no layer and only brings new modules."""
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from genarium.training import run
 from genarium.training.objective import Objective
-from genarium.training.options import TrainOptions
-from genarium.training.policy import Policy, Way
+from genarium.training.options import TrainOptions, Way
+from genarium.training.policy import Policy
 from genarium.training.settings import Settings
 
 

@@ -1,10 +1,11 @@
-"""What `train` commands ask for beside their own options. A command says only what is usual for it."""
+"""What commands that train ask for beside their own options. A command says only what is usual for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Interval
@@ -13,6 +14,25 @@ from genarium.errors import BadInput
 
 if TYPE_CHECKING:
     from genarium.training.settings import Settings
+
+Way = Literal["lora", "full"]
+"""What of a policy is trained: adapters beside its layers, or every weight."""
+Target = Literal["qkv", "out", "up", "down"]
+TARGETS: tuple[Target, ...] = ("qkv", "out", "up", "down")
+
+Rank = Annotated[int, Doc("width of the adapters"), Interval(ge=1, le=256)]
+Alpha = Annotated[float | None, Doc("adapters are scaled by this over their rank [default: twice it]"), Gt(0)]
+Targets = Annotated[list[Target] | None, Doc("layers that get an adapter; may be repeated [default: all four]")]
+Delimiter = Annotated[
+    str | None, Doc("what is between columns: comma, semicolon, tab, pipe or a character [default: found out]")
+]
+Encoding = Annotated[str | None, Doc("the files' encoding, as in cp1252 or gb18030 [default: by their mark, or UTF-8]")]
+"""Of all files that are named; a file alone has `data.tables.Encoding`."""
+
+
+def adapters(rank: int, alpha: float | None, targets: Sequence[Target] | None) -> dict[str, Any]:
+    """How adapters are made where this is asked."""
+    return {"rank": rank, "alpha": alpha or 2.0 * rank, "targets": list(targets or TARGETS)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,7 @@ from genarium.checkpoints.store.folder import read_config, weight_files
 from genarium.errors import BadInput
 from genarium.models.gpt import GPT
 from genarium.training.adapters import (
-    TARGETS,
     LoRALinear,
-    Target,
     add_lora,
     layers_of,
     matrices,
@@ -31,9 +29,8 @@ from genarium.training.adapters import (
     stored,
     without_lora,
 )
+from genarium.training.options import TARGETS, Target, Way
 from genarium.training.start import local
-
-Way = Literal["lora", "full"]
 
 
 @dataclass

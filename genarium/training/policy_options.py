@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
-from annotated_types import Gt, Interval
 
 from genarium.errors import BadInput
+from genarium.training.options import Alpha, Rank, Targets, Way, adapters
 
 if TYPE_CHECKING:
     from genarium.training.policy import Policy
-
-TARGETS = ("qkv", "out", "up", "down")
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,12 @@ class PolicyOptions:
     ] = "starter/chat"
     lora: Annotated[bool, Doc("learn small adapters beside the layers (this is the default)")] = False
     full: Annotated[bool, Doc("learn every weight, and write a whole checkpoint")] = False
-    rank: Annotated[int, Doc("width of the adapters"), Interval(ge=1, le=256)] = 16
-    alpha: Annotated[float | None, Doc("adapters are scaled by this over their rank [default: twice it]"), Gt(0)] = None
-    targets: Annotated[
-        list[Literal["qkv", "out", "up", "down"]] | None,
-        Doc("layers that get an adapter; may be repeated [default: all four]"),
-    ] = None
+    rank: Rank = 16
+    alpha: Alpha = None
+    targets: Targets = None
 
     @property
-    def way(self) -> Literal["lora", "full"]:
+    def way(self) -> Way:
         """Raises BadInput where both are asked for."""
         if self.lora and self.full:
             raise BadInput("choose one of --lora and --full")
@@ -42,7 +37,7 @@ class PolicyOptions:
     @property
     def adapters(self) -> dict[str, Any]:
         """How adapters are made."""
-        return {"rank": self.rank, "alpha": self.alpha or 2.0 * self.rank, "targets": list(self.targets or TARGETS)}
+        return adapters(self.rank, self.alpha, self.targets)
 
     def load(self, *, device: str, seed: int, keep_reference: bool = False) -> Policy:
         """The policy. Raises BadInput, BadCheckpoint, ModelNotFound."""

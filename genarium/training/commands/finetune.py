@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_doc import Doc
-from annotated_types import Ge, Gt, Interval, Le
+from annotated_types import Ge, Gt, Le
 
 from genarium import files
 from genarium.errors import BadInput
 from genarium.progress import emit
 from genarium.training.command import command
-from genarium.training.options import RunOptions
+from genarium.training.options import Alpha, Delimiter, Encoding, Rank, RunOptions, Targets, adapters
 
 if TYPE_CHECKING:
     from genarium.checkpoints.store.find import Found
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # What is learned with when nothing else is said: the peak learning rate of each way.
 LEARNING_RATES = {"lora": 7e-4, "head-only": 2e-3, "full": 5e-5}
-TARGETS = ("qkv", "out", "up", "down")
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,8 @@ class ExampleOptions:
     task: Annotated[Literal["classify", "answer", "rank"], Doc("what is learned")] = "classify"
     text_column: Annotated[str | None, Doc("classify: the column with the texts [default: text]")] = None
     label_column: Annotated[str | None, Doc("classify: the column with the labels [default: label]")] = None
-    delimiter: Annotated[
-        str | None, Doc("what is between columns: comma, semicolon, tab, pipe or a character [default: found out]")
-    ] = None
-    encoding: Annotated[
-        str | None, Doc("the files' encoding, as in cp1252 or gb18030 [default: by their mark, or UTF-8]")
-    ] = None
+    delimiter: Delimiter = None
+    encoding: Encoding = None
     no_header: Annotated[bool, Doc("the first line is a row already; columns are called 1, 2, …")] = False
     name: Annotated[
         list[str] | None, Doc("call a label of the data something else, as in 1=positive; may be repeated")
@@ -87,12 +82,9 @@ class WayOptions:
     lora: Annotated[bool, Doc("learn small adapters beside the layers, and the head (this is the default)")] = False
     head_only: Annotated[bool, Doc("learn the head alone")] = False
     full: Annotated[bool, Doc("learn every weight, and write a whole checkpoint")] = False
-    rank: Annotated[int, Doc("width of the adapters"), Interval(ge=1, le=256)] = 8
-    alpha: Annotated[float | None, Doc("adapters are scaled by this over their rank [default: twice it]"), Gt(0)] = None
-    targets: Annotated[
-        list[Literal["qkv", "out", "up", "down"]] | None,
-        Doc("layers that get an adapter; may be repeated [default: all four]"),
-    ] = None
+    rank: Rank = 8
+    alpha: Alpha = None
+    targets: Targets = None
     pool: Annotated[Literal["first", "mean"], Doc("what is judged: the first token or the mean of all")] = "first"
     max_length: Annotated[int | None, Doc("tokens read of a text [default: 256; 384 for answer]"), Ge(8)] = None
 
@@ -106,7 +98,7 @@ class WayOptions:
     @property
     def adapters(self) -> dict[str, Any]:
         """How adapters are made."""
-        return {"rank": self.rank, "alpha": self.alpha or 2.0 * self.rank, "targets": list(self.targets or TARGETS)}
+        return adapters(self.rank, self.alpha, self.targets)
 
 
 @command("Teach an encoder a task from a file of examples.", group="")
@@ -176,7 +168,7 @@ def _recipe(objective: Any, found: Found, asked: dict[str, Any], digests: dict[s
 def _base(found: Found, asked: str, way: str, pool: str) -> Path:
     """The folder to begin with, where it can be begun with this way."""
     from genarium.checkpoints.layouts import encoder_config
-    from genarium.checkpoints.store import adapters
+    from genarium.checkpoints.store.adapters import is_adapter
     from genarium.checkpoints.store.folder import read_config
 
     if found.path is None:
@@ -185,7 +177,7 @@ def _base(found: Found, asked: str, way: str, pool: str) -> Path:
         raise BadInput(
             f"{asked} is one file, its weights rounded; training begins with an encoder's folder, so name one"
         )
-    if adapters.is_adapter(found.path) and way != "full":
+    if is_adapter(found.path) and way != "full":
         raise BadInput(f"{asked} is an adapter itself, and another can't stand on it; name its base, or use --full")
     if way == "full" and pool == "mean":
         raise BadInput("no published layout has a head over the mean of all tokens; use --pool first, or --lora")

@@ -18,6 +18,7 @@ from genarium.data.labelled import alike, hold_out
 from genarium.data.tables import How
 from genarium.errors import BadInput
 from genarium.progress import emit, note
+from genarium.training.options import Delimiter, Encoding
 
 if TYPE_CHECKING:
     from genarium.training.policy import Policy
@@ -38,12 +39,8 @@ class DataOptions:
     validation: Annotated[float, Doc("share of the prompts to watch, not learn"), Ge(0.0), Le(0.5)] = 0.1
     validation_data: Annotated[Path | None, Doc("watch this file instead of a share of the data")] = None
     max_length: Annotated[int | None, Doc("tokens of prompt and answer [default: 1024, or the context]"), Ge(8)] = None
-    delimiter: Annotated[
-        str | None, Doc("what is between columns: comma, semicolon, tab, pipe or a character [default: found out]")
-    ] = None
-    encoding: Annotated[
-        str | None, Doc("the files' encoding, as in cp1252 or gb18030 [default: by their mark, or UTF-8]")
-    ] = None
+    delimiter: Delimiter = None
+    encoding: Encoding = None
 
     def length(self, context: int) -> int:
         """Tokens that are read of a text, where the model reads `context`. Raises BadInput."""

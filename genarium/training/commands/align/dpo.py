@@ -9,11 +9,11 @@ from annotated_types import Ge, Gt, Interval
 
 from genarium.errors import BadInput
 from genarium.training.command import command
-from genarium.training.options import TrainOptions
+from genarium.training.options import TrainOptions, Way
 from genarium.training.policy_options import PolicyOptions
 from genarium.training.sources.preferred import DataOptions
 
-LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 5e-5, "full": 1e-6}
+LEARNING_RATES: dict[Way, float] = {"lora": 5e-5, "full": 1e-6}
 
 
 @command("Learn from pairs which answer people prefer: DPO.", group="align ")

@@ -9,11 +9,11 @@ from annotated_doc import Doc
 from annotated_types import Ge, Gt, Le
 
 from genarium.training.command import command
-from genarium.training.options import TrainOptions
+from genarium.training.options import TrainOptions, Way
 from genarium.training.policy_options import PolicyOptions
 from genarium.training.rollout_options import RolloutOptions
 
-LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 1e-3, "full": 5e-5}
+LEARNING_RATES: dict[Way, float] = {"lora": 1e-3, "full": 5e-5}
 
 
 @command("Improve answers against rewards, group by group: GRPO.", group="align ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt, Le
@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 from genarium import files
 from genarium.errors import BadInput
 from genarium.training.command import command
-from genarium.training.options import TrainOptions
+from genarium.training.options import TrainOptions, Way
 from genarium.training.policy_options import PolicyOptions
 from genarium.training.rollout_options import RolloutOptions
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from genarium.training.policy import Policy
 
-LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 5e-4, "full": 3e-5}
+LEARNING_RATES: dict[Way, float] = {"lora": 5e-4, "full": 3e-5}
 
 
 @command("Improve answers against a reward: PPO.", group="align ")

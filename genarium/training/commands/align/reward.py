@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt
 
 from genarium.training.command import command
-from genarium.training.options import TrainOptions
+from genarium.training.options import TrainOptions, Way
 from genarium.training.policy_options import PolicyOptions
 from genarium.training.sources.preferred import DataOptions
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genarium.training.objectives.reward import Reward
     from genarium.training.policy import Policy
 
-LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 2e-4, "full": 1e-5}
+LEARNING_RATES: dict[Way, float] = {"lora": 2e-4, "full": 1e-5}
 
 
 @command("Learn to score answers as people rank them: a reward model.", group="align ")

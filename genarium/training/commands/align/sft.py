@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_doc import Doc
 from annotated_types import Ge, Gt
 
 from genarium.training.command import command
-from genarium.training.options import TrainOptions
+from genarium.training.options import TrainOptions, Way
 from genarium.training.policy_options import PolicyOptions
 from genarium.training.sources.preferred import DataOptions
 
-LEARNING_RATES: dict[Literal["lora", "full"], float] = {"lora": 2e-4, "full": 2e-5}
+LEARNING_RATES: dict[Way, float] = {"lora": 2e-4, "full": 2e-5}
 
 
 @command("Learn answers that people wrote: supervised fine-tuning.", group="align ")
